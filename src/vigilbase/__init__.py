@@ -1,0 +1,46 @@
+"""Vigilbase: service-health monitoring that lives in your own Postgres or Supabase project."""
+
+from importlib.metadata import version
+
+from vigilbase.config.supabase import close_supabase_service_client, get_supabase_service_client
+from vigilbase.errors import (
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    EmbeddedPostgresError,
+    InvalidInputError,
+    InvalidTransitionError,
+    MigrationError,
+    MissingSchemaError,
+    VigilbaseError,
+)
+from vigilbase.models import (
+    AlertEvent,
+    AlertEventModel,
+    CreateAlertEventData,
+    CreateHealthCheckData,
+    HealthCheckModel,
+    ServiceHealthCheck,
+)
+
+__version__ = version("vigilbase")
+
+__all__ = [
+    "AlertEvent",
+    "AlertEventModel",
+    "ConfigurationError",
+    "CreateAlertEventData",
+    "CreateHealthCheckData",
+    "DatabaseError",
+    "DatabaseUnavailableError",
+    "EmbeddedPostgresError",
+    "HealthCheckModel",
+    "InvalidInputError",
+    "InvalidTransitionError",
+    "MigrationError",
+    "MissingSchemaError",
+    "ServiceHealthCheck",
+    "VigilbaseError",
+    "close_supabase_service_client",
+    "get_supabase_service_client",
+]

@@ -1,0 +1,91 @@
+"""`get_supabase_service_client()`: what every model method calls, each time."""
+
+import asyncio
+import weakref
+from functools import partial
+
+from vigilbase.database.client import ServiceClient
+from vigilbase.database.embedded import EmbeddedServer, default_home
+from vigilbase.database.postgres import PostgresClient, check_conninfo
+from vigilbase.database.supabase import SupabaseClient
+from vigilbase.errors import ConfigurationError
+from vigilbase.settings import Settings, chosen_transport, load_settings
+
+# One client for each event loop: connections belong to the loop that opened them, and go with it.
+_clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ServiceClient]" = weakref.WeakKeyDictionary()
+
+
+def get_supabase_service_client() -> ServiceClient:
+    """The service client of the running event loop, made from the environment at the first call.
+
+    It connects at its first use; close it with `close_supabase_service_client()` when the program ends.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; the message says what to set.
+
+    """
+    loop = asyncio.get_running_loop()
+    client = _clients.get(loop)
+    if client is None:
+        client = _clients[loop] = make_service_client(load_settings())
+    return client
+
+
+async def close_supabase_service_client() -> None:
+    """Close the running loop's service client, if there is one; the next call makes a new one."""
+    client = _clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.aclose()
+
+
+def make_service_client(settings: Settings) -> ServiceClient:
+    """A service client of its own for these settings. It connects at its first use.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; the message says what to set.
+
+    """
+    transport = chosen_transport(settings)
+    if transport == "supabase" and settings.supabase_url and settings.supabase_key:
+        return SupabaseClient(
+            settings.supabase_url, settings.supabase_key.get_secret_value(), timeout=settings.timeout
+        )
+    if transport == "postgres" and settings.database_url:
+        url = settings.database_url.get_secret_value()
+        check_conninfo(url)
+        return PostgresClient(partial(_given, url), timeout=settings.timeout, pool_size=settings.pool_size)
+    server = embedded_server(settings)
+    return PostgresClient(
+        # Starting a server, or waiting for one to recover, blocks: in a thread.
+        partial(asyncio.to_thread, server.start),
+        timeout=settings.timeout,
+        pool_size=settings.pool_size,
+        on_close=partial(asyncio.to_thread, server.stop),
+    )
+
+
+def embedded_server(settings: Settings) -> EmbeddedServer:
+    """The embedded server of these settings' home folder; not started."""
+    return EmbeddedServer(settings.home or default_home())
+
+
+async def _given(url: str) -> str:
+    return url
+
+
+async def check_service_client(client: ServiceClient) -> None:
+    """Find out at start what would otherwise fail later or, worse, find nothing and say nothing.
+
+    Raises:
+        ConfigurationError: row-level security hides the rows from this role.
+        MissingSchemaError: a table or a function is missing; the message says what to run.
+        DatabaseError: nobody answers, the key is refused, …
+
+    """
+    access = await client.call("vigilbase_access_v1")
+    if not isinstance(access, dict) or access.get("blind") is not False:
+        role = access.get("role") if isinstance(access, dict) else None
+        raise ConfigurationError(
+            f"row-level security hides the rows from the role {role}: connect as the tables' owner, "
+            "or as a role with BYPASSRLS such as service_role"
+        )

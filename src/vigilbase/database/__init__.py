@@ -1,0 +1,1 @@
+"""The service client, its transports, the embedded Postgres and the migrations runner."""

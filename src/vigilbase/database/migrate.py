@@ -1,0 +1,225 @@
+"""The migrations runner: discover, lock, apply, remember; and print, for those who have a migrator of their own.
+
+Each file is applied in one transaction that takes the lock first and looks at the ledger again behind it, so of ten
+that start at once each file is applied by one, also through a pooler in transaction mode.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+
+from vigilbase.database.client import Order, ServiceClient
+from vigilbase.database.postgres import check_conninfo, domain_error
+from vigilbase.errors import MigrationError, MissingSchemaError
+from vigilbase.logging import get_logger
+
+log = get_logger(__name__)
+
+LEDGER = "vigilbase_migrations"
+
+_LOCK = "SELECT pg_advisory_xact_lock(1986619242, 0)"  # "vigj": the neighbour of the services' locks in 013
+_NAME = re.compile(r"(\d{3})_([a-z0-9_]+)\.sql")
+_CREATED = re.compile(r"^-- Created: (\d{4})-(\d{2})-(\d{2})$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """The checksum by which an edited file is told."""
+        return sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def supabase_filename(self) -> str:
+        """The name in a Supabase project: TIMESTAMP_name.sql, the timestamp from the file's date and number.
+
+        https://supabase.com/docs/guides/deployment/database-migrations
+        """
+        created = _CREATED.search(self.sql)
+        if created is None:
+            raise MigrationError(f"{self.number:03}_{self.name}.sql has no line '-- Created: YYYY-MM-DD'")
+        clock = f"{self.number // 3600:02}{self.number // 60 % 60:02}{self.number % 60:02}"
+        return f"{''.join(created.groups())}{clock}_vigilbase_{self.number:03}_{self.name}.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One entry of the ledger."""
+
+    number: int
+    name: str
+    sha256: str
+
+
+def discover() -> list[Migration]:
+    """Every migration of this program, by number."""
+    found = []
+    for entry in files("vigilbase.models").joinpath("migrations").iterdir():
+        match = _NAME.fullmatch(entry.name)
+        if match:
+            found.append(Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8")))
+    return sorted(found, key=lambda migration: migration.number)
+
+
+def pending(migrations: Sequence[Migration], ledger: Iterable[Applied]) -> list[Migration]:
+    """The migrations that are not in the ledger.
+
+    Raises:
+        MigrationError: an applied file was edited since, or the database knows migrations that this program doesn't.
+
+    """
+    applied = {entry.number: entry for entry in ledger}
+    known = {migration.number for migration in migrations}
+    if unknown := sorted(applied.keys() - known):
+        raise MigrationError(
+            f"the database is ahead of this program (it has migration {unknown[-1]:03}_{applied[unknown[-1]].name}): "
+            "upgrade vigilbase"
+        )
+    for migration in migrations:
+        entry = applied.get(migration.number)
+        if entry and entry.sha256 != migration.sha256:
+            raise MigrationError(
+                f"{migration.number:03}_{migration.name}.sql was edited after it was applied: "
+                "restore the file as it was, and put the change into a new migration"
+            )
+    return [migration for migration in migrations if migration.number not in applied]
+
+
+async def apply_pending(
+    conninfo: str, migrations: Sequence[Migration], *, timeout: float = 60.0
+) -> list[Migration]:
+    """Apply what is pending, in number order; return what this call applied.
+
+    `timeout`: seconds to wait for the connection.
+
+    Raises:
+        MigrationError: see `pending`; or a file fails, and then nothing of it stays.
+        DatabaseError: the database can't be reached.
+
+    """
+    check_conninfo(conninfo)
+    done = []
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            conninfo, autocommit=True, prepare_threshold=None, connect_timeout=max(1, round(timeout))
+        ) as connection:
+            for migration in pending(migrations, await _read_ledger(connection)):
+                if await _apply(connection, migrations, migration):
+                    log.info("migration.applied", number=migration.number, name=migration.name)
+                    done.append(migration)
+    except psycopg.Error as error:
+        log.error("migration.failed", error=str(error).split("\n")[0])
+        raise domain_error("migrate", error) from error
+    return done
+
+
+async def read_ledger(conninfo: str, *, timeout: float = 5.0) -> list[Applied]:
+    """What the database says was applied; nothing where there is no ledger yet.
+
+    Raises:
+        DatabaseError: the database can't be reached.
+
+    """
+    check_conninfo(conninfo)
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            conninfo, autocommit=True, prepare_threshold=None, connect_timeout=max(1, round(timeout))
+        ) as connection:
+            return await _read_ledger(connection)
+    except psycopg.Error as error:
+        raise domain_error("read the ledger of migrations", error) from error
+
+
+async def read_ledger_through(client: ServiceClient) -> list[Applied]:
+    """The same through a service client, for when there is only the Data API."""
+    try:
+        rows = await client.select(LEDGER, order=[Order("number")])
+    except MissingSchemaError:
+        return []
+    return [Applied(int(str(row["number"])), str(row["name"]), str(row["sha256"])) for row in rows]
+
+
+async def _read_ledger(connection: psycopg.AsyncConnection) -> list[Applied]:
+    try:
+        cursor = await connection.execute(f"SELECT number, name, sha256 FROM public.{LEDGER} ORDER BY number")
+    except psycopg.errors.UndefinedTable:
+        return []
+    return [Applied(*row) for row in await cursor.fetchall()]
+
+
+async def _apply(connection: psycopg.AsyncConnection, migrations: Sequence[Migration], migration: Migration) -> bool:
+    """Apply one file in one transaction; False where another did it while we waited for the lock."""
+    async with connection.transaction():
+        await connection.execute(_LOCK)
+        await connection.execute("SET LOCAL search_path = public")
+        await connection.execute(_ledger_sql())
+        if migration not in pending(migrations, await _read_ledger(connection)):
+            return False
+        try:
+            await connection.execute(migration.sql.encode())
+        except psycopg.Error as error:
+            said = error.diag.message_primary or str(error)
+            raise MigrationError(f"{migration.number:03}_{migration.name}.sql failed: {said}") from error
+        await connection.execute(
+            f"INSERT INTO public.{LEDGER} (number, name, sha256) VALUES (%s, %s, %s)",
+            (migration.number, migration.name, migration.sha256),
+        )
+    return True
+
+
+def with_ledger_entry(migration: Migration) -> str:
+    """A migration's SQL as somebody else's migrator runs it: it writes its own entry into the ledger."""
+    # Numbers, names and checksums are made of [a-z0-9_], so nothing needs quoting.
+    return (
+        f"{migration.sql}\n{_ledger_sql()}"
+        f"INSERT INTO public.{LEDGER} (number, name, sha256)\n"
+        f"VALUES ({migration.number}, '{migration.name}', '{migration.sha256}')\n"
+        "ON CONFLICT DO NOTHING;\n"
+    )
+
+
+def as_script(migrations: Sequence[Migration]) -> str:
+    """All of them as one script for an SQL editor or psql, whole or not at all."""
+    return "BEGIN;\nSET LOCAL search_path = public;\n\n" + "\n".join(map(with_ledger_entry, migrations)) + "\nCOMMIT;\n"
+
+
+def write_supabase_files(project: Path, migrations: Sequence[Migration]) -> tuple[list[Path], list[Path]]:
+    """Write the files into a Supabase project's `supabase/migrations/`; return those written and those kept.
+
+    A file that is there already stays as it is: it may have been applied.
+
+    Raises:
+        MigrationError: that is no Supabase project, or the files can't be written.
+
+    """
+    if not (project / "supabase").is_dir():
+        raise MigrationError(f"{project} is no Supabase project (it has no folder supabase/): run `supabase init` there")
+    folder = project / "supabase" / "migrations"
+    written, kept = [], []
+    try:
+        folder.mkdir(exist_ok=True)
+        for migration in migrations:
+            path = folder / migration.supabase_filename
+            if path.exists():
+                kept.append(path)
+                continue
+            path.write_text(with_ledger_entry(migration), encoding="utf-8")
+            written.append(path)
+    except OSError as error:
+        raise MigrationError(f"can't write into {folder}: {error.strerror}") from error
+    return written, kept
+
+
+def _ledger_sql() -> str:
+    return files("vigilbase.database").joinpath("ledger.sql").read_text(encoding="utf-8")

@@ -1,0 +1,341 @@
+"""The service client over a Postgres connection, pooled: any Postgres 15+, the embedded one, Supabase's poolers.
+
+Each verb is one statement in one round trip and a transaction of its own; nothing is prepared, set or locked beyond
+it, so a pooler in transaction mode works too. See docs/decisions/0002-psycopg.md.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from vigilbase.clock import monotonic
+from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
+from vigilbase.errors import (
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    MissingSchemaError,
+    VigilbaseError,
+)
+from vigilbase.vocabulary import JSON
+
+Connection = psycopg.AsyncConnection[DictRow]
+Conninfo = Callable[[], Awaitable[str]]
+
+_OPERATORS: Mapping[str, LiteralString] = {"eq": "=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_GRACE_S = 1.0  # for the server to confirm a cancellation, before the connection is cut
+
+
+class PostgresClient:
+    """A `ServiceClient` over a pool of connections, opened at the first use.
+
+    `conninfo` is awaited for each new connection: the embedded server is started by it, and started again when it died.
+    `on_close` is awaited once the connections are closed.
+    """
+
+    def __init__(
+        self,
+        conninfo: Conninfo,
+        *,
+        timeout: float = 5.0,
+        pool_size: int = 4,
+        on_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._conninfo = conninfo
+        self._on_close = on_close
+        self._timeout = timeout
+        self._pool_size = pool_size
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._opening = asyncio.Lock()
+        self._last_failure: Exception | None = None
+        self._closed = False
+
+    async def insert(self, table: str, rows: Sequence[Row]) -> list[Row]:
+        """See `ServiceClient.insert`."""
+        if not rows:
+            return []
+        columns = list(rows[0])
+        values = sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(columns)))
+        query = sql.SQL("INSERT INTO {} ({}) VALUES {} RETURNING *").format(
+            _table(table),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL(", ").join([values] * len(rows)),
+        )
+        parameters = [_parameter(row[column]) for row in rows for column in columns]
+        return await self._rows(f"insert into {table}", query, parameters)
+
+    async def select(
+        self, table: str, where: Sequence[Where] = (), order: Sequence[Order] = (), limit: int = MAX_ROWS
+    ) -> list[Row]:
+        """See `ServiceClient.select`."""
+        require_limit(limit)
+        conditions, parameters = _conditions(where)
+        query = sql.SQL("SELECT * FROM {}{}{} LIMIT {}").format(_table(table), conditions, _ordering(order), limit)
+        return await self._rows(f"select from {table}", query, parameters)
+
+    async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
+        """See `ServiceClient.update`."""
+        require_where(where)
+        conditions, parameters = _conditions(where)
+        assignments = sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder()) for column in values
+        )
+        query = sql.SQL("UPDATE {} SET {}{} RETURNING *").format(_table(table), assignments, conditions)
+        return await self._rows(f"update {table}", query, [*map(_parameter, values.values()), *parameters])
+
+    async def delete(self, table: str, where: Sequence[Where]) -> int:
+        """See `ServiceClient.delete`."""
+        require_where(where)
+        conditions, parameters = _conditions(where)
+        query = sql.SQL("DELETE FROM {}{}").format(_table(table), conditions)
+        _, count = await self._run(f"delete from {table}", query, parameters)
+        return count
+
+    async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
+        """See `ServiceClient.call`."""
+        given = arguments or {}
+        query = sql.SQL("SELECT {}({}) AS answer").format(
+            sql.Identifier("public", function),
+            sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder()) for name in given),
+        )
+        rows, _ = await self._run(f"call {function}", query, [_parameter(value) for value in given.values()])
+        return cast(JSON, rows[0]["answer"])
+
+    async def aclose(self) -> None:
+        """See `ServiceClient.aclose`."""
+        self._closed = True
+        async with self._opening:
+            if self._pool is not None:
+                await self._pool.close(timeout=self._timeout)
+                self._pool = None
+        if self._on_close is not None:
+            await self._on_close()
+
+    async def _rows(self, attempt: str, query: sql.Composed, parameters: Sequence[object]) -> list[Row]:
+        rows, _ = await self._run(attempt, query, parameters)
+        return [{column: _plain(value) for column, value in row.items()} for row in rows]
+
+    async def _run(self, attempt: str, query: sql.Composed, parameters: Sequence[object]) -> tuple[list[DictRow], int]:
+        """Run one statement within the timeout, the wait for a connection included; return rows and row count."""
+        deadline = monotonic() + self._timeout
+        try:
+            pool = await self._open_pool(attempt)
+            async with pool.connection(timeout=max(0.1, deadline - monotonic())) as connection:
+                return await _within(deadline - monotonic(), connection, query, parameters)
+        except PoolTimeout as error:
+            cause = self._last_failure or error
+            raise _unavailable(attempt, cause, f"no connection within {self._timeout:g} s") from cause
+        except TimeoutError as error:
+            raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
+        except psycopg.Error as error:
+            raise domain_error(attempt, error) from error
+
+    async def _open_pool(self, attempt: str) -> AsyncConnectionPool[Connection]:
+        if self._pool is not None:
+            return self._pool
+        async with self._opening:
+            if self._closed:
+                raise DatabaseError(f"{attempt}: the service client is closed")
+            if self._pool is None:
+                self._pool = await self._new_pool()
+            return self._pool
+
+    async def _new_pool(self) -> AsyncConnectionPool[Connection]:
+        """A pool that can reach its server. The pool itself would only say, after the timeout, that it can't."""
+        connection_class = _remembering_connection(self._remember)
+        options = _connection_options(self._timeout)
+        first = await connection_class.connect(await self._checked_conninfo(), **options)
+        await first.close()
+        pool = AsyncConnectionPool[Connection](
+            self._checked_conninfo,
+            kwargs=options,
+            connection_class=connection_class,
+            min_size=1,
+            max_size=self._pool_size,
+            check=_require_open_socket,
+            timeout=self._timeout,
+            # Short, so that a request after an outage connects at once instead of waiting for a long delay to pass.
+            reconnect_timeout=self._timeout,
+            num_workers=min(3, self._pool_size),
+            open=False,
+        )
+        await pool.open()
+        return pool
+
+    async def _checked_conninfo(self) -> str:
+        try:
+            conninfo = await self._conninfo()
+        except VigilbaseError as error:
+            # In the words that the pool understands, and with the cause that the caller is shown.
+            self._remember(error)
+            raise psycopg.OperationalError(str(error)) from error
+        check_conninfo(conninfo)
+        return conninfo
+
+    def _remember(self, failure: Exception | None) -> None:
+        self._last_failure = failure
+
+
+def check_conninfo(conninfo: str) -> None:
+    """Refuse what libpq can't read, in words that show none of it.
+
+    Raises:
+        ConfigurationError: the connection URL is malformed or has an unknown parameter.
+
+    """
+    try:
+        conninfo_to_dict(conninfo)
+    except psycopg.Error:
+        # The cause is left out on purpose: libpq quotes the whole URL, password included.
+        raise ConfigurationError(
+            "DATABASE_URL is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            "with no other query parameters than libpq's (sslmode, options, …)"
+        ) from None
+
+
+def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
+    """The one place where the driver's errors become ours."""
+    if isinstance(error, (errors.UndefinedTable, errors.UndefinedFunction)):
+        return MissingSchemaError(f"{attempt}: {_said(error)}: run `vigilbase migrate`")
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return _unavailable(attempt, error, _said(error))
+    return DatabaseError(f"{attempt}: {_said(error)}")
+
+
+def _unavailable(attempt: str, cause: Exception, fallback: str) -> DatabaseUnavailableError:
+    known = cause if not isinstance(cause, (PoolTimeout, PoolClosed)) else None
+    said = _said(known) if isinstance(known, psycopg.Error) else str(known or fallback)
+    return DatabaseUnavailableError(f"{attempt}: {said}")
+
+
+def _said(error: psycopg.Error) -> str:
+    """What the server said, without the rows that it quotes; or the first line of what the driver said."""
+    return error.diag.message_primary or str(error).strip().split("\n")[0] or type(error).__name__
+
+
+async def _within(
+    seconds: float, connection: Connection, query: sql.Composed, parameters: Sequence[object]
+) -> tuple[list[DictRow], int]:
+    """Run a statement, at most so long. The driver alone waits ten seconds more for a server that hangs."""
+    statement = asyncio.ensure_future(_fetch(connection, query, parameters))
+    try:
+        done, _ = await asyncio.wait({statement}, timeout=max(0.0, seconds))
+    except asyncio.CancelledError:
+        await _abandon(connection, statement)
+        raise
+    if not done:
+        await _abandon(connection, statement)
+        raise TimeoutError
+    return statement.result()
+
+
+async def _fetch(
+    connection: Connection, query: sql.Composed, parameters: Sequence[object]
+) -> tuple[list[DictRow], int]:
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(query, parameters)
+        rows = await cursor.fetchall() if cursor.description else []
+        return rows, cursor.rowcount
+
+
+async def _abandon(connection: Connection, statement: "asyncio.Future[tuple[list[DictRow], int]]") -> None:
+    """Ask the server to stop; if it doesn't say that it did, cut the connection."""
+    with suppress(psycopg.Error, OSError):
+        await connection.cancel_safe(timeout=_GRACE_S)
+    done, _ = await asyncio.wait({statement}, timeout=_GRACE_S)
+    if not done:
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
+        await asyncio.wait({statement}, timeout=_GRACE_S)
+    with suppress(psycopg.Error, asyncio.CancelledError, asyncio.InvalidStateError):
+        statement.result()
+
+
+async def _require_open_socket(connection: Connection) -> None:
+    """Tell a connection that the server has closed meanwhile, without a round trip: an idle one has nothing to read."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.setblocking(False)
+        try:
+            if duplicate.recv(1, socket.MSG_PEEK) == b"":
+                await connection.close()
+                raise psycopg.OperationalError("the server has closed the connection")
+        except BlockingIOError:
+            return
+        except ConnectionError as error:
+            await connection.close()
+            raise psycopg.OperationalError(str(error)) from error
+
+
+def _remembering_connection(remember: Callable[[Exception | None], None]) -> type[Connection]:
+    """A connection class that tells why the last attempt to connect failed; the pool keeps that to its log."""
+
+    class RememberingConnection(psycopg.AsyncConnection[Any]):
+        @classmethod
+        async def connect(cls, *args: Any, **kwargs: Any) -> "RememberingConnection":  # type: ignore[override]
+            try:
+                connection = await super().connect(*args, **kwargs)
+            except psycopg.Error as error:
+                remember(error)
+                raise
+            remember(None)
+            return connection
+
+    return RememberingConnection
+
+
+def _connection_options(timeout: float) -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "prepare_threshold": None,
+        "row_factory": dict_row,
+        "connect_timeout": max(1, round(timeout)),
+        "application_name": "vigilbase",
+    }
+
+
+def _table(name: str) -> sql.Identifier:
+    return sql.Identifier("public", name)
+
+
+def _conditions(where: Sequence[Where]) -> tuple[sql.Composable, list[object]]:
+    if not where:
+        return sql.SQL(""), []
+    parts: list[sql.Composable] = []
+    parameters: list[object] = []
+    for condition in where:
+        if condition.value is None and condition.operator == "eq":
+            parts.append(sql.SQL("{} IS NULL").format(sql.Identifier(condition.column)))
+            continue
+        operator = sql.SQL(_OPERATORS[condition.operator])
+        parts.append(sql.SQL("{} {} {}").format(sql.Identifier(condition.column), operator, sql.Placeholder()))
+        parameters.append(_parameter(condition.value))
+    return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts), parameters
+
+
+def _ordering(order: Sequence[Order]) -> sql.Composable:
+    if not order:
+        return sql.SQL("")
+    parts = [
+        sql.SQL("{} DESC NULLS LAST" if by.descending else "{} ASC NULLS LAST").format(sql.Identifier(by.column))
+        for by in order
+    ]
+    return sql.SQL(" ORDER BY ") + sql.SQL(", ").join(parts)
+
+
+def _parameter(value: Value) -> object:
+    return Jsonb(value) if isinstance(value, (dict, list)) or isinstance(value, Mapping) else value
+
+
+def _plain(value: object) -> Value:
+    return value.astimezone(UTC) if isinstance(value, datetime) else cast(Value, value)

@@ -1,0 +1,155 @@
+"""The service client over supabase-py's AsyncClient: the Data API of a Supabase project, and no other connection.
+
+Each verb is one HTTP request. Timeouts are ours and nothing is repeated silently; whoever calls decides about that.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Protocol, Self, TypeVar, cast
+
+import httpx
+from postgrest import APIError, APIResponse
+from postgrest.types import CountMethod, ReturnMethod
+from supabase import AsyncClient, AsyncClientOptions
+
+from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
+from vigilbase.database.values import revive, to_json
+from vigilbase.errors import DatabaseError, DatabaseUnavailableError, MissingSchemaError
+from vigilbase.vocabulary import JSON
+
+Answer = TypeVar("Answer")
+
+# PostgREST's own codes (https://docs.postgrest.org/en/stable/references/errors.html) and SQLSTATEs of the same meaning.
+_MISSING = {"PGRST202", "PGRST205", "42P01", "42883"}
+_NO_ANSWER = {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "429", "500", "502", "503", "504", "520", "522", "524"}
+_NO_ANSWER_CLASSES = ("08", "53", "57", "58")
+
+
+class _Filterable(Protocol):
+    def eq(self, column: str, value: object) -> Self: ...
+    def lt(self, column: str, value: object) -> Self: ...
+    def lte(self, column: str, value: object) -> Self: ...
+    def gt(self, column: str, value: object) -> Self: ...
+    def gte(self, column: str, value: object) -> Self: ...
+    def is_(self, column: str, value: None) -> Self: ...
+
+
+Filtered = TypeVar("Filtered", bound=_Filterable)
+
+
+class SupabaseClient:
+    """A `ServiceClient` that speaks to the Data API at `url` with a secret or service_role key."""
+
+    def __init__(self, url: str, key: str, *, timeout: float = 5.0) -> None:
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(timeout=httpx.Timeout(timeout), follow_redirects=False)
+        self._client = AsyncClient(
+            url,
+            key,
+            AsyncClientOptions(
+                httpx_client=self._http,
+                postgrest_client_retry=False,
+                auto_refresh_token=False,
+                persist_session=False,
+            ),
+        )
+
+    async def insert(self, table: str, rows: Sequence[Row]) -> list[Row]:
+        """See `ServiceClient.insert`."""
+        if not rows:
+            return []
+        request = self._client.table(table).insert([_json_row(row) for row in rows])
+        return _rows(f"insert into {table}", await self._within(f"insert into {table}", request.execute()))
+
+    async def select(
+        self, table: str, where: Sequence[Where] = (), order: Sequence[Order] = (), limit: int = MAX_ROWS
+    ) -> list[Row]:
+        """See `ServiceClient.select`."""
+        require_limit(limit)
+        request = _filtered(self._client.table(table).select("*"), where)
+        for by in order:
+            request = request.order(by.column, desc=by.descending, nullsfirst=False)
+        attempt = f"select from {table}"
+        return _rows(attempt, await self._within(attempt, request.limit(limit).execute()))
+
+    async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
+        """See `ServiceClient.update`."""
+        require_where(where)
+        request = _filtered(self._client.table(table).update(_json_row(values)), where)
+        return _rows(f"update {table}", await self._within(f"update {table}", request.execute()))
+
+    async def delete(self, table: str, where: Sequence[Where]) -> int:
+        """See `ServiceClient.delete`."""
+        require_where(where)
+        attempt = f"delete from {table}"
+        # Counted by the server: the rows themselves would be cut at its limit.
+        request = self._client.table(table).delete(count=CountMethod.exact, returning=ReturnMethod.minimal)
+        answer = await self._within(attempt, _filtered(request, where).execute())
+        if answer.count is None:
+            raise DatabaseError(f"{attempt}: the Data API did not say how many rows it deleted")
+        return answer.count
+
+    async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
+        """See `ServiceClient.call`."""
+        request = self._client.rpc(function, _json_row(arguments or {}))
+        answer = await self._within(f"call {function}", request.execute())
+        return cast(JSON, answer.data)
+
+    async def aclose(self) -> None:
+        """See `ServiceClient.aclose`."""
+        await self._http.aclose()
+
+    async def _within(self, attempt: str, request: Awaitable[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await request
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
+            raise DatabaseUnavailableError(f"{attempt}: {_said(error)}") from error
+        except APIError as error:
+            raise domain_error(attempt, error) from error
+
+
+def domain_error(attempt: str, error: APIError) -> DatabaseError:
+    """The one place where the Data API's errors become ours."""
+    code = error.code or ""
+    said = (error.message or "").strip().split("\n")[0] or f"error {code}"
+    if code in _MISSING:
+        return MissingSchemaError(f"{attempt}: {said}: run `vigilbase migrate`")
+    if code in _NO_ANSWER or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):
+        return DatabaseUnavailableError(f"{attempt}: {said}")
+    return DatabaseError(f"{attempt}: {said}")
+
+
+def _said(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _filtered(request: Filtered, where: Sequence[Where]) -> Filtered:
+    for condition in where:
+        value = to_json(condition.value)
+        match condition.operator:
+            case "eq" if value is None:
+                request = request.is_(condition.column, None)
+            case "eq":
+                request = request.eq(condition.column, value)
+            case "lt":
+                request = request.lt(condition.column, value)
+            case "lte":
+                request = request.lte(condition.column, value)
+            case "gt":
+                request = request.gt(condition.column, value)
+            case "gte":
+                request = request.gte(condition.column, value)
+    return request
+
+
+def _json_row(row: Row) -> dict[str, JSON]:
+    return {column: to_json(value) for column, value in row.items()}
+
+
+def _rows(attempt: str, answer: APIResponse) -> list[Row]:
+    if not isinstance(answer.data, list) or not all(isinstance(row, dict) for row in answer.data):
+        raise DatabaseError(f"{attempt}: that is no answer of a Data API: is SUPABASE_URL the project's URL?")
+    return [revive(cast("Mapping[str, JSON]", row)) for row in answer.data]

@@ -1,0 +1,222 @@
+"""Rows of `alert_events`: one episode each, from active by way of acknowledged to resolved."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from vigilbase.config.supabase import get_supabase_service_client
+from vigilbase.database.client import Row, Value
+from vigilbase.errors import DatabaseError, InvalidInputError, InvalidTransitionError
+from vigilbase.logging import get_logger
+from vigilbase.models.attempts import reported
+from vigilbase.models.retention import delete_in_batches
+from vigilbase.models.rows import (
+    as_optional_moment,
+    as_optional_object,
+    as_optional_text,
+    as_text,
+    as_uuid,
+    row_from,
+    rows_from,
+)
+from vigilbase.models.validation import (
+    valid_days,
+    valid_details,
+    valid_id,
+    valid_service_name,
+    valid_text,
+    valid_within_minutes,
+    valid_word,
+)
+from vigilbase.vocabulary import ALERT_STATUSES, ALERT_TYPES, JSON, AlertStatus, AlertType
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """An alert event as it is stored. Times are aware, in UTC."""
+
+    id: UUID
+    service_name: str
+    alert_type: AlertType
+    status: AlertStatus
+    message: str | None
+    details: Mapping[str, JSON] | None
+    created_at: datetime | None
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAlertEventData:
+    """An alert event to be written. Checked when it is: see `AlertEventModel.create`."""
+
+    service_name: str
+    alert_type: AlertType
+    status: AlertStatus = "active"
+    message: str | None = None
+    details: Mapping[str, JSON] | None = None
+
+
+class AlertEventModel:
+    """What can be done with alert events. A namespace of static methods; there is nothing to instantiate.
+
+    Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
+    `DatabaseError` when the database fails. Times are the database's.
+    """
+
+    @staticmethod
+    async def create(data: CreateAlertEventData) -> AlertEvent:
+        """Insert an alert event, whether or not there is one like it, and return it as it is stored."""
+        with reported(log, "alert_event.create"):
+            arguments = _arguments(data)
+            arguments["p_status"] = valid_word("status", data.status, ALERT_STATUSES)
+            alert = await _call_for_alert("vigilbase_create_alert_v1", arguments)
+            if alert is None:
+                raise DatabaseError("create an alert event: the database returned no row")
+        log.info("alert_event.created", **_fields(alert))
+        return alert
+
+    @staticmethod
+    async def find_active(service_name: str | None = None) -> list[AlertEvent]:
+        """The active alerts (not the acknowledged ones), of one service or of all, newest first."""
+        return await _find("alert_event.find_active", ["active"], service_name)
+
+    @staticmethod
+    async def find_open(service_name: str | None = None) -> list[AlertEvent]:
+        """The alerts that aren't resolved, acknowledged ones too, of one service or of all, newest first."""
+        return await _find("alert_event.find_open", ["active", "acknowledged"], service_name)
+
+    @staticmethod
+    async def acknowledge(id: UUID | str) -> AlertEvent | None:  # noqa: A002
+        """Acknowledge an alert and return it, or None for an unknown id. Again: unchanged.
+
+        Raises:
+            InvalidTransitionError: the alert is resolved.
+
+        """
+        with reported(log, "alert_event.acknowledge", id=str(id)):
+            alert = await _call_for_alert("vigilbase_acknowledge_alert_v1", {"p_id": valid_id(id)})
+            if alert and alert.status == "resolved":
+                raise InvalidTransitionError(f"alert event {alert.id} is resolved and can't be acknowledged")
+        log.info("alert_event.acknowledged", id=str(id), found=alert is not None)
+        return alert
+
+    @staticmethod
+    async def resolve(id: UUID | str) -> AlertEvent | None:  # noqa: A002
+        """Resolve an alert and return it, or None for an unknown id. Again: unchanged."""
+        with reported(log, "alert_event.resolve", id=str(id)):
+            alert = await _call_for_alert("vigilbase_resolve_alert_v1", {"p_id": valid_id(id)})
+        log.info("alert_event.resolved", id=str(id), found=alert is not None)
+        return alert
+
+    @staticmethod
+    async def find_recent_by_service(
+        service_name: str, alert_type: AlertType, within_minutes: int
+    ) -> AlertEvent | None:
+        """The newest alert of a service and type that is at most `within_minutes` old, in any status, or None."""
+        with reported(log, "alert_event.find_recent_by_service"):
+            arguments: dict[str, Value] = {
+                "p_service_name": valid_service_name(service_name),
+                "p_alert_type": valid_word("alert_type", alert_type, ALERT_TYPES),
+                "p_within_minutes": valid_within_minutes(within_minutes),
+            }
+            alert = await _call_for_alert("vigilbase_recent_alert_v1", arguments)
+        log.info("alert_event.found_recent", service_name=service_name, found=alert is not None)
+        return alert
+
+    @staticmethod
+    async def raise_alert(
+        data: CreateAlertEventData, *, within_minutes: int | None = None
+    ) -> tuple[AlertEvent, bool]:
+        """The open alert of that service, type and `details["rule"]`, or else a new one; and whether it is new.
+
+        With `within_minutes`, an alert that is at most so old counts as well, though it is resolved. Atomic: of any
+        number of callers at once, in any number of processes, one makes the alert.
+        """
+        with reported(log, "alert_event.raise"):
+            arguments = _arguments(data)
+            if valid_word("status", data.status, ALERT_STATUSES) != "active":
+                raise InvalidInputError("status", "must be active for an alert that is raised")
+            if within_minutes is not None:
+                arguments["p_within_minutes"] = valid_within_minutes(within_minutes)
+            function = "vigilbase_raise_alert_v1"
+            answer = await get_supabase_service_client().call(function, arguments)
+            if not isinstance(answer, Mapping):
+                raise DatabaseError("raise an alert: the database returned no row")
+            row = row_from(answer["alert"], f"call {function}")
+            if row is None:
+                raise DatabaseError("raise an alert: the database returned no row")
+            alert, is_new = _alert_event(row), answer["is_new"] is True
+        log.info("alert_event.raised", **_fields(alert), is_new=is_new)
+        return alert, is_new
+
+    @staticmethod
+    async def delete_older_than(days: int, *, keep_open: bool = False) -> int:
+        """Delete the alerts written more than `days` (0 to 36,500) days ago, in batches; return how many.
+
+        `keep_open` spares those that aren't resolved.
+        """
+        with reported(log, "alert_event.delete_older_than"):
+            if not isinstance(keep_open, bool):
+                raise InvalidInputError("keep_open", "must be True or False")
+            deleted = await delete_in_batches(
+                "vigilbase_delete_alerts_v1", {"p_days": valid_days(days), "p_keep_open": keep_open}
+            )
+        log.info("alert_event.deleted_older_than", days=days, count=deleted)
+        return deleted
+
+
+async def _find(event: str, statuses: list[AlertStatus], service_name: str | None) -> list[AlertEvent]:
+    with reported(log, event):
+        function = "vigilbase_list_alerts_v1"
+        name = None if service_name is None else valid_service_name(service_name)
+        answer = await get_supabase_service_client().call(
+            function, {"p_statuses": json.dumps(statuses), "p_service_name": name}
+        )
+        alerts = [_alert_event(row) for row in rows_from(answer, f"call {function}")]
+    log.info(event, service_name=name, count=len(alerts))
+    return alerts
+
+
+async def _call_for_alert(function: str, arguments: Mapping[str, Value]) -> AlertEvent | None:
+    answer = await get_supabase_service_client().call(function, arguments)
+    row = row_from(answer, f"call {function}")
+    return _alert_event(row) if row else None
+
+
+def _arguments(data: CreateAlertEventData) -> dict[str, Value]:
+    """What makes an alert, every part checked. Details go as text: see the rules for SQL functions in 013."""
+    details = valid_details("details", data.details)
+    return {
+        "p_service_name": valid_service_name(data.service_name),
+        "p_alert_type": valid_word("alert_type", data.alert_type, ALERT_TYPES),
+        "p_message": valid_text("message", data.message),
+        "p_details": None if details is None else json.dumps(details, ensure_ascii=False),
+    }
+
+
+def _alert_event(row: Row) -> AlertEvent:
+    return AlertEvent(
+        id=as_uuid(row["id"]),
+        service_name=as_text(row["service_name"]),
+        alert_type=valid_word("alert_type", row["alert_type"], ALERT_TYPES),
+        status=valid_word("status", row["status"], ALERT_STATUSES),
+        message=as_optional_text(row["message"]),
+        details=as_optional_object(row["details"]),
+        created_at=as_optional_moment(row["created_at"]),
+        acknowledged_at=as_optional_moment(row["acknowledged_at"]),
+        resolved_at=as_optional_moment(row["resolved_at"]),
+    )
+
+
+def _fields(alert: AlertEvent) -> dict[str, str]:
+    return {
+        "id": str(alert.id),
+        "service_name": alert.service_name,
+        "alert_type": alert.alert_type,
+        "status": alert.status,
+    }

@@ -1,0 +1,196 @@
+"""Rows of `service_health_checks`: one recorded observation each."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from vigilbase.clock import utc_now
+from vigilbase.config.supabase import get_supabase_service_client
+from vigilbase.database.client import Order, Row, Value, Where
+from vigilbase.database.values import to_json
+from vigilbase.logging import get_logger
+from vigilbase.models.attempts import reported
+from vigilbase.models.retention import delete_in_batches
+from vigilbase.models.rows import (
+    as_optional_integer,
+    as_optional_moment,
+    as_optional_object,
+    as_optional_text,
+    as_text,
+    as_uuid,
+    count_from,
+    rows_from,
+)
+from vigilbase.models.validation import (
+    valid_days,
+    valid_details,
+    valid_latency_ms,
+    valid_limit,
+    valid_moment,
+    valid_service_name,
+    valid_text,
+    valid_word,
+)
+from vigilbase.vocabulary import JSON, STATUSES, Status
+
+log = get_logger(__name__)
+
+TABLE = "service_health_checks"
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealthCheck:
+    """A health check as it is stored. Times are aware, in UTC.
+
+    `checked_at` is when the probe ran, `created_at` when the row was written; `latency_ms` is in milliseconds.
+    """
+
+    id: UUID
+    service_name: str
+    status: Status
+    latency_ms: int | None
+    checked_at: datetime | None
+    error_message: str | None
+    probe_details: Mapping[str, JSON] | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateHealthCheckData:
+    """A health check to be written. Checked when it is: see `HealthCheckModel.create`.
+
+    `latency_ms` in milliseconds; `checked_at` aware, and now when it is left out.
+    """
+
+    service_name: str
+    status: Status
+    latency_ms: int | None = None
+    error_message: str | None = None
+    probe_details: Mapping[str, JSON] | None = None
+    checked_at: datetime | None = None
+
+
+class HealthCheckModel:
+    """What can be done with health checks. A namespace of static methods; there is nothing to instantiate.
+
+    Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
+    `DatabaseError` when the database fails.
+    """
+
+    @staticmethod
+    async def create(data: CreateHealthCheckData) -> ServiceHealthCheck:
+        """Write one health check and return it as it is stored."""
+        with reported(log, "health_check.create"):
+            values = _values(data, utc_now())
+            rows = await get_supabase_service_client().insert(TABLE, [values])
+            check = _health_check(rows[0])
+        log.info("health_check.created", service_name=check.service_name, status=check.status, id=str(check.id))
+        return check
+
+    @staticmethod
+    async def create_many(items: Sequence[CreateHealthCheckData]) -> int:
+        """Write a batch in one statement, all or nothing; return how many were written."""
+        with reported(log, "health_check.create_many", items=len(items)):
+            now = utc_now()
+            rows = [{column: to_json(value) for column, value in _values(item, now).items()} for item in items]
+            if not rows:
+                return 0
+            function = "vigilbase_insert_health_checks_v1"
+            answer = await get_supabase_service_client().call(
+                function, {"p_checks": json.dumps(rows, ensure_ascii=False)}
+            )
+            count = count_from(answer, f"call {function}")
+        log.info("health_check.created_many", count=count)
+        return count
+
+    @staticmethod
+    async def find_latest_by_service(service_name: str) -> ServiceHealthCheck | None:
+        """The newest check of a service by `checked_at`, or None."""
+        with reported(log, "health_check.find_latest_by_service"):
+            name = valid_service_name(service_name)
+            rows = await get_supabase_service_client().select(
+                TABLE, [Where("service_name", "eq", name)], [Order("checked_at", descending=True)], limit=1
+            )
+            check = _health_check(rows[0]) if rows else None
+        log.info("health_check.found_latest_by_service", service_name=name, found=check is not None)
+        return check
+
+    @staticmethod
+    async def find_latest() -> list[ServiceHealthCheck]:
+        """The newest check of every service by `checked_at`, sorted by service, in one round trip."""
+        with reported(log, "health_check.find_latest"):
+            function = "vigilbase_latest_health_checks_v1"
+            answer = await get_supabase_service_client().call(function)
+            checks = [_health_check(row) for row in rows_from(answer, f"call {function}")]
+        log.info("health_check.found_latest", count=len(checks))
+        return checks
+
+    @staticmethod
+    async def find_all(*, limit: int = 100, service_name: str | None = None) -> list[ServiceHealthCheck]:
+        """The newest checks by `created_at`, of one service or of all, ties by id; at most `limit` of them.
+
+        More than a page is fetched page by page, each beginning after the last row of the one before, so no row comes
+        twice while others are written.
+        """
+        with reported(log, "health_check.find_all"):
+            wanted = valid_limit(limit)
+            name = None if service_name is None else valid_service_name(service_name)
+            checks: list[ServiceHealthCheck] = []
+            while len(checks) < wanted:
+                size = min(PAGE, wanted - len(checks))
+                page = await _find_page(size, name, checks[-1] if checks else None)
+                checks += page
+                if len(page) < size:
+                    break
+        log.info("health_check.found_all", service_name=name, count=len(checks))
+        return checks
+
+    @staticmethod
+    async def delete_older_than(days: int) -> int:
+        """Delete the checks written more than `days` (0 to 36,500) days ago, in batches; return how many."""
+        with reported(log, "health_check.delete_older_than"):
+            deleted = await delete_in_batches("vigilbase_delete_health_checks_v1", {"p_days": valid_days(days)})
+        log.info("health_check.deleted_older_than", days=days, count=deleted)
+        return deleted
+
+
+async def _find_page(size: int, name: str | None, after: ServiceHealthCheck | None) -> list[ServiceHealthCheck]:
+    function = "vigilbase_list_health_checks_v1"
+    answer = await get_supabase_service_client().call(
+        function,
+        {
+            "p_limit": size,
+            "p_service_name": name,
+            "p_after_created_at": after.created_at if after else None,
+            "p_after_id": after.id if after else None,
+        },
+    )
+    return [_health_check(row) for row in rows_from(answer, f"call {function}")]
+
+
+def _values(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
+    """The columns to write, every one checked. `checked_at` is always among them: without it, it would be NULL."""
+    return {
+        "service_name": valid_service_name(data.service_name),
+        "status": valid_word("status", data.status, STATUSES),
+        "latency_ms": valid_latency_ms(data.latency_ms),
+        "checked_at": now if data.checked_at is None else valid_moment("checked_at", data.checked_at),
+        "error_message": valid_text("error_message", data.error_message),
+        "probe_details": valid_details("probe_details", data.probe_details),
+    }
+
+
+def _health_check(row: Row) -> ServiceHealthCheck:
+    return ServiceHealthCheck(
+        id=as_uuid(row["id"]),
+        service_name=as_text(row["service_name"]),
+        status=valid_word("status", row["status"], STATUSES),
+        latency_ms=as_optional_integer(row["latency_ms"]),
+        checked_at=as_optional_moment(row["checked_at"]),
+        error_message=as_optional_text(row["error_message"]),
+        probe_details=as_optional_object(row["probe_details"]),
+        created_at=as_optional_moment(row["created_at"]),
+    )

@@ -1,0 +1,65 @@
+"""The words of the house as types and frozen values. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+JSON: TypeAlias = "str | int | float | bool | None | Sequence[JSON] | Mapping[str, JSON]"
+"""Whatever JSON can say."""
+
+Status = Literal["healthy", "degraded", "down"]
+"""What a health check found."""
+
+AlertType = Literal["service_down", "service_degraded", "recovery"]
+"""What an alert event is about."""
+
+AlertStatus = Literal["active", "acknowledged", "resolved"]
+"""How far an alert event has come."""
+
+STATUSES: tuple[Status, ...] = ("healthy", "degraded", "down")
+ALERT_TYPES: tuple[AlertType, ...] = ("service_down", "service_degraded", "recovery")
+ALERT_STATUSES: tuple[AlertStatus, ...] = ("active", "acknowledged", "resolved")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The result of one probe, before it is recorded.
+
+    `checked_at` is when the probe began (aware, UTC); `latency_ms` how long it took, to the millisecond.
+    """
+
+    status: Status
+    checked_at: datetime
+    latency_ms: int
+    error_message: str | None = None
+    probe_details: Mapping[str, JSON] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An observation of a service on its way to the database; `id` makes sending it twice harmless."""
+
+    id: UUID
+    service_name: str
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How many checks in a row it takes to call a service down, and to call it healthy again."""
+
+    failures: int
+    successes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of a service's judged status, the reason in words, and what the alert event keeps of it."""
+
+    service_name: str
+    to: Literal["down", "healthy"]
+    at: datetime
+    message: str
+    details: Mapping[str, JSON]
