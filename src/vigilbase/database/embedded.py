@@ -90,7 +90,9 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """How to reach the server when it runs: a URL without a secret; its socket's folder is closed to others."""
-        port = self._settings.get("port", "5432")
+        # A socket is named after the port, and whoever started the server may have chosen another.
+        lines = _postmaster_lines(self.data)
+        port = lines[3].strip() if len(lines) > 3 else self._settings.get("port", "5432")
         return f"postgresql://postgres@/{DATABASE}?host={quote(str(_socket_folder(self.home)), safe='')}&port={port}"
 
     def start(self) -> str:
@@ -140,6 +142,7 @@ class EmbeddedServer:
             self._wait_until_ready(server)
             return
         account = _account()
+        _require_reachable(self.home, account)
         programs = _reachable_programs(self.home, account)
         if not self.data.exists():
             self._create_data(programs, account)
@@ -289,11 +292,19 @@ def _reachable_programs(home: Path, account: _Account | None) -> Path:
                 if not path.is_symlink():
                     path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
             whole.rename(copy)
-    if not _can_run(copy / "bin", account):
-        raise EmbeddedPostgresError(
-            f"the system user {_SYSTEM_USER} can't reach {home}: set VIGILBASE_HOME to a folder that it can pass into"
-        )
     return copy / "bin"
+
+
+def _require_reachable(home: Path, account: _Account | None) -> None:
+    if account is None:
+        return
+    try:
+        _run(["/bin/sh", "-c", 'cd "$1"', "sh", home], account)
+    except EmbeddedPostgresError:
+        raise EmbeddedPostgresError(
+            f"the system user {_SYSTEM_USER}, as which Postgres runs for root, can't reach {home}: "
+            "set VIGILBASE_HOME to a folder that it can pass into"
+        ) from None
 
 
 def _can_run(programs: Path, account: _Account) -> bool:

@@ -1,0 +1,114 @@
+"""What every kind of test may use: a server for the session, a database for the test, a service client on each transport."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import TEMPLATE, PostgresServer, home_folder, start_server
+from tests.support.supabase_api import SupabaseApi, run_supabase_api
+from vigilbase.config.supabase import close_supabase_service_client
+from vigilbase.database.migrate import apply_pending, discover
+
+SETTINGS = (
+    "VIGILBASE_TRANSPORT",
+    "SUPABASE_URL",
+    "SUPABASE_SERVICE_ROLE_KEY",
+    "SUPABASE_SECRET_KEY",
+    "DATABASE_URL",
+    "VIGILBASE_HOME",
+    "VIGILBASE_TIMEOUT",
+    "VIGILBASE_POOL_SIZE",
+    "VIGILBASE_LOG_LEVEL",
+)
+TRANSPORTS = ("embedded", "postgres", "supabase")
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of whoever runs the tests reaches them."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A Postgres with the roles of a Supabase project, its database `vigilbase` migrated, and a migrated template."""
+    with home_folder() as home:
+        server = start_server(home)
+        server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0", "postgres")
+        for database in (TEMPLATE, "vigilbase"):
+            asyncio.run(apply_pending(server.url(database), discover()))
+        yield server
+        server.embedded.stop()
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """An empty home folder for an embedded server of the test's own."""
+    with home_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def empty_database(server: PostgresServer) -> Iterator[str]:
+    """The name of a database with nothing in it."""
+    name = server.create_database()
+    yield name
+    server.drop_database(name)
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> Iterator[str]:
+    """The name of a migrated database without rows."""
+    name = server.create_database(TEMPLATE)
+    yield name
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def supabase_api(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseApi]:
+    """A Data API on a migrated database of its own."""
+    database = server.create_database(TEMPLATE)
+    with run_supabase_api(server, database, tmp_path_factory.mktemp("api")) as api:
+        yield api
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A database that the settings in the environment lead to, over one transport; `database` is its name."""
+
+    transport: str
+    database: str
+    server: PostgresServer
+
+    def execute(self, statement: str) -> list[tuple[object, ...]]:
+        """Run SQL as the superuser, past the transport."""
+        return self.server.execute(statement, self.database)
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def backend(
+    request: pytest.FixtureRequest, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Backend]:
+    """An empty, migrated database, the environment set to reach it; once for each transport."""
+    transport: str = request.param
+    if transport == "postgres":
+        name: str = request.getfixturevalue("database")
+        monkeypatch.setenv("DATABASE_URL", server.url(name))
+    elif transport == "embedded":
+        name = "vigilbase"
+        monkeypatch.setenv("VIGILBASE_HOME", str(server.embedded.home))
+    else:
+        api: SupabaseApi = request.getfixturevalue("supabase_api")
+        name = api.database
+        monkeypatch.setenv("SUPABASE_URL", api.url)
+        monkeypatch.setenv("SUPABASE_SECRET_KEY", api.secret_key)
+    if transport != "postgres":
+        server.execute("TRUNCATE service_health_checks, alert_events", name)
+    yield Backend(transport, name, server)
+    await close_supabase_service_client()
