@@ -76,3 +76,8 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
     logging.getLogger("vigilbase").setLevel(level)
     # The pool reports each failed attempt to connect; the verb that needed the connection says it once, with a cause.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+def quiet_models() -> None:
+    """Leave the models' own reports out, one for each statement; a program of ours says what they add up to."""
+    logging.getLogger("vigilbase.models").setLevel(logging.CRITICAL)

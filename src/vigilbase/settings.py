@@ -17,6 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from vigilbase.errors import ConfigurationError
 
 Transport = Literal["supabase", "postgres", "embedded"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Settings(BaseModel):
@@ -64,10 +65,11 @@ class Settings(BaseModel):
         le=100,
         description="Connections to Postgres that one process holds at the most.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO",
+    log_level: LogLevel | None = Field(
+        None,
         validation_alias="VIGILBASE_LOG_LEVEL",
-        description="The least serious events that the command line shows.",
+        description="The least serious events that the command line shows: DEBUG, INFO, WARNING or ERROR. Default: "
+        "INFO for `vigilbase up`, WARNING for commands that end by themselves.",
     )
 
 

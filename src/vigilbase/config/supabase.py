@@ -47,9 +47,7 @@ def make_service_client(settings: Settings) -> ServiceClient:
     """
     transport = chosen_transport(settings)
     if transport == "supabase" and settings.supabase_url and settings.supabase_key:
-        return SupabaseClient(
-            settings.supabase_url, settings.supabase_key.get_secret_value(), timeout=settings.timeout
-        )
+        return SupabaseClient(settings.supabase_url, settings.supabase_key.get_secret_value(), timeout=settings.timeout)
     if transport == "postgres" and settings.database_url:
         url = settings.database_url.get_secret_value()
         check_conninfo(url)

@@ -337,9 +337,7 @@ def _create_account() -> pwd.struct_passwd:
     return pwd.getpwnam(_SYSTEM_USER)
 
 
-def _run(
-    command: Sequence[str | Path], account: _Account | None, given: str = "", *, new_session: bool = False
-) -> str:
+def _run(command: Sequence[str | Path], account: _Account | None, given: str = "", *, new_session: bool = False) -> str:
     """Run a program to its end, as the server's user; return what it printed."""
     result = subprocess.run(
         [str(part) for part in command],

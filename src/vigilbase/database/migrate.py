@@ -20,8 +20,6 @@ from vigilbase.logging import get_logger
 
 log = get_logger(__name__)
 
-LEDGER = "vigilbase_migrations"
-
 _LOCK = "SELECT pg_advisory_xact_lock(1986619242, 0)"  # "vigj": the neighbour of the services' locks in 013
 _NAME = re.compile(r"(\d{3})_([a-z0-9_]+)\.sql")
 _CREATED = re.compile(r"^-- Created: (\d{4})-(\d{2})-(\d{2})$", re.MULTILINE)
@@ -96,9 +94,7 @@ def pending(migrations: Sequence[Migration], ledger: Iterable[Applied]) -> list[
     return [migration for migration in migrations if migration.number not in applied]
 
 
-async def apply_pending(
-    conninfo: str, migrations: Sequence[Migration], *, timeout: float = 60.0
-) -> list[Migration]:
+async def apply_pending(conninfo: str, migrations: Sequence[Migration], *, timeout: float = 60.0) -> list[Migration]:
     """Apply what is pending, in number order; return what this call applied.
 
     `timeout`: seconds to wait for the connection.
@@ -144,7 +140,7 @@ async def read_ledger(conninfo: str, *, timeout: float = 5.0) -> list[Applied]:
 async def read_ledger_through(client: ServiceClient) -> list[Applied]:
     """The same through a service client, for when there is only the Data API."""
     try:
-        rows = await client.select(LEDGER, order=[Order("number")])
+        rows = await client.select("vigilbase_migrations", order=[Order("number")])
     except MissingSchemaError:
         return []
     return [Applied(int(str(row["number"])), str(row["name"]), str(row["sha256"])) for row in rows]
@@ -152,7 +148,9 @@ async def read_ledger_through(client: ServiceClient) -> list[Applied]:
 
 async def _read_ledger(connection: psycopg.AsyncConnection) -> list[Applied]:
     try:
-        cursor = await connection.execute(f"SELECT number, name, sha256 FROM public.{LEDGER} ORDER BY number")
+        cursor = await connection.execute(
+            "SELECT number, name, sha256 FROM public.vigilbase_migrations ORDER BY number"
+        )
     except psycopg.errors.UndefinedTable:
         return []
     return [Applied(*row) for row in await cursor.fetchall()]
@@ -172,7 +170,7 @@ async def _apply(connection: psycopg.AsyncConnection, migrations: Sequence[Migra
             said = error.diag.message_primary or str(error)
             raise MigrationError(f"{migration.number:03}_{migration.name}.sql failed: {said}") from error
         await connection.execute(
-            f"INSERT INTO public.{LEDGER} (number, name, sha256) VALUES (%s, %s, %s)",
+            "INSERT INTO public.vigilbase_migrations (number, name, sha256) VALUES (%s, %s, %s)",
             (migration.number, migration.name, migration.sha256),
         )
     return True
@@ -183,7 +181,7 @@ def with_ledger_entry(migration: Migration) -> str:
     # Numbers, names and checksums are made of [a-z0-9_], so nothing needs quoting.
     return (
         f"{migration.sql}\n{_ledger_sql()}"
-        f"INSERT INTO public.{LEDGER} (number, name, sha256)\n"
+        "INSERT INTO public.vigilbase_migrations (number, name, sha256)\n"
         f"VALUES ({migration.number}, '{migration.name}', '{migration.sha256}')\n"
         "ON CONFLICT DO NOTHING;\n"
     )
@@ -204,7 +202,9 @@ def write_supabase_files(project: Path, migrations: Sequence[Migration]) -> tupl
 
     """
     if not (project / "supabase").is_dir():
-        raise MigrationError(f"{project} is no Supabase project (it has no folder supabase/): run `supabase init` there")
+        raise MigrationError(
+            f"{project} is no Supabase project (it has no folder supabase/): run `supabase init` there"
+        )
     folder = project / "supabase" / "migrations"
     written, kept = [], []
     try:

@@ -99,7 +99,7 @@ class PostgresClient:
         require_where(where)
         conditions, parameters = _conditions(where)
         query = sql.SQL("DELETE FROM {}{}").format(_table(table), conditions)
-        _, count = await self._run(f"delete from {table}", query, parameters)
+        _, count = await self._run(f"deleting from {table}", query, parameters)
         return count
 
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
@@ -110,7 +110,7 @@ class PostgresClient:
             sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder()) for name in given),
         )
         rows, _ = await self._run(f"call {function}", query, [_parameter(value) for value in given.values()])
-        return cast(JSON, rows[0]["answer"])
+        return cast("JSON", rows[0]["answer"])
 
     async def aclose(self) -> None:
         """See `ServiceClient.aclose`."""
@@ -132,7 +132,7 @@ class PostgresClient:
         try:
             pool = await self._open_pool(attempt)
             async with pool.connection(timeout=max(0.1, deadline - monotonic())) as connection:
-                return await _within(deadline - monotonic(), connection, query, parameters)
+                return await run_within(deadline - monotonic(), connection, query, parameters)
         except PoolTimeout as error:
             cause = self._last_failure or error
             raise _unavailable(attempt, cause, f"no connection within {self._timeout:g} s") from cause
@@ -224,10 +224,17 @@ def _said(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error).strip().split("\n")[0] or type(error).__name__
 
 
-async def _within(
-    seconds: float, connection: Connection, query: sql.Composed, parameters: Sequence[object]
+async def run_within(
+    seconds: float, connection: Connection, query: sql.Composed | LiteralString, parameters: Sequence[object] = ()
 ) -> tuple[list[DictRow], int]:
-    """Run a statement, at most so long. The driver alone waits ten seconds more for a server that hangs."""
+    """Run a statement, at most so long; return its rows and their count.
+
+    By itself the driver waits ten seconds more for a server that hangs; here the connection is cut after two.
+
+    Raises:
+        TimeoutError: the time is over.
+
+    """
     statement = asyncio.ensure_future(_fetch(connection, query, parameters))
     try:
         done, _ = await asyncio.wait({statement}, timeout=max(0.0, seconds))
@@ -241,7 +248,7 @@ async def _within(
 
 
 async def _fetch(
-    connection: Connection, query: sql.Composed, parameters: Sequence[object]
+    connection: Connection, query: sql.Composed | LiteralString, parameters: Sequence[object]
 ) -> tuple[list[DictRow], int]:
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, parameters)
@@ -282,7 +289,7 @@ def _remembering_connection(remember: Callable[[Exception | None], None]) -> typ
 
     class RememberingConnection(psycopg.AsyncConnection[Any]):
         @classmethod
-        async def connect(cls, *args: Any, **kwargs: Any) -> "RememberingConnection":  # type: ignore[override]
+        async def connect(cls, *args: Any, **kwargs: Any) -> "RememberingConnection":
             try:
                 connection = await super().connect(*args, **kwargs)
             except psycopg.Error as error:
@@ -334,8 +341,8 @@ def _ordering(order: Sequence[Order]) -> sql.Composable:
 
 
 def _parameter(value: Value) -> object:
-    return Jsonb(value) if isinstance(value, (dict, list)) or isinstance(value, Mapping) else value
+    return Jsonb(value) if isinstance(value, (list, Mapping)) else value
 
 
 def _plain(value: object) -> Value:
-    return value.astimezone(UTC) if isinstance(value, datetime) else cast(Value, value)
+    return value.astimezone(UTC) if isinstance(value, datetime) else cast("Value", value)

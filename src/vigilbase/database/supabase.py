@@ -5,7 +5,7 @@ Each verb is one HTTP request. Timeouts are ours and nothing is repeated silentl
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol, Self, TypeVar, cast
+from typing import Protocol, Self, TypeVar
 
 import httpx
 from postgrest import APIError, APIResponse
@@ -81,7 +81,7 @@ class SupabaseClient:
     async def delete(self, table: str, where: Sequence[Where]) -> int:
         """See `ServiceClient.delete`."""
         require_where(where)
-        attempt = f"delete from {table}"
+        attempt = f"deleting from {table}"
         # Counted by the server: the rows themselves would be cut at its limit.
         request = self._client.table(table).delete(count=CountMethod.exact, returning=ReturnMethod.minimal)
         answer = await self._within(attempt, _filtered(request, where).execute())
@@ -93,7 +93,7 @@ class SupabaseClient:
         """See `ServiceClient.call`."""
         request = self._client.rpc(function, _json_row(arguments or {}))
         answer = await self._within(f"call {function}", request.execute())
-        return cast(JSON, answer.data)
+        return answer.data
 
     async def aclose(self) -> None:
         """See `ServiceClient.aclose`."""
@@ -150,6 +150,7 @@ def _json_row(row: Row) -> dict[str, JSON]:
 
 
 def _rows(attempt: str, answer: APIResponse) -> list[Row]:
-    if not isinstance(answer.data, list) or not all(isinstance(row, dict) for row in answer.data):
+    rows: object = answer.data  # the library promises a list, and hands on whatever came
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DatabaseError(f"{attempt}: that is no answer of a Data API: is SUPABASE_URL the project's URL?")
-    return [revive(cast("Mapping[str, JSON]", row)) for row in answer.data]
+    return [revive(row) for row in rows]

@@ -129,9 +129,7 @@ class AlertEventModel:
         return alert
 
     @staticmethod
-    async def raise_alert(
-        data: CreateAlertEventData, *, within_minutes: int | None = None
-    ) -> tuple[AlertEvent, bool]:
+    async def raise_alert(data: CreateAlertEventData, *, within_minutes: int | None = None) -> tuple[AlertEvent, bool]:
         """The open alert of that service, type and `details["rule"]`, or else a new one; and whether it is new.
 
         With `within_minutes`, an alert that is at most so old counts as well, though it is resolved. Atomic: of any

@@ -13,5 +13,6 @@ def reported(log: EventLogger, event: str, **fields: Field) -> Iterator[None]:
     try:
         yield
     except VigilbaseError as error:
-        log.error(f"{event}.failed", **fields, reason=str(error))
+        failure = f"{event}.failed"
+        log.error(failure, **fields, reason=str(error))
         raise

@@ -17,9 +17,7 @@ async def delete_in_batches(function: str, arguments: Mapping[str, Value]) -> in
     deleted = 0
     before: Value = None
     while True:
-        answer = await get_supabase_service_client().call(
-            function, {**arguments, "p_limit": BATCH, "p_before": before}
-        )
+        answer = await get_supabase_service_client().call(function, {**arguments, "p_limit": BATCH, "p_before": before})
         batch = row_from(answer, f"call {function}") or {}
         count = as_optional_integer(batch.get("deleted")) or 0
         deleted += count

@@ -1,0 +1,5 @@
+"""`python -m vigilbase`."""
+
+from vigilbase.cli.main import main
+
+main()

@@ -1,0 +1,109 @@
+"""What the commands share: how a coroutine is run, how settings are found, how a database for migrations is reached."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from vigilbase.config.supabase import check_service_client, close_supabase_service_client, embedded_server
+from vigilbase.config.supabase import get_supabase_service_client as service_client
+from vigilbase.database.migrate import Migration, apply_pending, discover, pending, read_ledger, read_ledger_through
+from vigilbase.errors import MigrationError
+from vigilbase.settings import Settings, check_database_url, chosen_transport
+
+Answer = TypeVar("Answer")
+
+# Into a pipe or a file, a table is as wide as it needs to be.
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 400)
+
+ConfigFile = Annotated[
+    Path, typer.Option("--config", "-c", help="The file that says what to watch.", metavar="FILE", dir_okay=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+DEFAULT_CONFIG = Path("vigilbase.yaml")
+
+WITHOUT_DDL = (
+    "the Supabase Data API can't create tables, so choose one of three ways: set DATABASE_URL to the project's "
+    "connection string and run `vigilbase migrate`; or paste what `vigilbase migrate --print` writes into the "
+    "project's SQL editor; or run `vigilbase migrate --supabase DIR` in your Supabase project and then "
+    "`supabase db push`"
+)
+
+
+def run(coroutine: Coroutine[object, object, Answer]) -> Answer:
+    """Run a command's coroutine, and close its connections whatever happens."""
+
+    async def closing() -> Answer:
+        try:
+            return await coroutine
+        finally:
+            await close_supabase_service_client()
+
+    return asyncio.run(closing())
+
+
+@asynccontextmanager
+async def postgres_for_ddl(settings: Settings) -> AsyncIterator[str]:
+    """The URL of a Postgres that migrations can be applied to; the embedded one runs until the block ends.
+
+    Raises:
+        MigrationError: there are only Supabase keys.
+        ConfigurationError: DATABASE_URL is malformed.
+
+    """
+    if settings.database_url is not None and chosen_transport(settings) != "embedded":
+        url = settings.database_url.get_secret_value()
+        check_database_url(url)
+        yield url
+        return
+    if chosen_transport(settings) == "supabase":
+        raise MigrationError(WITHOUT_DDL)
+    server = embedded_server(settings)
+    url = await asyncio.to_thread(server.start)
+    try:
+        yield url
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def find_pending(settings: Settings) -> list[Migration]:
+    """The migrations that the database doesn't have yet.
+
+    Raises:
+        MigrationError: the database is ahead of this program, or an applied file was edited.
+        DatabaseError: the database can't be reached.
+
+    """
+    if chosen_transport(settings) == "supabase" and settings.database_url is None:
+        return pending(discover(), await read_ledger_through(service_client()))
+    async with postgres_for_ddl(settings) as url:
+        return pending(discover(), await read_ledger(url, timeout=settings.timeout))
+
+
+@asynccontextmanager
+async def ready_database(settings: Settings, *, migrate: bool) -> AsyncIterator[None]:
+    """A database that the models can use: reachable, migrated, and not hidden by row-level security.
+
+    With `migrate`, what is pending is applied first, where that can be done. The embedded server runs meanwhile.
+
+    Raises:
+        VigilbaseError: it isn't, and the message says what to do.
+
+    """
+    if chosen_transport(settings) == "supabase" and settings.database_url is None:
+        if waiting := await find_pending(settings):
+            names = ", ".join(f"{migration.number:03}_{migration.name}" for migration in waiting)
+            raise MigrationError(f"pending: {names}; {WITHOUT_DDL}")
+        await check_service_client(service_client())
+        yield
+        return
+    async with postgres_for_ddl(settings) as url:
+        if migrate or chosen_transport(settings) == "embedded":
+            await apply_pending(url, discover(), timeout=settings.timeout)
+        await check_service_client(service_client())
+        yield

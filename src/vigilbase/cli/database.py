@@ -1,0 +1,92 @@
+"""`vigilbase db url|psql|dump|restore`: Postgres' own programs, from the wheel, on the configured database."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vigilbase.cli.context import out, postgres_for_ddl, run
+from vigilbase.database.embedded import programs_folder
+from vigilbase.database.urls import environment_of, masked
+from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
+from vigilbase.settings import load_settings
+
+app = typer.Typer(help="Reach the database with Postgres' own programs.", no_args_is_help=True)
+
+DumpFile = Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="The dump, in pg_dump's custom format.")]
+
+
+@app.command()
+def url() -> None:
+    """Print the database's URL, a password in it masked.
+
+    The embedded server is reached by a socket and needs none; it runs as long as some vigilbase command does.
+
+    Example: vigilbase db url
+    """
+    out.print(masked(run(_url())), markup=False)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the database; what follows goes to psql.
+
+    Example: vigilbase db psql -c "SELECT * FROM alert_events"
+    """
+    sys.exit(run(_program("psql", *context.args)))
+
+
+@app.command()
+def dump(file: DumpFile) -> None:
+    """Write the whole database into a file.
+
+    Example: vigilbase db dump vigilbase.dump
+    """
+    code = run(_program("pg_dump", "--format=custom", "--no-owner", f"--file={file}"))
+    if code:
+        raise EmbeddedPostgresError(f"the dump failed: pg_dump ended with exit code {code}")
+    out.print(f"dumped into {file}", markup=False)
+
+
+@app.command()
+def restore(file: DumpFile) -> None:
+    """Bring a dump back into the database, in one transaction; tables of the same names are replaced.
+
+    Example: vigilbase db restore vigilbase.dump
+    """
+    if not file.is_file():
+        raise ConfigurationError(f"{file}: there is no such file")
+    arguments = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error", str(file)]
+    code = run(_program("pg_restore", *arguments, named_database=True))
+    if code:
+        raise EmbeddedPostgresError(f"nothing was restored: pg_restore ended with exit code {code}")
+    out.print(f"restored from {file}", markup=False)
+
+
+async def _url() -> str:
+    async with postgres_for_ddl(load_settings()) as found:
+        return found
+
+
+async def _program(name: str, *arguments: str, named_database: bool = False) -> int:
+    """Run one of Postgres' programs on the database; return its exit code."""
+    async with postgres_for_ddl(load_settings()) as found:
+        environment = {**os.environ, **environment_of(found)}
+        database = [f"--dbname={environment.get('PGDATABASE', '')}"] if named_database else []
+        # Ctrl-C is the program's to handle; we wait for what it makes of it.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            command = [str(programs_folder() / name), *database, *arguments]
+            return subprocess.run(  # noqa: ASYNC221 (there is nothing else to do meanwhile)
+                command, env=environment, check=False, preexec_fn=_default_interrupt
+            ).returncode
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+def _default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,54 @@
+"""The program `vigilbase`."""
+
+import os
+import sys
+
+import typer
+
+from vigilbase import __version__
+from vigilbase.cli import database, migrate, status, watch
+from vigilbase.errors import VigilbaseError
+from vigilbase.logging import configure_logging, quiet_models
+from vigilbase.settings import load_settings
+
+app = typer.Typer(
+    help="Service-health monitoring that lives in your own Postgres or Supabase project.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+watch.register(app)
+status.register(app)
+migrate.register(app)
+app.add_typer(database.app, name="db")
+
+
+@app.callback()
+def _prepare(context: typer.Context) -> None:
+    default = "INFO" if context.invoked_subcommand == "up" else "WARNING"
+    configure_logging(load_settings().log_level or default)
+    quiet_models()
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example: vigilbase version
+    """
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line. What a user can mend ends with one line and exit code 2, never with a traceback."""
+    try:
+        app()
+    except VigilbaseError as error:
+        typer.echo(f"vigilbase: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing is left to be flushed into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

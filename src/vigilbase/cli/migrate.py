@@ -1,0 +1,72 @@
+"""`vigilbase migrate`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vigilbase.cli.context import find_pending, out, postgres_for_ddl, run
+from vigilbase.database.migrate import Migration, apply_pending, as_script, discover, write_supabase_files
+from vigilbase.errors import ConfigurationError
+from vigilbase.settings import Settings, load_settings
+
+
+def migrate(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what is pending; exit code 1 if anything is.")
+    ] = False,
+    print_sql: Annotated[bool, typer.Option("--print", help="Write the SQL, for an SQL editor or psql.")] = False,
+    supabase: Annotated[
+        Path | None,
+        typer.Option(
+            "--supabase", metavar="DIR", help="Write the files into a Supabase project's supabase/migrations/."
+        ),
+    ] = None,
+) -> None:
+    """Bring the database's schema up to date: apply what is pending, in order, each file in one transaction.
+
+    Example: vigilbase migrate --check
+    """
+    if check + print_sql + (supabase is not None) > 1:
+        raise ConfigurationError("--check, --print and --supabase exclude each other: choose one")
+    if print_sql:
+        sys.stdout.write(as_script(discover()))
+    elif supabase is not None:
+        _write(supabase)
+    elif check:
+        waiting = run(find_pending(load_settings()))
+        for migration in waiting:
+            out.print(f"pending  {_name(migration)}")
+        if waiting:
+            sys.exit(1)
+        out.print("Nothing is pending.")
+    else:
+        applied = run(_apply(load_settings()))
+        for migration in applied:
+            out.print(f"applied  {_name(migration)}")
+        if not applied:
+            out.print("Nothing is pending.")
+
+
+async def _apply(settings: Settings) -> list[Migration]:
+    async with postgres_for_ddl(settings) as url:
+        return await apply_pending(url, discover(), timeout=settings.timeout)
+
+
+def _write(project: Path) -> None:
+    written, kept = write_supabase_files(project, discover())
+    for path in written:
+        out.print(f"written  {path}")
+    for path in kept:
+        out.print(f"kept     {path}")
+
+
+def _name(migration: Migration) -> str:
+    return f"{migration.number:03}_{migration.name}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(migrate)

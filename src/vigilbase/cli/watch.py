@@ -1,0 +1,105 @@
+"""`vigilbase up` and `vigilbase check`."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
+from vigilbase.cli.render import STYLES, plain
+from vigilbase.clock import utc_now
+from vigilbase.errors import ConfigurationError
+from vigilbase.logging import get_logger
+from vigilbase.probes import observe
+from vigilbase.runner import loop
+from vigilbase.settings import load_settings
+from vigilbase.spec import STARTER, ServiceSpec, load_spec
+from vigilbase.vocabulary import Observation
+
+log = get_logger(__name__)
+
+
+def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Watch: start what is needed, migrate, probe on schedule, record, and open and resolve alerts.
+
+    Without a database configured, Vigilbase brings its own Postgres. Without a file, it writes one to begin with.
+
+    Example: vigilbase up --config vigilbase.yaml
+    """
+    if not config.exists():
+        _write_starter(config)
+    run(_up(load_spec(config)))
+
+
+async def _up(specs: Sequence[ServiceSpec]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with ready_database(load_settings(), migrate=True):
+        await loop.run(specs, stop)
+
+
+def _write_starter(path: Path) -> None:
+    try:
+        path.write_text(STARTER, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: there is no such file, and none can be written: {error.strerror}") from error
+    log.info("starter.written", file=str(path))
+
+
+def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
+    """Probe every service once and show what was seen; nothing is recorded. Exit code 1 if something is down.
+
+    Example: vigilbase check --json
+    """
+    specs = load_spec(config)
+    observations = run(_observe_all(specs))
+    if as_json:
+        out.print_json(json.dumps({"checks": [_as_json(*pair) for pair in zip(specs, observations, strict=True)]}))
+    else:
+        out.print(_table(specs, observations))
+    if any(observation.status == "down" for observation in observations):
+        sys.exit(1)
+
+
+async def _observe_all(specs: Sequence[ServiceSpec]) -> list[Observation]:
+    limit = asyncio.Semaphore(loop.MAX_PROBES_AT_ONCE)
+
+    async def one(spec: ServiceSpec) -> Observation:
+        async with limit:
+            return await observe(spec.probe, timeout=spec.timeout, now=utc_now)
+
+    return list(await asyncio.gather(*map(one, specs)))
+
+
+def _as_json(spec: ServiceSpec, seen: Observation) -> dict[str, object]:
+    return {
+        "service_name": spec.name,
+        "kind": spec.kind,
+        "status": seen.status,
+        "latency_ms": seen.latency_ms,
+        "checked_at": seen.checked_at.isoformat(),
+        "error_message": seen.error_message,
+        "probe_details": seen.probe_details,
+    }
+
+
+def _table(specs: Sequence[ServiceSpec], observations: Sequence[Observation]) -> Table:
+    table = Table("service", "kind", "status", "latency", "error", box=None, header_style="bold")
+    table.columns[3].justify = "right"
+    for spec, seen in zip(specs, observations, strict=True):
+        table.add_row(
+            plain(spec.name), spec.kind, STYLES[seen.status], f"{seen.latency_ms} ms", plain(seen.error_message)
+        )
+    return table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(up)
+    app.command()(check)

@@ -1,0 +1,41 @@
+"""Ways of looking at a service: one small file a kind, and one line here."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from vigilbase.probes.finding import Finding, observe
+from vigilbase.probes.http import HttpTarget, probe_http
+from vigilbase.probes.postgres import PostgresTarget, probe_postgres
+from vigilbase.probes.tcp import TcpTarget, probe_tcp
+
+Target = TypeVar("Target", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[Target]):
+    """A kind of probe: what its services say about it, and how it looks (for so many seconds at the most)."""
+
+    target: type[Target]
+    probe: Callable[[Target, float], Awaitable[Finding]]
+
+    def bind(self, values: Mapping[str, object], timeout: float) -> Callable[[], Awaitable[Finding]]:
+        """The probe of one service, ready to run.
+
+        Raises:
+            pydantic.ValidationError: the values don't fit the kind.
+
+        """
+        return partial(self.probe, self.target.model_validate(values), timeout)
+
+
+KINDS: Mapping[str, Kind[HttpTarget] | Kind[TcpTarget] | Kind[PostgresTarget]] = {
+    "http": Kind(HttpTarget, probe_http),
+    "tcp": Kind(TcpTarget, probe_tcp),
+    "postgres": Kind(PostgresTarget, probe_postgres),
+}
+
+__all__ = ["KINDS", "Finding", "Kind", "observe"]
