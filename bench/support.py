@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 import psycopg
 from psycopg import sql
-
 from tests.support.server import API_ROLES, PostgresServer, free_port, home_folder
 from tests.support.supabase_api import run_supabase_api
+
 from vigilbase import CreateHealthCheckData
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import close_supabase_service_client
@@ -137,22 +136,15 @@ def _sample_check(number: int, begin: datetime) -> CreateHealthCheckData:
     )
 
 
-def middle(values: Sequence[float]) -> float:
-    """The median."""
-    return median(values)
-
-
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table in Markdown; every column but the first is set to the right."""
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> None:
+    """Print a table in Markdown; its first columns are texts, the others numbers and set to the right."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    rule = ["-" * width if column < texts else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
     print(f"{title}\n")
-    print(_line(header, widths))
-    print("|".join(["", "-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:]), ""]))
-    for row in rows:
-        print(_line(row, widths))
+    for row in (header, rule, *rows):
+        sized = zip(row, widths, strict=True)
+        cells = (
+            text.ljust(width) if column < texts else text.rjust(width) for column, (text, width) in enumerate(sized)
+        )
+        print(f"| {' | '.join(cells)} |")
     print(flush=True)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))]
-    return "| " + " | ".join(cells) + " |"

@@ -12,9 +12,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from statistics import median
 from typing import TypeAlias
 
 import psycopg
+from tests.support.server import PostgresServer
 
 from bench.support import (
     DATABASE,
@@ -23,14 +25,12 @@ from bench.support import (
     TRANSPORTS,
     Sample,
     measured,
-    middle,
     print_table,
     run_with,
     running_server,
     sample_checks,
     transport_settings,
 )
-from tests.support.server import PostgresServer
 from vigilbase import CreateHealthCheckData, HealthCheckModel
 
 Checks: TypeAlias = Sequence[CreateHealthCheckData]
@@ -40,9 +40,7 @@ BATCH = 500
 AT_ONCE = 4
 SINGLE_SHARE = 20  # single inserts write one row where a batch writes so many
 COPY = f"COPY (batches of {BATCH})"
-_STATEMENT = (
-    f"COPY {TABLE} (service_name, status, latency_ms, checked_at, error_message, probe_details) FROM STDIN"  # noqa: S608
-)
+_STATEMENT = f"COPY {TABLE} (service_name, status, latency_ms, checked_at, error_message, probe_details) FROM STDIN"
 
 
 async def create_in_turn(checks: Checks) -> None:
@@ -82,7 +80,7 @@ async def measure_all(
 ) -> None:
     """Measure every way of writing once, on the transport of the running loop."""
     async with await psycopg.AsyncConnection.connect(copy_url, autocommit=True) as connection:
-        singles = checks[:: SINGLE_SHARE]
+        singles = checks[::SINGLE_SHARE]
         ways: list[tuple[str, Write, Checks]] = [
             ("create, one after another", create_in_turn, singles),
             (f"create, {AT_ONCE} at once", create_at_once, singles),
@@ -110,9 +108,9 @@ def report_rows(transport: str, samples: Mapping[str, Sequence[tuple[int, Sample
     lines = []
     for name, taken in samples.items():
         shares = [rate / copied for rate, copied in zip(rates[name], rates[COPY], strict=True)]
-        cpu = middle([sample.cpu / count * 1e6 for count, sample in taken])
+        cpu = median([sample.cpu / count * 1e6 for count, sample in taken])
         spread = f"{min(rates[name]):,.0f} to {max(rates[name]):,.0f}"
-        lines.append([transport, name, f"{middle(rates[name]):,.0f}", f"{middle(shares):.0%}", spread, f"{cpu:.1f}"])
+        lines.append([transport, name, f"{median(rates[name]):,.0f}", f"{median(shares):.0%}", spread, f"{cpu:.1f}"])
     return lines
 
 
@@ -136,6 +134,7 @@ def main() -> None:
         f"{rows:,} rows over {SERVICES:,} services ({rows // SINGLE_SHARE:,} for create), median of {rounds} rounds",
         ["transport", "what", "rows/s", "of COPY", "slowest to fastest", "client CPU µs/row"],
         lines,
+        texts=2,
     )
 
 

@@ -1,4 +1,4 @@
-"""What every kind of test may use: a server for the session, a database for the test, a service client on each transport."""
+"""What every kind of test may use: a server for the session, a database for the test, each transport to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

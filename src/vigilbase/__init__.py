@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from vigilbase.config.supabase import close_supabase_service_client, get_supabase_service_client
 from vigilbase.errors import (
+    AccessRefusedError,
     ConfigurationError,
     DatabaseError,
     DatabaseUnavailableError,
@@ -26,6 +27,7 @@ from vigilbase.models import (
 __version__ = version("vigilbase")
 
 __all__ = [
+    "AccessRefusedError",
     "AlertEvent",
     "AlertEventModel",
     "ConfigurationError",

@@ -8,7 +8,8 @@
     ├── EmbeddedPostgresError      the embedded Postgres can't be started, reached or stopped
     └── DatabaseError              a statement or a request failed
         ├── DatabaseUnavailableError   … because nobody answered, or not in time
-        └── MissingSchemaError         … because a table or a function isn't there
+        ├── MissingSchemaError         … because a table or a function isn't there
+        └── AccessRefusedError            … because the key or the role may not do that
 
 No message carries a secret: neither a password nor a key, not even as part of a URL.
 """
@@ -56,3 +57,7 @@ class DatabaseUnavailableError(DatabaseError):
 
 class MissingSchemaError(DatabaseError):
     """A table or a function isn't there: run `vigilbase migrate`."""
+
+
+class AccessRefusedError(DatabaseError):
+    """The key is not (or no longer) one of the project's, or the role lacks a privilege."""

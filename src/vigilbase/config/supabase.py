@@ -81,9 +81,10 @@ async def check_service_client(client: ServiceClient) -> None:
 
     """
     access = await client.call("vigilbase_access_v1")
-    if not isinstance(access, dict) or access.get("blind") is not False:
-        role = access.get("role") if isinstance(access, dict) else None
+    if not isinstance(access, dict) or "blind" not in access:
+        raise ConfigurationError("that is no answer of a Supabase Data API: is SUPABASE_URL the project's URL?")
+    if access["blind"] is not False:
         raise ConfigurationError(
-            f"row-level security hides the rows from the role {role}: connect as the tables' owner, "
+            f"row-level security hides the rows from the role {access.get('role')}: connect as the tables' owner, "
             "or as a role with BYPASSRLS such as service_role"
         )

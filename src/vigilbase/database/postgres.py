@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from vigilbase.clock import monotonic
 from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
 from vigilbase.errors import (
+    AccessRefusedError,
     ConfigurationError,
     DatabaseError,
     DatabaseUnavailableError,
@@ -208,6 +209,8 @@ def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
     """The one place where the driver's errors become ours."""
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedFunction)):
         return MissingSchemaError(f"{attempt}: {_said(error)}: run `vigilbase migrate`")
+    if isinstance(error, errors.InsufficientPrivilege):
+        return AccessRefusedError(f"{attempt}: {_said(error)}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return _unavailable(attempt, error, _said(error))
     return DatabaseError(f"{attempt}: {_said(error)}")

@@ -14,7 +14,7 @@ from supabase import AsyncClient, AsyncClientOptions
 
 from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
 from vigilbase.database.values import revive, to_json
-from vigilbase.errors import DatabaseError, DatabaseUnavailableError, MissingSchemaError
+from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
 from vigilbase.vocabulary import JSON
 
 Answer = TypeVar("Answer")
@@ -22,6 +22,8 @@ Answer = TypeVar("Answer")
 # PostgREST's own codes (https://docs.postgrest.org/en/stable/references/errors.html) and SQLSTATEs of the same meaning.
 _MISSING = {"PGRST202", "PGRST205", "42P01", "42883"}
 _NO_ANSWER = {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "429", "500", "502", "503", "504", "520", "522", "524"}
+# A key that isn't the project's: PostgREST's codes for a bad JWT, and the gateway's message, which has no code.
+_REFUSED_KEY = {"PGRST301", "PGRST302", "PGRST303", "401"}
 _NO_ANSWER_CLASSES = ("08", "53", "57", "58")
 
 
@@ -115,6 +117,12 @@ def domain_error(attempt: str, error: APIError) -> DatabaseError:
     """The one place where the Data API's errors become ours."""
     code = error.code or ""
     said = (error.message or "").strip().split("\n")[0] or f"error {code}"
+    if code in _REFUSED_KEY or said == "Invalid API key":
+        return AccessRefusedError(
+            f"{attempt}: {said}: set SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY to a key of this project"
+        )
+    if code == "42501":
+        return AccessRefusedError(f"{attempt}: {said}")
     if code in _MISSING:
         return MissingSchemaError(f"{attempt}: {said}: run `vigilbase migrate`")
     if code in _NO_ANSWER or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):

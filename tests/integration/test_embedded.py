@@ -1,0 +1,447 @@
+"""The embedded Postgres as one program uses it: where it lives, as whom it runs, what it refuses and in which words."""
+
+import gc
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import psycopg
+import pytest
+from tests.support.server import home_folder
+
+from vigilbase.database import embedded as module
+from vigilbase.database.embedded import DATABASE, EmbeddedServer, programs_folder
+from vigilbase.errors import EmbeddedPostgresError
+
+ROOT = os.geteuid() == 0
+NOBODY = 65534
+as_root = pytest.mark.skipif(not ROOT, reason="only root has the server run as another user")
+
+
+@pytest.fixture(autouse=True)
+def nothing_remains(home: Path) -> Iterator[None]:
+    """After each test no process works in its home folder, no child is a zombie, no file is left open."""
+    gc.collect()
+    files = psutil.Process().num_fds()
+    yield
+    gc.collect()
+    strays = processes_in(home)
+    with suppress(TimeoutError):  # those that were killed are on their way out
+        eventually(lambda: not processes_in(home))
+    for stray in processes_in(home):
+        stray.kill()
+    zombies = [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+    assert (processes_in(home), zombies, psutil.Process().num_fds()) == ([], [], files), strays
+
+
+@pytest.fixture(scope="session")
+def made_once() -> Iterator[Path]:
+    """A data folder of a stopped server, to be copied: faster than making one for each test."""
+    with home_folder() as home:
+        server = EmbeddedServer(home)
+        try:
+            with psycopg.connect(server.start()) as connection:
+                connection.execute("CREATE TABLE notes (text text); INSERT INTO notes VALUES ('committed')")
+        finally:
+            server.stop()
+        yield server.data
+
+
+@pytest.fixture
+def stocked_home(home: Path, made_once: Path) -> Path:
+    """A home folder in which a server has been at work, with one committed row."""
+    stock(home, made_once)
+    return home
+
+
+@pytest.fixture
+def embedded(stocked_home: Path) -> Iterator[EmbeddedServer]:
+    """The server of the stocked home folder, not started."""
+    server = EmbeddedServer(stocked_home)
+    yield server
+    server.stop()
+
+
+def stock(home: Path, data: Path) -> None:
+    """Copy a data folder, its owner and permissions kept."""
+    subprocess.run(["cp", "-a", data, home / "data"], check=True)
+
+
+def processes_in(home: Path) -> list[psutil.Process]:
+    """Whatever was started for a home folder and is alive."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                words = [process.cwd(), *process.cmdline()]
+                if any(word.startswith(str(home)) for word in words):
+                    found.append(process)
+    return found
+
+
+def postmaster(home: Path) -> psutil.Process:
+    """The server's first process, by its own account."""
+    return psutil.Process(int((home / "data/postmaster.pid").read_text().split()[0]))
+
+
+def eventually(condition: Callable[[], object], within: float = 10.0) -> None:
+    """Wait for a state that a process is about to reach."""
+    give_up = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > give_up:
+            raise TimeoutError
+        time.sleep(0.01)
+
+
+def notes(url: str) -> list[str]:
+    """The rows that have been committed."""
+    with psycopg.connect(url) as connection:
+        return [text for (text,) in connection.execute("SELECT text FROM notes ORDER BY text")]
+
+
+def value(url: str, query: str) -> object:
+    """What a query of one value answers."""
+    with psycopg.connect(url) as connection:
+        (row,) = connection.execute(query.encode())
+        return row[0]
+
+
+def mode(path: Path) -> int:
+    """The permissions of a file or folder."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def refusal(server: EmbeddedServer) -> str:
+    """The one line in which a start is refused."""
+    with pytest.raises(EmbeddedPostgresError) as caught:
+        server.start()
+    said = str(caught.value)
+    assert "\n" not in said
+    return said
+
+
+def test_an_empty_home_gets_a_database_reached_by_a_socket_alone(home: Path) -> None:
+    outer = home / "outer"
+    outer.mkdir()
+    outer.chmod(0o751)
+    server = EmbeddedServer(outer / "inner" / "home")
+    url = server.start()
+    try:
+        assert urlsplit(url).username == "postgres"
+        assert urlsplit(url).password is None
+        assert value(url, "SELECT current_database()") == DATABASE
+        assert value(url, "SHOW server_encoding") == "UTF8"
+        assert value(url, "SELECT lower('ÅNGSTRÖM') || upper('é')") == "ångströmÉ"
+        process = postmaster(server.home)
+        family = [process, *process.children()]
+        assert [each.net_connections("inet") for each in family] == [[]] * len(family)
+        user = pwd.getpwnam("vigilbase").pw_uid if ROOT else os.geteuid()
+        assert set(process.uids()) == {user}
+        assert [mode(server.home / name) for name in ("data", "run")] == [0o700, 0o700]
+        assert [mode(path) for path in (outer, outer / "inner", server.home)] == [
+            0o751,
+            *[0o755 if ROOT else 0o700] * 2,
+        ]
+        assert {path.name for path in server.home.iterdir()} == {
+            "data", "run", "postgres.log", "start.lock", "users.lock",
+        }  # fmt: skip
+    finally:
+        server.stop()
+    assert not (server.data / "postmaster.pid").exists()
+
+
+def test_folders_that_were_there_keep_their_permissions(home: Path, made_once: Path) -> None:
+    inner = home / "inner"
+    inner.mkdir()
+    inner.chmod(0o711)
+    home.chmod(0o777)
+    stock(inner, made_once)
+    server = EmbeddedServer(inner)
+    assert notes(server.start()) == ["committed"]
+    server.stop()
+    assert (mode(inner), mode(home)) == (0o711, 0o777)
+
+
+def test_a_strict_umask_does_not_lock_the_server_out(home: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from vigilbase.database.embedded import EmbeddedServer;"
+        "server = EmbeddedServer(Path(sys.argv[1])); server.start(); server.stop()"
+    )
+    subprocess.run([sys.executable, "-W", "error::ResourceWarning", "-c", code, home / "a/b"], check=True, umask=0o077)
+    assert (home / "a/b/data/PG_VERSION").exists()
+
+
+def test_stopping_what_was_not_started_does_nothing(home: Path) -> None:
+    server = EmbeddedServer(home / "never")
+    server.stop()
+    server.stop()
+    assert not server.home.exists()
+
+
+def test_starting_twice_is_fine_and_one_stop_ends_it(embedded: EmbeddedServer) -> None:
+    url = embedded.start()
+    first = postmaster(embedded.home)
+    assert embedded.start() == url == embedded.url
+    assert postmaster(embedded.home) == first
+    embedded.stop()
+    assert not processes_in(embedded.home)
+    embedded.stop()
+
+
+def test_a_stopped_server_can_be_started_again_with_its_rows(embedded: EmbeddedServer) -> None:
+    for _ in range(3):
+        assert notes(embedded.start()) == ["committed"]
+        embedded.stop()
+
+
+def test_open_connections_do_not_hold_a_stop_up(embedded: EmbeddedServer) -> None:
+    connection = psycopg.connect(embedded.start())
+    began = time.monotonic()
+    embedded.stop()
+    assert time.monotonic() - began < 5
+    connection.close()
+
+
+def test_two_objects_of_one_process_are_two_users(embedded: EmbeddedServer) -> None:
+    other = EmbeddedServer(embedded.home)
+    assert embedded.start() == other.start()
+    embedded.stop()
+    assert notes(other.url) == ["committed"]
+    other.stop()
+    assert not processes_in(embedded.home)
+
+
+def test_a_home_under_another_name_is_the_same_home(embedded: EmbeddedServer, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(embedded.home)
+    other = EmbeddedServer(link)
+    assert embedded.start() == other.start()
+    other.stop()
+    assert notes(embedded.url) == ["committed"]
+
+
+def test_settings_reach_the_server_and_the_port_everybody(stocked_home: Path, embedded: EmbeddedServer) -> None:
+    special = EmbeddedServer(stocked_home, settings={"port": "6543", "work_mem": "7MB"})
+    url = special.start()
+    try:
+        assert embedded.start() == url
+        assert url.endswith("&port=6543")
+        assert value(url, "SHOW work_mem") == "7MB"
+    finally:
+        special.stop()
+
+
+@pytest.mark.parametrize("name", ['it\'s my "høme", 100%25', 'it\'s my "høme" 100%25'])
+def test_a_home_may_have_any_name(home: Path, made_once: Path, name: str) -> None:
+    inner = home / name
+    inner.mkdir()
+    stock(inner, made_once)
+    server = EmbeddedServer(inner)
+    url = server.start()
+    try:
+        assert notes(url) == ["committed"]
+    finally:
+        server.stop()
+        remove_socket_folder(url, home)
+
+
+@pytest.fixture
+def distant(home: Path, made_once: Path) -> Iterator[tuple[EmbeddedServer, Path]]:
+    """A server whose home has too long a path for a socket, and the folder that its socket is in instead."""
+    inner = home / ("long" * 25)
+    inner.mkdir()
+    stock(inner, made_once)
+    server = EmbeddedServer(inner)
+    folder = socket_folder(server.url)
+    yield server, folder
+    server.stop()
+    remove_socket_folder(server.url, home)
+
+
+def socket_folder(url: str) -> Path:
+    """Where a URL says that the socket is."""
+    return Path(parse_qs(urlsplit(url).query)["host"][0])
+
+
+def remove_socket_folder(url: str, home: Path) -> None:
+    """Remove the folder of the socket, where it isn't in the home folder."""
+    folder = socket_folder(url)
+    if home not in folder.parents:
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            folder.rmdir()
+
+
+def test_a_home_too_deep_for_a_socket_has_it_in_tmp(distant: tuple[EmbeddedServer, Path]) -> None:
+    server, folder = distant
+    url = server.start()
+    assert folder.parent == Path("/tmp")
+    assert socket_folder(url) == folder
+    assert notes(url) == ["committed"]
+    assert mode(folder) == 0o700
+    assert folder.stat().st_uid == postmaster(server.home).uids().real
+    server.stop()
+    assert notes(server.start()) == ["committed"]
+
+
+def test_a_link_in_place_of_the_socket_folder_is_refused(distant: tuple[EmbeddedServer, Path], home: Path) -> None:
+    server, folder = distant
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    folder.symlink_to(elsewhere)
+    assert f"{folder} is not a folder of ours" in refusal(server)
+    assert mode(elsewhere) == 0o755
+    assert elsewhere.stat().st_uid == os.geteuid()
+
+
+@as_root
+def test_a_socket_folder_of_somebody_else_is_refused(distant: tuple[EmbeddedServer, Path]) -> None:
+    server, folder = distant
+    folder.mkdir(mode=0o755)
+    os.chown(folder, NOBODY, NOBODY)
+    assert refusal(server) == f"{folder} belongs to somebody else: remove it"
+    assert (mode(folder), folder.stat().st_uid) == (0o755, NOBODY)
+
+
+def test_data_of_another_major_version_is_refused_and_left_alone(embedded: EmbeddedServer) -> None:
+    (embedded.data / "PG_VERSION").write_text("17\n")
+    before = contents(embedded.data)
+    said = refusal(embedded)
+    assert "was written by Postgres 17, and this vigilbase brings Postgres 18" in said
+    assert said.index("vigilbase db dump FILE") < said.index("move the folder away") < said.index("db restore FILE")
+    assert contents(embedded.data) == before
+    assert {path.name for path in embedded.home.iterdir()} == {"data", "start.lock", "users.lock"}
+
+
+def contents(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Every file with its size, permissions and time."""
+    found = {path: path.stat() for path in folder.rglob("*")}
+    return {path: (status.st_size, status.st_mode, status.st_mtime_ns) for path, status in found.items()}
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_file_in_the_way_of_the_home_is_told_with_what_to_do(home: Path, below: str) -> None:
+    (home / "file").write_text("")
+    said = refusal(EmbeddedServer(home / "file" / below))
+    assert said.startswith(f"{home / 'file' / below} can't be the home of the embedded Postgres (")
+    assert said.endswith("): set VIGILBASE_HOME to a folder that can be made and written to")
+
+
+@as_root
+def test_a_home_that_the_system_user_cannot_reach_is_told_with_what_to_do(home: Path) -> None:
+    (home / "closed").mkdir(mode=0o700)
+    server = EmbeddedServer(home / "closed" / "home")
+    assert refusal(server) == (
+        f"the system user vigilbase, as which Postgres runs for root, can't reach {server.home}: "
+        "set VIGILBASE_HOME to a folder that it can pass into"
+    )
+    assert mode(home / "closed") == 0o700
+
+
+def test_a_corrupt_configuration_is_told_in_the_servers_words_at_once(embedded: EmbeddedServer) -> None:
+    (embedded.data / "postgresql.conf").write_text("garbage ][\n")
+    began = time.monotonic()
+    said = refusal(embedded)
+    assert time.monotonic() - began < 5
+    assert f'did not start: configuration file "{embedded.data}/postgresql.conf" contains errors' in said
+    assert said.endswith(f"(the whole story is in {embedded.log_file})")
+
+
+def test_a_refused_start_does_not_count_as_use(embedded: EmbeddedServer) -> None:
+    configuration = embedded.data / "postgresql.conf"
+    intact = configuration.read_text()
+    configuration.write_text("garbage ][\n")
+    refusal(embedded)
+    configuration.write_text(intact)
+    other = EmbeddedServer(embedded.home)
+    other.start()
+    other.stop()
+    assert not processes_in(embedded.home)
+
+
+def test_a_data_folder_that_is_a_link_to_a_missing_disk_is_not_replaced(home: Path) -> None:
+    (home / "data").symlink_to(home / "unmounted")
+    assert "did not start" in refusal(EmbeddedServer(home))
+    assert (home / "data").is_symlink()
+
+
+def test_a_long_log_is_put_aside(embedded: EmbeddedServer) -> None:
+    with embedded.log_file.open("w") as file:
+        file.truncate(10_000_001)
+    embedded.start()
+    assert embedded.log_file.with_suffix(".log.1").stat().st_size == 10_000_001
+    assert 0 < embedded.log_file.stat().st_size < 10_000
+
+
+@as_root
+def test_programs_out_of_the_system_users_reach_are_copied_once(
+    embedded: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = embedded.home / "closed"
+    closed.mkdir(mode=0o700)
+    shutil.copytree(programs_folder().parent, closed / "pginstall18", symlinks=True)
+    monkeypatch.setattr(module, "programs_folder", lambda: closed / "pginstall18/bin")
+    (embedded.home / "programs-unfinished/bin").mkdir(parents=True)
+    (embedded.home / "programs-0.0.1").mkdir()
+    assert notes(embedded.start()) == ["committed"]
+    program = Path(postmaster(embedded.home).exe())
+    copy = program.parent.parent
+    assert copy.parent == embedded.home
+    assert list(embedded.home.glob("programs-*")) == [copy]
+    first = program.stat()
+    embedded.stop()
+    assert notes(embedded.start()) == ["committed"]
+    assert program.stat() == first
+    assert mode(closed) == 0o700
+
+
+ORDINARY = """
+import os, sys
+from pathlib import Path
+import psycopg
+from vigilbase.database.embedded import EmbeddedServer
+os.setgroups([])
+os.setgid(int(sys.argv[1]))
+os.setuid(int(sys.argv[1]))
+server = EmbeddedServer(Path(sys.argv[2]))
+try:
+    with psycopg.connect(server.start()) as connection:
+        print(*connection.execute("SELECT current_database()").fetchone())
+    print((server.data / "postmaster.pid").stat().st_uid)
+finally:
+    server.stop()
+"""
+
+
+@as_root
+def test_an_ordinary_user_runs_it_as_himself(home: Path) -> None:
+    mine = home / "mine"
+    mine.mkdir(mode=0o700)
+    os.chown(mine, NOBODY, NOBODY)
+    if not can_run_programs(NOBODY):
+        pytest.skip("the virtual environment is closed to other users")
+    # The script gives up root after its imports: the interpreter itself may be below a closed folder.
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", ORDINARY, str(NOBODY), str(mine / "home")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert (done.stdout, done.stderr) == (f"{DATABASE}\n{NOBODY}\n", "")
+
+
+def can_run_programs(user: int) -> bool:
+    """Whether a user can run the wheel's programs."""
+    try:
+        subprocess.run(
+            [programs_folder() / "postgres", "--version"], check=True, user=user, capture_output=True, cwd="/"
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True

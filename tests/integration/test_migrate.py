@@ -1,0 +1,257 @@
+"""The migrations runner, and what it prints for other migrators, on a real Postgres."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from tests.conftest import Backend
+from tests.integration.test_migration_schema import FILES, psql
+from tests.support.server import PostgresServer, free_port
+
+from vigilbase.config.supabase import close_supabase_service_client, get_supabase_service_client
+from vigilbase.database.migrate import (
+    Applied,
+    Migration,
+    apply_pending,
+    as_script,
+    discover,
+    pending,
+    read_ledger,
+    read_ledger_through,
+    write_supabase_files,
+)
+from vigilbase.errors import DatabaseUnavailableError, MigrationError
+
+ALL = discover()
+NUMBERS = [migration.number for migration in ALL]
+NEXT = NUMBERS[-1] + 1
+BROKEN = Migration(NEXT, "broken", "CREATE TABLE half (id integer);\nINSERT INTO half SELECT 1 / 0;\n")
+
+
+def relations(server: PostgresServer, database: str, schema: str = "public") -> list[str]:
+    names = f"SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace AND relkind = 'r'"
+    return sorted(str(name) for (name,) in server.execute(names, database))
+
+
+async def what_is_pending(url: str, migrations: Sequence[Migration] = ALL) -> list[int]:
+    return [migration.number for migration in pending(migrations, await read_ledger(url))]
+
+
+@pytest.fixture
+def url(server: PostgresServer, empty_database: str) -> str:
+    """The URL of a database with nothing in it."""
+    return server.url(empty_database)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A Supabase project, as far as one is told by its folder."""
+    (tmp_path / "supabase").mkdir()
+    return tmp_path
+
+
+async def test_migrations_are_applied_in_the_order_of_their_numbers_and_remembered(
+    url: str, server: PostgresServer, empty_database: str
+) -> None:
+    assert await apply_pending(url, ALL) == ALL
+    by_time = "SELECT number, name, sha256 FROM vigilbase_migrations ORDER BY applied_at"
+    # The name and the checksum of the file itself, as `sha256sum` prints it.
+    files = [(int(path.name[:3]), path.stem[4:], sha256(path.read_bytes()).hexdigest()) for path in FILES]
+    assert server.execute(by_time, empty_database) == files
+    assert await read_ledger(url) == [Applied(*entry) for entry in files]
+    recent = "SELECT bool_and(applied_at BETWEEN now() - interval '1 minute' AND now()) FROM vigilbase_migrations"
+    assert server.execute(recent, empty_database) == [(True,)]
+
+
+async def test_a_second_run_applies_nothing(url: str, server: PostgresServer, empty_database: str) -> None:
+    await apply_pending(url, ALL)
+    ledger = server.execute("SELECT ctid, xmin::text, * FROM vigilbase_migrations ORDER BY number", empty_database)
+    assert await apply_pending(url, ALL) == []
+    again = server.execute("SELECT ctid, xmin::text, * FROM vigilbase_migrations ORDER BY number", empty_database)
+    assert again == ledger
+
+
+async def test_only_what_is_missing_is_applied(url: str) -> None:
+    assert await apply_pending(url, ALL[:1]) == ALL[:1]
+    assert await what_is_pending(url) == NUMBERS[1:]
+    assert await apply_pending(url, ALL) == ALL[1:]
+
+
+async def test_of_ten_that_start_at_once_each_migration_is_applied_by_one(url: str) -> None:
+    done = await asyncio.gather(*(apply_pending(url, ALL) for _ in range(10)))
+    assert sorted(migration.number for each in done for migration in each) == NUMBERS
+    assert await what_is_pending(url) == []
+
+
+async def test_of_ten_processes_that_start_at_once_each_migration_is_applied_by_one(url: str) -> None:
+    program = (
+        "import asyncio, os; from vigilbase.database.migrate import apply_pending, discover;"
+        "print(*[m.number for m in asyncio.run(apply_pending(os.environ['DATABASE_URL'], discover()))])"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={**os.environ, "DATABASE_URL": url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(10)
+    ]
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 10, said
+    assert sorted(int(number) for output, _ in said for number in output.split()) == NUMBERS
+    assert await what_is_pending(url) == []
+
+
+async def test_an_edited_file_is_refused_by_name(url: str, server: PostgresServer, empty_database: str) -> None:
+    await apply_pending(url, ALL[:1])
+    edited = [replace(ALL[0], sql=ALL[0].sql + "-- one more line\n"), *ALL[1:]]
+    with pytest.raises(MigrationError, match=r"012_create_monitoring_tables\.sql was edited after it was applied"):
+        await apply_pending(url, edited)
+    assert await what_is_pending(url) == NUMBERS[1:]  # and nothing behind it was applied
+    assert server.execute("SELECT FROM pg_proc WHERE proname LIKE 'vigilbase%'", empty_database) == []
+
+
+async def test_a_database_that_is_ahead_is_refused(url: str) -> None:
+    later = Migration(NEXT, "from_the_future", "SELECT 1;\n")
+    await apply_pending(url, [*ALL, later])
+    with pytest.raises(MigrationError, match=rf"{NEXT:03}_from_the_future\): upgrade vigilbase"):
+        await apply_pending(url, ALL)
+
+
+async def test_a_migration_that_fails_leaves_nothing_of_itself(
+    url: str, server: PostgresServer, empty_database: str
+) -> None:
+    with pytest.raises(MigrationError, match=rf"{NEXT:03}_broken\.sql failed: division by zero"):
+        await apply_pending(url, [*ALL, BROKEN])
+    assert "half" not in relations(server, empty_database)
+    assert await what_is_pending(url, [*ALL, BROKEN]) == [NEXT]  # those before it stay
+    mended = replace(BROKEN, sql=BROKEN.sql.replace("/ 0", "/ 1"))
+    assert await apply_pending(url, [*ALL, mended]) == [mended]
+    assert "half" in relations(server, empty_database)
+
+
+async def test_a_first_migration_that_fails_does_not_even_leave_a_ledger(
+    url: str, server: PostgresServer, empty_database: str
+) -> None:
+    with pytest.raises(MigrationError, match="division by zero"):
+        await apply_pending(url, [BROKEN])
+    assert relations(server, empty_database) == []
+    assert await read_ledger(url) == []
+
+
+async def test_where_nobody_answers_it_says_so_without_the_password() -> None:
+    with pytest.raises(DatabaseUnavailableError, match="migrate") as caught:
+        await apply_pending(f"postgresql://postgres:sesame@127.0.0.1:{free_port()}/postgres", ALL)
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("way", ["apply_pending", "as_script"])
+async def test_the_search_path_of_a_host_does_not_lead_anything_astray(
+    url: str, server: PostgresServer, empty_database: str, tmp_path: Path, way: str
+) -> None:
+    server.execute(f"CREATE SCHEMA app; ALTER DATABASE {empty_database} SET search_path = app", empty_database)
+    if way == "apply_pending":
+        await apply_pending(url, ALL)
+    else:
+        psql_script(url, tmp_path, as_script(ALL))
+    assert relations(server, empty_database, "app") == []
+    assert relations(server, empty_database) == ["alert_events", "service_health_checks", "vigilbase_migrations"]
+    assert await what_is_pending(url) == []
+    latest = "SELECT public.vigilbase_latest_health_checks_v1()::text"
+    assert server.execute(latest, empty_database) == [("[]",)]
+
+
+def psql_script(url: str, folder: Path, script: str) -> None:
+    path = folder / "script.sql"
+    path.write_text(script)
+    psql(url, path)
+
+
+async def test_the_printed_script_leaves_nothing_pending(url: str, tmp_path: Path) -> None:
+    psql_script(url, tmp_path, as_script(ALL))
+    assert await what_is_pending(url) == []
+    assert await apply_pending(url, ALL) == []
+    psql_script(url, tmp_path, as_script(ALL))  # again: it may be pasted twice
+    assert [entry.number for entry in await read_ledger(url)] == NUMBERS
+
+
+async def test_the_printed_script_is_run_whole_or_not_at_all(
+    url: str, server: PostgresServer, empty_database: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="division by zero"):
+        psql_script(url, tmp_path, as_script([*ALL, BROKEN]))
+    assert relations(server, empty_database) == []
+
+
+async def test_files_for_a_supabase_project_can_be_run_one_by_one(url: str, project: Path) -> None:
+    written, kept = write_supabase_files(project, ALL)
+    assert kept == []
+    for place, path in enumerate(sorted((project / "supabase" / "migrations").iterdir()), start=1):
+        psql(url, path)
+        assert await what_is_pending(url) == NUMBERS[place:]
+    assert len(written) == len(ALL)
+    assert await apply_pending(url, ALL) == []
+
+
+async def test_the_runner_goes_on_where_another_migrator_stopped(url: str, project: Path) -> None:
+    written, _ = write_supabase_files(project, ALL[:1])
+    psql(url, *written)
+    assert await apply_pending(url, ALL) == ALL[1:]
+
+
+def test_files_for_a_supabase_project_sort_by_number_and_keep_their_names(project: Path) -> None:
+    (project / "other" / "supabase").mkdir(parents=True)
+    written, _ = write_supabase_files(project, ALL)
+    names = [path.name for path in written]
+    assert names == sorted(names) == [path.name for path in write_supabase_files(project / "other", ALL)[0]]
+    # The format of the Supabase CLI, which takes the 14 digits for a version: each is there once.
+    shapes = [re.fullmatch(r"(\d{14})_vigilbase_(\d{3})_[a-z0-9_]+\.sql", name) for name in names]
+    assert [int(shape[2]) for shape in shapes if shape] == NUMBERS
+    assert len({shape[1] for shape in shapes if shape}) == len(NUMBERS)
+    assert {path.parent for path in written} == {project / "supabase" / "migrations"}
+
+
+def test_a_file_that_is_there_already_is_kept_as_it_is(project: Path) -> None:
+    (first,), _ = write_supabase_files(project, ALL[:1])
+    first.write_text("-- somebody's")
+    written, kept = write_supabase_files(project, ALL)
+    assert kept == [first]
+    assert [path.name for path in written] == [migration.supabase_filename for migration in ALL[1:]]
+    assert first.read_text() == "-- somebody's"
+    assert write_supabase_files(project, ALL) == ([], [first, *written])
+
+
+def test_a_folder_that_is_no_supabase_project_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="is no Supabase project"):
+        write_supabase_files(tmp_path, ALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_project_that_can_not_be_written_is_refused(project: Path) -> None:
+    (project / "supabase" / "migrations").write_text("a file where the folder should be")
+    with pytest.raises(MigrationError, match="can't write into"):
+        write_supabase_files(project, ALL)
+
+
+async def test_the_ledger_reads_the_same_through_a_service_client(backend: Backend) -> None:
+    through = await read_ledger_through(get_supabase_service_client())
+    assert through == await read_ledger(backend.server.url(backend.database))
+    assert pending(ALL, through) == []
+
+
+async def test_without_a_ledger_everything_is_pending(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    try:
+        assert await read_ledger_through(get_supabase_service_client()) == []
+    finally:
+        await close_supabase_service_client()
+    assert await what_is_pending(url) == NUMBERS

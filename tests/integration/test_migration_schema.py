@@ -1,0 +1,265 @@
+"""The catalogue of a real Postgres is the test: 012 makes the two tables of the contract, the rest disturbs nobody.
+
+Run by `psql` alone, on every Postgres at hand: the one that the package brings, an older one from the same wheel, and
+the oldest that is supported, where Debian's package of it is installed.
+"""
+
+import os
+import pwd
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from tests.integration.test_migration_privileges import require_that_every_function_works
+from tests.support.server import PostgresServer, home_folder
+
+import vigilbase.models
+from vigilbase.database.embedded import programs_folder
+
+FILES = sorted((Path(vigilbase.models.__file__).parent / "migrations").glob("*.sql"))
+OLDER = {"15": Path("/usr/lib/postgresql/15/bin"), "16": programs_folder().parents[1] / "pginstall" / "bin"}
+
+COLUMNS = """
+    alert_events.id uuid NOT NULL DEFAULT gen_random_uuid()
+    alert_events.service_name character varying(100) NOT NULL
+    alert_events.alert_type text NOT NULL
+    alert_events.status text NOT NULL
+    alert_events.message text
+    alert_events.details jsonb
+    alert_events.created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP
+    alert_events.acknowledged_at timestamp with time zone
+    alert_events.resolved_at timestamp with time zone
+    service_health_checks.id uuid NOT NULL DEFAULT gen_random_uuid()
+    service_health_checks.service_name character varying(100) NOT NULL
+    service_health_checks.status text NOT NULL
+    service_health_checks.latency_ms integer
+    service_health_checks.checked_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP
+    service_health_checks.error_message text
+    service_health_checks.probe_details jsonb
+    service_health_checks.created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP
+"""
+CONSTRAINTS = """
+    alert_events CHECK (alert_type = ANY (ARRAY['service_down'::text, 'service_degraded'::text, 'recovery'::text]))
+    alert_events CHECK (status = ANY (ARRAY['active'::text, 'acknowledged'::text, 'resolved'::text]))
+    alert_events PRIMARY KEY (id)
+    service_health_checks CHECK (status = ANY (ARRAY['healthy'::text, 'degraded'::text, 'down'::text]))
+    service_health_checks PRIMARY KEY (id)
+"""
+INDEXES = """
+    CREATE INDEX idx_alert_events_created_at ON public.alert_events USING btree (created_at)
+    CREATE INDEX idx_alert_events_service_status ON public.alert_events USING btree (service_name, status)
+    CREATE INDEX idx_alert_events_status ON public.alert_events USING btree (status)
+    CREATE INDEX idx_service_health_checks_created_at ON public.service_health_checks USING btree (created_at)
+    CREATE INDEX idx_service_health_checks_service_created ON public.service_health_checks USING btree (service_name, created_at)
+    CREATE UNIQUE INDEX alert_events_pkey ON public.alert_events USING btree (id)
+    CREATE UNIQUE INDEX service_health_checks_pkey ON public.service_health_checks USING btree (id)
+"""  # noqa: E501 (as Postgres prints them)
+
+
+@contextmanager
+def throwaway_server(programs: Path) -> Iterator[str]:
+    """A server for as long as the block lasts; its URL, with {} for the database."""
+    account = pwd.getpwnam("vigilbase") if os.geteuid() == 0 else None  # Postgres refuses to run as root
+    with home_folder() as home:
+        if account:
+            os.chown(home, account.pw_uid, account.pw_gid)
+
+        def run(program: str, *arguments: str) -> None:
+            subprocess.run(
+                [str(programs / program), f"--pgdata={home / 'data'}", *arguments],
+                check=True,
+                cwd=home,
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                stdout=subprocess.DEVNULL,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+            )
+
+        run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        options = f"-c listen_addresses= -c unix_socket_directories={home} -c fsync=off"
+        run("pg_ctl", "start", "--wait", f"--log={home / 'log'}", f"--options={options}")
+        try:
+            yield f"postgresql://postgres@/{{}}?host={home}"
+        finally:
+            run("pg_ctl", "stop", "--wait", "--mode=immediate")
+
+
+@pytest.fixture(scope="module", params=["15", "16", "18"])
+def postgres(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
+    """The URL of a server of each version, with {} for the database; the roles of a Supabase project exist."""
+    version: str = request.param
+    if version not in OLDER:
+        yield server.url("{}")
+    elif not (OLDER[version] / "initdb").exists():
+        pytest.skip(f"no Postgres {version} in {OLDER[version]}")
+    else:
+        with throwaway_server(OLDER[version]) as url:
+            maintenance = url.format("postgres")
+            assert query(maintenance, "SHOW server_version")[0].startswith(version)
+            query(maintenance, "CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role BYPASSRLS")
+            yield url
+
+
+@pytest.fixture
+def url(postgres: str) -> Iterator[str]:
+    """The URL of an empty database on each version."""
+    name = f"test_{uuid4().hex[:12]}"
+    query(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE template0")
+    yield postgres.format(name)
+    query(postgres.format("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def url_with_012(url: str) -> str:
+    """The URL of a database in which 012 and nothing else was run, not even the runner's ledger."""
+    psql(url, FILES[0])
+    return url
+
+
+def query(url: str, statement: str) -> list[str]:
+    """Run SQL as the superuser; return the first column, if there is one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return [str(row[0]) for row in cursor.fetchall()] if cursor.description else []
+
+
+def psql(url: str, *paths: Path) -> None:
+    """Run files as somebody does who has nothing but psql."""
+    command = [str(programs_folder() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url]
+    for path in paths:
+        command += ["-f", str(path)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def dump(url: str) -> set[str]:
+    """What a dump holds of a database: an entry for each object, for its privileges, for the rows of a table."""
+    command = [str(programs_folder() / "pg_dump"), "--inserts", "-d", url]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    # Settings, and the random words against injection, stand between the entries and belong to none.
+    text = re.sub(r"(?m)^(SET |\\).*\n", "", text)
+    _, *entries, _ = re.split(r"(?m)^--\n-- (?=Name:|Data for Name:|PostgreSQL database dump complete)", text)
+    return {entry.strip() for entry in entries}
+
+
+def snapshot(url: str) -> set[str]:
+    """What a dump holds, and in which files relations are stored, so that a table written anew is seen too."""
+    return dump(url) | {
+        *query(
+            url,
+            "SELECT format('Name: %s; in %s as %s', relname, relfilenode, pg_class.oid) FROM pg_class "
+            "WHERE relnamespace = 'public'::regnamespace",
+        )
+    }
+
+
+def lines(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+def test_012_makes_the_columns_of_the_contract(url_with_012: str) -> None:
+    columns = query(
+        url_with_012,
+        """SELECT concat(relname, '.', attname, ' ', format_type(atttypid, atttypmod),
+            CASE WHEN attnotnull THEN ' NOT NULL' END, ' DEFAULT ' || pg_get_expr(adbin, adrelid))
+        FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY relname, attnum""",
+    )
+    assert columns == lines(COLUMNS)
+
+
+def test_012_makes_the_constraints_of_the_contract(url_with_012: str) -> None:
+    constraints = query(
+        url_with_012,
+        # NOT NULL is a constraint of its own (n) from 18 on; the columns above have it.
+        """SELECT concat(conrelid::regclass, ' ', replace(replace(pg_get_constraintdef(oid), '((', '('), '))', ')'))
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'""",
+    )
+    assert sorted(constraints) == lines(CONSTRAINTS)
+
+
+def test_012_makes_the_indexes_of_the_contract(url_with_012: str) -> None:
+    indexes = query(url_with_012, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
+    assert sorted(indexes) == lines(INDEXES)
+
+
+def test_012_closes_both_tables_by_row_level_security(url_with_012: str) -> None:
+    closed = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relrowsecurity AND NOT relforcerowsecurity"
+    assert sorted(query(url_with_012, closed)) == ["alert_events", "service_health_checks"]
+    assert query(url_with_012, "SELECT polname FROM pg_policy") == []
+
+
+def test_012_makes_nothing_more(url_with_012: str) -> None:
+    """No function, trigger, type, sequence, policy, comment or privilege: whatever a dump would have to bring back."""
+    made = {entry.partition("Name: ")[2].partition("; Schema:")[0] for entry in dump(url_with_012)}
+    tables = {line.partition(".")[0] for line in lines(COLUMNS)}
+    names = {line.partition("INDEX ")[2].partition(" ON ")[0] for line in lines(INDEXES)}
+    assert made == {
+        *(f"{table}; Type: {kind}" for table in tables for kind in ("TABLE", "TABLE DATA", "ROW SECURITY")),
+        *(f"{table} {table}_pkey; Type: CONSTRAINT" for table in tables),
+        *(f"{name}; Type: INDEX" for name in names if not name.endswith("_pkey")),
+    }
+
+
+HOST = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon;" + "".join(
+    f"""
+    CREATE TABLE app_{n:03} (id serial PRIMARY KEY, status text NOT NULL DEFAULT 'new', created_at timestamptz);
+    CREATE INDEX idx_app_{n:03}_created_at ON app_{n:03} (created_at);
+    INSERT INTO app_{n:03} (status, created_at) SELECT 'row ' || i, now() FROM generate_series(1, {n}) AS i;
+    ALTER TABLE app_{n:03} ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY everybody_reads ON app_{n:03} FOR SELECT TO authenticated USING (true);
+    GRANT SELECT, INSERT ON app_{n:03} TO authenticated, PUBLIC;
+    COMMENT ON TABLE app_{n:03} IS 'theirs';
+    CREATE FUNCTION touch_{n:03}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER touch BEFORE UPDATE ON app_{n:03} FOR EACH ROW EXECUTE FUNCTION touch_{n:03}();
+    """
+    for n in range(1, 12)
+)
+
+
+def test_beside_the_tables_of_an_application_nothing_of_theirs_changes(url: str) -> None:
+    query(url, HOST)
+    before = snapshot(url)
+    assert len([entry for entry in before if "TABLE DATA" in entry and "'row 1'" in entry]) == 11
+    psql(url, *FILES)
+    after = snapshot(url)
+    assert before - after == set()
+    added = [entry.partition("\n")[0] for entry in after - before]
+    assert len(added) > 50
+    assert [name for name in added if not re.search("service_health_checks|alert_events|vigilbase_", name)] == []
+
+
+def test_applied_again_they_change_nothing(url: str) -> None:
+    psql(url, *FILES)
+    once = snapshot(url)
+    psql(url, *FILES)
+    assert snapshot(url) == once
+    assert len(once) > 50
+
+
+def test_rows_that_are_there_already_survive(url_with_012: str) -> None:
+    query(
+        url_with_012,
+        """INSERT INTO service_health_checks (service_name, status, checked_at, probe_details, created_at)
+        VALUES ('api', 'healthy', '2026-01-01Z', '{"a": 1}', '2026-01-01Z'), ('api', 'down', NULL, NULL, NULL);
+        INSERT INTO alert_events (service_name, alert_type, status, created_at)
+        VALUES ('api', 'service_down', 'active', NULL), ('api', 'recovery', 'resolved', '2026-01-02Z')""",
+    )
+    rows = sorted(entry for entry in dump(url_with_012) if "TABLE DATA" in entry)
+    assert [entry.count("INSERT INTO") for entry in rows] == [2, 2]
+    psql(url_with_012, *FILES)
+    assert sorted(entry for entry in dump(url_with_012) if "TABLE DATA" in entry) == rows
+
+
+def test_every_function_works(url: str) -> None:
+    """Postgres looks into a body when it is called, not when it is created."""
+    psql(url, *FILES)
+    with psycopg.connect(url, autocommit=True) as connection:
+        require_that_every_function_works(connection)
