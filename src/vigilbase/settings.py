@@ -180,15 +180,19 @@ def _require_database_url(settings: Settings) -> None:
 
 def check_database_url(url: str) -> None:
     """Refuse what is no Postgres URL, in words that show none of it."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("postgres", "postgresql") and (parts.port or 1) > 0 and url.isprintable()
-        valid = valid and " " not in url and bool(parts.netloc or parts.query)
-    except ValueError:
-        # Several hosts (host1:5432,host2:5432) are libpq's to read, and urlsplit's port can't.
-        valid = url.startswith(("postgres://", "postgresql://")) and "," in url and " " not in url
-    if not valid:
+    if not is_postgres_url(url):
         raise ConfigurationError(
             "DATABASE_URL is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
             "(special characters of the password percent-encoded)"
         )
+
+
+def is_postgres_url(url: str) -> bool:
+    """Whether a text has the form of a Postgres URL; what is in it, libpq knows."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("postgres", "postgresql") and (parts.port or 1) > 0 and url.isprintable()
+        return valid and " " not in url and bool(parts.netloc or parts.query)
+    except ValueError:
+        # Several hosts (host1:5432,host2:5432) are libpq's to read, and urlsplit's port can't.
+        return url.startswith(("postgres://", "postgresql://")) and "," in url and " " not in url

@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from tests.conftest import Backend
@@ -72,10 +74,10 @@ async def test_migrations_are_applied_in_the_order_of_their_numbers_and_remember
 
 async def test_a_second_run_applies_nothing(url: str, server: PostgresServer, empty_database: str) -> None:
     await apply_pending(url, ALL)
-    ledger = server.execute("SELECT ctid, xmin::text, * FROM vigilbase_migrations ORDER BY number", empty_database)
+    rows = "SELECT ctid::text, xmin::text, * FROM vigilbase_migrations ORDER BY number"  # xmin: who wrote it
+    ledger = server.execute(rows, empty_database)
     assert await apply_pending(url, ALL) == []
-    again = server.execute("SELECT ctid, xmin::text, * FROM vigilbase_migrations ORDER BY number", empty_database)
-    assert again == ledger
+    assert server.execute(rows, empty_database) == ledger
 
 
 async def test_only_what_is_missing_is_applied(url: str) -> None:
@@ -90,24 +92,30 @@ async def test_of_ten_that_start_at_once_each_migration_is_applied_by_one(url: s
     assert await what_is_pending(url) == []
 
 
+# Says that it is ready, so that none begins before the last is there.
+PROCESS = """
+import asyncio, os
+from vigilbase.database.migrate import apply_pending, discover
+input("ready\\n")
+print(*[migration.number for migration in asyncio.run(apply_pending(os.environ["DATABASE_URL"], discover()))])
+"""
+
+
 async def test_of_ten_processes_that_start_at_once_each_migration_is_applied_by_one(url: str) -> None:
-    program = (
-        "import asyncio, os; from vigilbase.database.migrate import apply_pending, discover;"
-        "print(*[m.number for m in asyncio.run(apply_pending(os.environ['DATABASE_URL'], discover()))])"
-    )
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program],
-            env={**os.environ, "DATABASE_URL": url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(10)
-    ]
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 10, said
-    assert sorted(int(number) for output, _ in said for number in output.split()) == NUMBERS
+    command, environment = [sys.executable, "-c", PROCESS], {**os.environ, "DATABASE_URL": url}
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen(command, env=environment, text=True, stdin=PIPE, stdout=PIPE))
+            for _ in range(10)
+        ]
+        assert [process.stdout.readline() for process in processes if process.stdout] == ["ready\n"] * 10
+        for process in processes:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [process.stdout.read() for process in processes if process.stdout]
+    assert [process.returncode for process in processes] == [0] * 10
+    assert sorted(int(number) for output in said for number in output.split()) == NUMBERS
     assert await what_is_pending(url) == []
 
 
@@ -203,8 +211,7 @@ async def test_files_for_a_supabase_project_can_be_run_one_by_one(url: str, proj
 
 
 async def test_the_runner_goes_on_where_another_migrator_stopped(url: str, project: Path) -> None:
-    written, _ = write_supabase_files(project, ALL[:1])
-    psql(url, *written)
+    psql(url, *write_supabase_files(project, ALL[:1])[0])
     assert await apply_pending(url, ALL) == ALL[1:]
 
 
@@ -213,6 +220,8 @@ def test_files_for_a_supabase_project_sort_by_number_and_keep_their_names(projec
     written, _ = write_supabase_files(project, ALL)
     names = [path.name for path in written]
     assert names == sorted(names) == [path.name for path in write_supabase_files(project / "other", ALL)[0]]
+    # A project that has it already would run it once more under another name.
+    assert names[0] == "20261124000012_vigilbase_012_create_monitoring_tables.sql"
     # The format of the Supabase CLI, which takes the 14 digits for a version: each is there once.
     shapes = [re.fullmatch(r"(\d{14})_vigilbase_(\d{3})_[a-z0-9_]+\.sql", name) for name in names]
     assert [int(shape[2]) for shape in shapes if shape] == NUMBERS

@@ -7,7 +7,6 @@ from functools import partial
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.embedded import EmbeddedServer, default_home
 from vigilbase.database.postgres import PostgresClient, check_conninfo
-from vigilbase.database.supabase import SupabaseClient
 from vigilbase.errors import ConfigurationError
 from vigilbase.settings import Settings, chosen_transport, load_settings
 
@@ -47,6 +46,9 @@ def make_service_client(settings: Settings) -> ServiceClient:
     """
     transport = chosen_transport(settings)
     if transport == "supabase" and settings.supabase_url and settings.supabase_key:
+        # Imported where it is used: it takes longer than all the rest, and most commands don't need it.
+        from vigilbase.database.supabase import SupabaseClient  # noqa: PLC0415
+
         return SupabaseClient(settings.supabase_url, settings.supabase_key.get_secret_value(), timeout=settings.timeout)
     if transport == "postgres" and settings.database_url:
         url = settings.database_url.get_secret_value()

@@ -115,7 +115,6 @@ async def apply_pending(conninfo: str, migrations: Sequence[Migration], *, timeo
                     log.info("migration.applied", number=migration.number, name=migration.name)
                     done.append(migration)
     except psycopg.Error as error:
-        log.error("migration.failed", error=str(error).split("\n")[0])
         raise domain_error("migrate", error) from error
     return done
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.postgres import run_within
 from vigilbase.probes.finding import Finding
+from vigilbase.settings import is_postgres_url
 
 SELF = "self"
 
@@ -26,7 +27,7 @@ class PostgresTarget(BaseModel):
         if url == SELF:
             return value
         try:
-            valid = url.startswith(("postgres://", "postgresql://")) and bool(conninfo_to_dict(url))
+            valid = is_postgres_url(url) and bool(conninfo_to_dict(url))
         except psycopg.Error:
             valid = False
         if not valid:

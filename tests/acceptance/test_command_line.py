@@ -1,0 +1,221 @@
+"""The installed command: what it prints, its exit codes, and one line for each mistake."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import SETTINGS, Backend
+from tests.support.server import PostgresServer, free_port
+from tests.support.supabase_api import SupabaseApi
+from tests.support.watched import Website, eventually, run, running
+
+from vigilbase import __version__
+from vigilbase.database.migrate import discover
+
+PASSWORD = "hunter2-hunter2"
+PENDING = "".join(f"pending  {m.number:03}_{m.name}\n" for m in discover())
+
+
+def _environ() -> dict[str, str]:
+    return {name: value for name in SETTINGS if (value := os.environ.get(name))}
+
+
+def _require_one_line(result: object, said: str) -> None:
+    returncode, stdout, stderr = (getattr(result, name) for name in ("returncode", "stdout", "stderr"))
+    assert (returncode, stdout) == (2, "")
+    assert stderr.startswith("vigilbase: ")
+    assert said in stderr
+    assert stderr.count("\n") == 1
+    assert PASSWORD not in stderr
+
+
+def test_the_first_up_brings_a_database_and_writes_a_file_that_watches_it(tmp_path: Path, home: Path) -> None:
+    environ = {"VIGILBASE_HOME": str(home)}
+    with running("up", cwd=tmp_path, environ=environ) as up:
+        log = tmp_path / "events.log"
+        eventually(log.read_text, lambda seen: "runner.started" in seen)
+        assert "postgres: self" in (tmp_path / "vigilbase.yaml").read_text()
+
+        def first_check() -> str:
+            return run("status", "--json", cwd=tmp_path, environ=environ).stdout
+
+        [service] = json.loads(eventually(first_check, lambda seen: "vigilbase database" in seen))["services"]
+        assert (service["service_name"], service["status"], service["alert"]) == ("vigilbase database", "healthy", None)
+        up.send_signal(signal.SIGINT)
+        assert up.wait(10) == 0
+    assert "embedded_postgres.stopped" in log.read_text()
+    assert "runner.stopped recorded=1 lost=0" in log.read_text()
+    table = run("status", cwd=tmp_path, environ=environ).stdout.splitlines()
+    assert table[0].split() == ["service", "status", "latency", "checked", "alert", "error"]
+    assert table[1].split()[:3] == ["vigilbase", "database", "healthy"]
+
+
+def test_check_probes_everything_once_and_tells_by_its_exit_code(tmp_path: Path) -> None:
+    website = Website(free_port())
+    website.start()
+    (tmp_path / "vigilbase.yaml").write_text(
+        f"services:\n  - {{name: '[bold]web', http: 'http://127.0.0.1:{website.port}/'}}\n"
+        f"  - {{name: port, tcp: '127.0.0.1:{website.port}'}}\n"
+    )
+    result = run("check", cwd=tmp_path, environ={})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line.split()[:3] for line in result.stdout.splitlines()[1:]] == [
+        ["[bold]web", "http", "healthy"],
+        ["port", "tcp", "healthy"],
+    ]
+    website.stop()
+    result = run("check", "--json", cwd=tmp_path, environ={})
+    assert result.returncode == 1
+    checks = json.loads(result.stdout)["checks"]
+    assert [(c["service_name"], c["status"], c["error_message"]) for c in checks] == [
+        ("[bold]web", "down", "connection refused"),
+        ("port", "down", "connection refused"),
+    ]
+    assert set(checks[0]) == {
+        "service_name", "kind", "status", "latency_ms", "checked_at", "error_message", "probe_details"
+    }  # fmt: skip
+
+
+async def test_status_shows_what_a_service_says_as_text(backend: Backend, tmp_path: Path) -> None:
+    backend.execute(
+        "INSERT INTO service_health_checks (service_name, status, latency_ms, error_message) "
+        "VALUES ('[red]evil', 'down', 7, E'\\x1b[31mred\\nsecond line')"
+    )
+    backend.execute(
+        "INSERT INTO alert_events (service_name, alert_type, status) "
+        "VALUES ('[red]evil', 'service_down', 'acknowledged')"
+    )
+    result = run("status", cwd=tmp_path, environ=_environ())
+    assert result.returncode == 0
+    assert "\x1b" not in result.stdout
+    line = result.stdout.splitlines()[1]
+    assert "[red]evil" in line
+    assert "service_down, acknowledged" in line
+    assert r"\x1b[31mred\nsecond line" in line
+    [service] = json.loads(run("status", "--json", cwd=tmp_path, environ=_environ()).stdout)["services"]
+    assert service["error_message"] == "\x1b[31mred\nsecond line"
+
+
+async def test_status_of_an_empty_database_says_what_to_do(backend: Backend, tmp_path: Path) -> None:
+    result = run("status", cwd=tmp_path, environ=_environ())
+    assert result.stdout == "Nothing has been recorded yet: `vigilbase up` watches and records.\n"
+
+
+def test_migrate_says_what_it_does(server: PostgresServer, empty_database: str, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": server.url(empty_database)}
+    check = run("migrate", "--check", cwd=tmp_path, environ=environ)
+    assert (check.returncode, check.stdout) == (1, PENDING)
+    applied = run("migrate", cwd=tmp_path, environ=environ)
+    assert (applied.returncode, applied.stdout) == (0, PENDING.replace("pending", "applied"))
+    for arguments in (["migrate"], ["migrate", "--check"]):
+        again = run(*arguments, cwd=tmp_path, environ=environ)
+        assert (again.returncode, again.stdout) == (0, "Nothing is pending.\n")
+
+
+def test_printed_sql_run_by_psql_leaves_nothing_pending(
+    server: PostgresServer, empty_database: str, tmp_path: Path
+) -> None:
+    environ = {"DATABASE_URL": server.url(empty_database)}
+    script = tmp_path / "vigilbase.sql"
+    script.write_text(run("migrate", "--print", cwd=tmp_path, environ={}).stdout)
+    for _ in range(2):
+        done = run("db", "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(script), cwd=tmp_path, environ=environ)
+        assert done.returncode == 0
+    assert run("migrate", "--check", cwd=tmp_path, environ=environ).stdout == "Nothing is pending.\n"
+
+
+def test_files_for_a_supabase_project_are_written_once(tmp_path: Path) -> None:
+    _require_one_line(run("migrate", "--supabase", ".", cwd=tmp_path, environ={}), "run `supabase init`")
+    (tmp_path / "supabase").mkdir()
+    first = run("migrate", "--supabase", ".", cwd=tmp_path, environ={})
+    assert [line.split()[0] for line in first.stdout.splitlines()] == ["written"] * len(discover())
+    assert (tmp_path / "supabase/migrations/20261124000012_vigilbase_012_create_monitoring_tables.sql").is_file()
+    assert run("migrate", "--supabase", ".", cwd=tmp_path, environ={}).stdout == first.stdout.replace(
+        "written", "kept   "
+    )
+
+
+def test_with_only_supabase_keys_migrate_explains_the_three_ways(supabase_api: SupabaseApi, tmp_path: Path) -> None:
+    environ = {"SUPABASE_URL": supabase_api.url, "SUPABASE_SECRET_KEY": supabase_api.secret_key}
+    result = run("migrate", cwd=tmp_path, environ=environ)
+    _require_one_line(result, "the Supabase Data API can't create tables")
+    for way in ("set DATABASE_URL", "`vigilbase migrate --print`", "`vigilbase migrate --supabase DIR`"):
+        assert way in result.stderr
+
+
+@pytest.mark.parametrize("command", [["status"], ["up"], ["migrate", "--check"]])
+def test_a_wrong_setting_ends_a_command_with_one_line(command: list[str], tmp_path: Path) -> None:
+    cases = {
+        "DATABASE_URL is malformed": {"DATABASE_URL": f"postgresql://u:{PASSWORD}@h:port/d"},
+        "is a publishable (anon) one": {
+            "SUPABASE_URL": "https://x.supabase.co",
+            "SUPABASE_SECRET_KEY": "sb_publishable_x",
+        },
+        "no Supabase key": {"SUPABASE_URL": "https://x.supabase.co"},
+        "onnection refused": {"DATABASE_URL": f"postgresql://u:{PASSWORD}@127.0.0.1:{free_port()}/d"},
+        "connect": {
+            "SUPABASE_URL": f"http://127.0.0.1:{free_port()}",
+            "SUPABASE_SECRET_KEY": f"sb_secret_{PASSWORD}",
+        },
+    }
+    (tmp_path / "vigilbase.yaml").write_text("services: [{name: a, tcp: 'localhost:1'}]")
+    for said, environ in cases.items():
+        _require_one_line(run(*command, cwd=tmp_path, environ=environ), said)
+
+
+def test_a_database_without_the_schema_is_told_from_an_empty_one(
+    server: PostgresServer, empty_database: str, tmp_path: Path
+) -> None:
+    environ = {"DATABASE_URL": server.url(empty_database)}
+    _require_one_line(run("status", cwd=tmp_path, environ=environ), "run `vigilbase migrate`")
+
+
+@pytest.mark.parametrize("command", [["up"], ["check"]])
+def test_a_mistake_in_the_file_ends_a_command_with_one_line(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "vigilbase.yaml").write_text("services: [{name: a, tcp: nowhere}]")
+    _require_one_line(run(*command, cwd=tmp_path, environ={}), "vigilbase.yaml: services[0] (a).tcp: must be HOST:PORT")
+
+
+def test_check_without_a_file_says_so(tmp_path: Path) -> None:
+    _require_one_line(run("check", "-c", "other.yaml", cwd=tmp_path, environ={}), "other.yaml: can't be read")
+
+
+def test_a_dump_brings_everything_back(home: Path, tmp_path: Path) -> None:
+    environ = {"VIGILBASE_HOME": str(home)}
+    assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
+    insert = "INSERT INTO service_health_checks (service_name, status) VALUES ('kept', 'healthy')"
+    assert run("db", "psql", "-qc", insert, cwd=tmp_path, environ=environ).returncode == 0
+    assert run("db", "dump", "all.dump", cwd=tmp_path, environ=environ).stdout == "dumped into all.dump\n"
+    assert run("db", "psql", "-qc", "TRUNCATE service_health_checks", cwd=tmp_path, environ=environ).returncode == 0
+    assert run("db", "restore", "all.dump", cwd=tmp_path, environ=environ).stdout == "restored from all.dump\n"
+    kept = run("db", "psql", "-Atc", "SELECT service_name FROM service_health_checks", cwd=tmp_path, environ=environ)
+    assert kept.stdout == "kept\n"
+    _require_one_line(run("db", "restore", "none.dump", cwd=tmp_path, environ=environ), "there is no such file")
+    (tmp_path / "bad.dump").write_text("no dump")
+    assert run("db", "restore", "bad.dump", cwd=tmp_path, environ=environ).returncode == 2
+
+
+def test_the_url_of_the_database_shows_no_password(server: PostgresServer, tmp_path: Path) -> None:
+    result = run("db", "url", cwd=tmp_path, environ={"DATABASE_URL": server.url("app", password=PASSWORD)})
+    assert result.stdout == f"postgresql://postgres:*****@127.0.0.1:{server.port}/app\n"
+
+
+def test_psql_ends_as_psql_ends(server: PostgresServer, database: str, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": server.url(database)}
+    assert run("db", "psql", "-Atc", "SELECT 6 * 7", cwd=tmp_path, environ=environ).stdout == "42\n"
+    assert run("db", "psql", "-c", "SELECT nonsense", cwd=tmp_path, environ=environ).returncode == 1
+
+
+def test_the_version_is_the_packages(tmp_path: Path) -> None:
+    assert run("version", cwd=tmp_path, environ={}).stdout == f"{__version__}\n"
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    import subprocess
+
+    command = [sys.executable, "-m", "vigilbase", "version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{__version__}\n"
