@@ -3,9 +3,9 @@
     .venv/bin/python -m bench.drivers [--rounds N] [--quick]
 
 asyncpg is no dependency of the project: install it into an environment of your own (`pip install asyncpg`); without it
-psycopg is measured alone. Neither driver keeps prepared statements, since a pooler in transaction mode would hand the
-next statement to another server connection. asyncpg is measured bare and in an explicit transaction: bare it asks in
-two round trips, and such a pooler may hand the second to another server connection too.
+psycopg is measured alone. Neither driver keeps prepared statements, since a pooler in transaction mode hands the next
+statement to another server connection. asyncpg is measured bare and in an explicit transaction. Rows come back as plain
+Python, JSON included. A relay between driver and server counts the round trips of a call.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from typing import TypeAlias
 import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
-from tests.support.server import PostgresServer
 
 from bench.asyncpg_driver import AsyncpgConnection, asyncpg_connection, has_asyncpg
 from bench.relay import counting_relay
 from bench.support import DATABASE, TABLE, Sample, Work, measured, print_table, running_server, sample_checks
+from tests.support.server import PostgresServer
 from vigilbase.database.values import to_json
 
 PsycopgConnection: TypeAlias = psycopg.AsyncConnection[DictRow]
@@ -122,7 +122,7 @@ async def asyncpg_copy(connection: AsyncpgConnection) -> None:
 
 
 async def in_transaction(connection: AsyncpgConnection, work: Work) -> None:
-    """The same, safe behind a pooler in transaction mode."""
+    """The same, in an explicit transaction."""
     async with connection.transaction():
         await work()
 

@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 import psycopg
 from psycopg.rows import dict_row
-from tests.support.server import PostgresServer
 
 from bench.support import TABLE, measured, print_table, run_with, running_server, transport_settings
+from tests.support.server import PostgresServer
 from vigilbase import HealthCheckModel
 
 TRANSPORTS = ("embedded", "supabase")

@@ -9,6 +9,7 @@ its own timeout, psycopg with nothing but `asyncio.timeout`, and our client, whi
 
 import argparse
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -18,10 +19,10 @@ from typing import TypeAlias
 import psutil
 import psycopg
 from psycopg.rows import dict_row
-from tests.support.server import PostgresServer
 
 from bench.asyncpg_driver import asyncpg_connection, has_asyncpg
 from bench.support import DATABASE, measured, print_table, running_server
+from tests.support.server import PostgresServer
 from vigilbase.database.postgres import PostgresClient
 from vigilbase.errors import DatabaseUnavailableError
 
@@ -111,18 +112,19 @@ def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description="How long a hanging server keeps its callers.")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median is printed")
-    parser.add_argument("--quick", action="store_true", help="our client alone, once")
+    parser.add_argument("--quick", action="store_true", help="our client alone, the whole server, once")
     options = parser.parse_args()
     openers: dict[str, Callable[[str], Opened]] = {"PostgresClient": our_client}
     if not options.quick:
         openers["psycopg, asyncio.timeout"] = plain_psycopg
         if has_asyncpg():
             openers["asyncpg, its own timeout"] = plain_asyncpg
-    rounds = 1 if options.quick else options.rounds
+    rounds, frozen = (1, (ALL,)) if options.quick else (options.rounds, (ONE, ALL))
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it tells of every connection that it gives up
     with running_server() as server:
         lines = [
             [who, which, f"{median(measure(server, opener, which) for _ in range(rounds)):.1f}"]
-            for which in (ONE, ALL)
+            for which in frozen
             for who, opener in openers.items()
         ]
     header = ["who asks", "what stands still", "seconds until it gives up"]

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 from psycopg import sql
+
 from tests.support.server import API_ROLES, PostgresServer, free_port, home_folder
 from tests.support.supabase_api import run_supabase_api
-
 from vigilbase import CreateHealthCheckData
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import close_supabase_service_client
@@ -66,8 +66,8 @@ def running_server() -> Iterator[PostgresServer]:
         port = free_port()
         embedded = EmbeddedServer(home, settings={"listen_addresses": "127.0.0.1", "port": str(port)})
         server = PostgresServer(embedded, port, secrets.token_hex(16))
-        _prepare(embedded.start(), server.password)
         try:
+            _prepare(embedded.start(), server.password)
             asyncio.run(apply_pending(embedded.url, discover()))
             print(f"Postgres on {os.cpu_count()} cores: {_settings_line(server)}\n")
             yield server

@@ -16,7 +16,6 @@ from statistics import median
 from typing import TypeAlias
 
 import psycopg
-from tests.support.server import PostgresServer
 
 from bench.support import (
     DATABASE,
@@ -31,6 +30,7 @@ from bench.support import (
     sample_checks,
     transport_settings,
 )
+from tests.support.server import PostgresServer
 from vigilbase import CreateHealthCheckData, HealthCheckModel
 
 Checks: TypeAlias = Sequence[CreateHealthCheckData]

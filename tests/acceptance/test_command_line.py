@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import SETTINGS, Backend
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
 from tests.support.watched import Website, eventually, run, running
-
 from vigilbase import __version__
 from vigilbase.database.migrate import discover
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import SETTINGS, Backend
 from tests.support.server import free_port
 from tests.support.watched import Website, eventually, run, running

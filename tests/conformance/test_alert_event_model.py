@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from tests.conftest import Backend
 
+from tests.conftest import Backend
 from vigilbase import AlertEvent, AlertEventModel, CreateAlertEventData, InvalidInputError, InvalidTransitionError
 
 DOWN = CreateAlertEventData("api", "service_down", message="api is down", details={"rule": "availability", "n": 3})

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
-from tests.conftest import Backend
 
+from tests.conftest import Backend
 from vigilbase import CreateHealthCheckData, DatabaseError, HealthCheckModel, InvalidInputError
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conftest import Backend
 
+from tests.conftest import Backend
 from vigilbase import (
     AlertEventModel,
     CreateAlertEventData,

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
-from tests.conftest import Backend
 
+from tests.conftest import Backend
 from vigilbase import (
     AlertEventModel,
     CreateAlertEventData,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from tests.conftest import Backend
 
+from tests.conftest import Backend
 from vigilbase import DatabaseError, DatabaseUnavailableError, MissingSchemaError, get_supabase_service_client
 from vigilbase.database.client import MAX_ROWS, Order, Row, Where
 

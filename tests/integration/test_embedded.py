@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import psycopg
 import pytest
-from tests.support.server import home_folder
 
+from tests.support.server import home_folder
 from vigilbase.database import embedded as module
 from vigilbase.database.embedded import DATABASE, EmbeddedServer, programs_folder
 from vigilbase.errors import EmbeddedPostgresError

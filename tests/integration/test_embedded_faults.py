@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+
 from tests.integration.test_embedded import (
     embedded,
     eventually,
@@ -26,7 +27,6 @@ from tests.integration.test_embedded import (
     processes_in,
     stocked_home,
 )
-
 from vigilbase.config.supabase import make_service_client
 from vigilbase.database.embedded import EmbeddedServer, programs_folder
 from vigilbase.errors import DatabaseUnavailableError, EmbeddedPostgresError

@@ -13,10 +13,10 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+
 from tests.conftest import Backend
 from tests.integration.test_migration_schema import FILES, psql
 from tests.support.server import PostgresServer, free_port
-
 from vigilbase.config.supabase import close_supabase_service_client, get_supabase_service_client
 from vigilbase.database.migrate import (
     Applied,
@@ -162,15 +162,18 @@ async def test_where_nobody_answers_it_says_so_without_the_password() -> None:
     assert "sesame" not in str(caught.value)
 
 
-@pytest.mark.parametrize("way", ["apply_pending", "as_script"])
+@pytest.mark.parametrize("way", ["apply_pending", "as_script", "supabase files"])
 async def test_the_search_path_of_a_host_does_not_lead_anything_astray(
     url: str, server: PostgresServer, empty_database: str, tmp_path: Path, way: str
 ) -> None:
     server.execute(f"CREATE SCHEMA app; ALTER DATABASE {empty_database} SET search_path = app", empty_database)
     if way == "apply_pending":
         await apply_pending(url, ALL)
-    else:
+    elif way == "as_script":
         psql_script(url, tmp_path, as_script(ALL))
+    else:
+        (tmp_path / "supabase").mkdir()
+        psql(url, *write_supabase_files(tmp_path, ALL)[0])
     assert relations(server, empty_database, "app") == []
     assert relations(server, empty_database) == ["alert_events", "service_health_checks", "vigilbase_migrations"]
     assert await what_is_pending(url) == []

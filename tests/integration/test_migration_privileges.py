@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
-from tests.support.server import API_ROLES, PostgresServer
 
+from tests.support.server import API_ROLES, PostgresServer
 from vigilbase.database.embedded import EmbeddedServer
 from vigilbase.database.migrate import apply_pending, discover
 

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from tests.integration.test_migration_privileges import require_that_every_function_works
-from tests.support.server import PostgresServer, home_folder
 
 import vigilbase.models
+from tests.integration.test_migration_privileges import require_that_every_function_works
+from tests.support.server import PostgresServer, home_folder
 from vigilbase.database.embedded import programs_folder
 
 FILES = sorted((Path(vigilbase.models.__file__).parent / "migrations").glob("*.sql"))

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support.pooler import run_pooler
 from tests.support.server import PostgresServer, home_folder
-
 from vigilbase import (
     AlertEventModel,
     CreateAlertEventData,

@@ -5,20 +5,21 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
+
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
-
 from vigilbase import (
+    AccessRefusedError,
     ConfigurationError,
     DatabaseError,
     DatabaseUnavailableError,
     HealthCheckModel,
     MissingSchemaError,
-    AccessRefusedError,
     close_supabase_service_client,
     get_supabase_service_client,
 )
@@ -158,9 +159,9 @@ async def test_the_publishable_key_reads_nothing_and_writes_nothing(supabase_api
     # Past the check at start, which refuses such a key: row-level security keeps it out by itself.
     secret = SupabaseClient(supabase_api.url, supabase_api.secret_key)
     public = SupabaseClient(supabase_api.url, supabase_api.publishable_key)
-    row = {"service_name": "api", "status": "healthy"}
+    row = {"service_name": f"service {uuid4()}", "status": "healthy"}
+    mine = [Where("service_name", "eq", row["service_name"])]
     try:
-        await secret.delete("service_health_checks", [Where("status", "eq", "healthy")])
         await secret.insert("service_health_checks", [row])
         with pytest.raises(DatabaseError):
             await public.insert("service_health_checks", [row])
@@ -170,8 +171,8 @@ async def test_the_publishable_key_reads_nothing_and_writes_nothing(supabase_api
         # Allowed for: @supabase/lite overlooks that the role has no privilege on the table (that it hasn't is tested
         # with SET ROLE), so what is seen here is row-level security alone.
         assert await public.select("service_health_checks") == []
-        assert await public.delete("service_health_checks", [Where("service_name", "eq", "api")]) == 0
-        assert len(await secret.select("service_health_checks")) == 1
+        assert await public.delete("service_health_checks", mine) == 0
+        assert len(await secret.select("service_health_checks", mine)) == 1
     finally:
         await secret.aclose()
         await public.aclose()

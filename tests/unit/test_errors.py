@@ -21,7 +21,8 @@ from vigilbase.errors import (
 
 
 def _subclasses(kind: type) -> list[type]:
-    return [kind, *(found for child in kind.__subclasses__() for found in _subclasses(child))]
+    children: list[type] = kind.__subclasses__()
+    return [kind, *(found for child in children for found in _subclasses(child))]
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:

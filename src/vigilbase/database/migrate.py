@@ -91,7 +91,8 @@ def pending(migrations: Sequence[Migration], ledger: Iterable[Applied]) -> list[
                 f"{migration.number:03}_{migration.name}.sql was edited after it was applied: "
                 "restore the file as it was, and put the change into a new migration"
             )
-    return [migration for migration in migrations if migration.number not in applied]
+    waiting = [migration for migration in migrations if migration.number not in applied]
+    return sorted(waiting, key=lambda migration: migration.number)
 
 
 async def apply_pending(conninfo: str, migrations: Sequence[Migration], *, timeout: float = 60.0) -> list[Migration]:
@@ -178,8 +179,9 @@ async def _apply(connection: psycopg.AsyncConnection, migrations: Sequence[Migra
 def with_ledger_entry(migration: Migration) -> str:
     """A migration's SQL as somebody else's migrator runs it: it writes its own entry into the ledger."""
     # Numbers, names and checksums are made of [a-z0-9_], so nothing needs quoting.
+    # 012 names no schema, being the contract as it was given; a host may have put another first in its search path.
     return (
-        f"{migration.sql}\n{_ledger_sql()}"
+        f"SET search_path = public;\n{migration.sql}\nRESET search_path;\n{_ledger_sql()}"
         "INSERT INTO public.vigilbase_migrations (number, name, sha256)\n"
         f"VALUES ({migration.number}, '{migration.name}', '{migration.sha256}')\n"
         "ON CONFLICT DO NOTHING;\n"
@@ -188,7 +190,7 @@ def with_ledger_entry(migration: Migration) -> str:
 
 def as_script(migrations: Sequence[Migration]) -> str:
     """All of them as one script for an SQL editor or psql, whole or not at all."""
-    return "BEGIN;\nSET LOCAL search_path = public;\n\n" + "\n".join(map(with_ledger_entry, migrations)) + "\nCOMMIT;\n"
+    return "BEGIN;\n\n" + "\n".join(map(with_ledger_entry, migrations)) + "\nCOMMIT;\n"
 
 
 def write_supabase_files(project: Path, migrations: Sequence[Migration]) -> tuple[list[Path], list[Path]]:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, TypeAlias, cast
 
 import psycopg
 from psycopg import errors, sql
@@ -33,6 +33,7 @@ from vigilbase.vocabulary import JSON
 
 Connection = psycopg.AsyncConnection[DictRow]
 Conninfo = Callable[[], Awaitable[str]]
+Statement: TypeAlias = "asyncio.Future[tuple[list[DictRow], int]]"
 
 _OPERATORS: Mapping[str, LiteralString] = {"eq": "=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _GRACE_S = 1.0  # for the server to confirm a cancellation, before the connection is cut
@@ -242,7 +243,8 @@ async def run_within(
     try:
         done, _ = await asyncio.wait({statement}, timeout=max(0.0, seconds))
     except asyncio.CancelledError:
-        await _abandon(connection, statement)
+        # Whoever cancels is leaving, and has no time for the server to agree.
+        await _cut(connection, statement)
         raise
     if not done:
         await _abandon(connection, statement)
@@ -259,16 +261,28 @@ async def _fetch(
         return rows, cursor.rowcount
 
 
-async def _abandon(connection: Connection, statement: "asyncio.Future[tuple[list[DictRow], int]]") -> None:
+async def _abandon(connection: Connection, statement: Statement) -> None:
     """Ask the server to stop; if it doesn't say that it did, cut the connection."""
     with suppress(psycopg.Error, OSError):
         await connection.cancel_safe(timeout=_GRACE_S)
     done, _ = await asyncio.wait({statement}, timeout=_GRACE_S)
-    if not done:
-        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-            duplicate.shutdown(socket.SHUT_RDWR)
-        await asyncio.wait({statement}, timeout=_GRACE_S)
-    with suppress(psycopg.Error, asyncio.CancelledError, asyncio.InvalidStateError):
+    if done:
+        _forget(statement)
+    else:
+        await _cut(connection, statement)
+
+
+async def _cut(connection: Connection, statement: Statement) -> None:
+    """Close the socket under a statement, which then fails at once."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)
+    await asyncio.wait({statement}, timeout=_GRACE_S)
+    _forget(statement)
+
+
+def _forget(statement: Statement) -> None:
+    """What became of it interests nobody any more."""
+    with suppress(psycopg.Error, OSError, asyncio.CancelledError, asyncio.InvalidStateError):
         statement.result()
 
 

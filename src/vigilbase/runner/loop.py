@@ -25,7 +25,7 @@ MAX_BATCH = 200  # so that a batch takes at most as many locks
 MAX_WAITING = 10_000
 FIRST_PROBES_WITHIN_S = 2.0
 RETRY_DELAY_S = 1.0
-STOP_WITHIN_S = 4.0
+STOP_WITHIN_S = 3.5  # a write that is cut short takes another second
 
 
 async def run(specs: Sequence[ServiceSpec], stop: asyncio.Event) -> None:
@@ -46,8 +46,9 @@ async def run(specs: Sequence[ServiceSpec], stop: asyncio.Event) -> None:
             watcher.cancel()
         await asyncio.wait(watchers)
         runner.close()
-        await recording
-    log.info("runner.stopped", recorded=runner.recorded, lost=runner.lost)
+        await asyncio.wait({recording}, timeout=STOP_WITHIN_S)
+        recording.cancel()
+    log.info("runner.stopped", recorded=runner.recorded, lost=runner.lost + runner.unwritten())
 
 
 class Runner:
@@ -63,7 +64,7 @@ class Runner:
         self._clock_difference = timedelta(0)
         self._probing = asyncio.Semaphore(MAX_PROBES_AT_ONCE)
         self._waiting: asyncio.Queue[Check | None] = asyncio.Queue()
-        self._give_up_at = float("inf")
+        self._in_hand = 0
 
     async def load(self) -> None:
         """Learn from the database where every service stands."""
@@ -99,14 +100,19 @@ class Runner:
             return
         self._waiting.put_nowait(check)
 
+    def unwritten(self) -> int:
+        """How many checks are held that aren't known to be written."""
+        waiting = self._waiting.qsize()
+        return self._in_hand + max(0, waiting - 1)
+
     def close(self) -> None:
-        """Say that no more checks will come, and that what is held has to be written soon or not at all."""
-        self._give_up_at = monotonic() + STOP_WITHIN_S
+        """Say that no more checks will come."""
         self._waiting.put_nowait(None)
 
     async def record_until_closed(self) -> None:
         """Judge and write batch after batch until the runner is closed."""
         while batch := await self._next_batch():
+            self._in_hand = len(batch)
             await self._settle(batch)
 
     async def _settle(self, batch: Sequence[Check]) -> None:
@@ -115,11 +121,13 @@ class Runner:
         self._states, transitions = judge_batch(before, batch, self._policies)
         if await self._write(batch, transitions):
             self.recorded += len(batch)
+            self._in_hand -= len(batch)
             return
         self._states = before  # nothing of it was written, so nothing of it counts
-        if len(batch) == 1 or monotonic() > self._give_up_at - RETRY_DELAY_S:
-            self.lost += len(batch)
-            log.error("check.lost", service_name=batch[0].service_name, count=len(batch))
+        if len(batch) == 1:
+            self.lost += 1
+            self._in_hand -= 1
+            log.error("check.lost", service_name=batch[0].service_name, reason="the database refuses it")
             return
         for check in batch:
             await self._settle([check])
@@ -137,7 +145,7 @@ class Runner:
         return batch
 
     async def _write(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
-        """Write a batch, however long the database is away; False when it is refused, or the runner has to stop."""
+        """Write a batch, however long the database is away; False when it is refused."""
         while True:
             try:
                 await record(batch, transitions)
@@ -148,6 +156,4 @@ class Runner:
                 return False
             else:
                 return True
-            if monotonic() + RETRY_DELAY_S > self._give_up_at:
-                return False
             await asyncio.sleep(RETRY_DELAY_S)
