@@ -15,7 +15,7 @@ from subprocess import PIPE
 import pytest
 
 from tests.conftest import Backend
-from tests.integration.test_migration_schema import FILES, psql
+from tests.support.psql import FILES, psql
 from tests.support.server import PostgresServer, free_port
 from vigilbase.config.supabase import close_supabase_service_client, get_supabase_service_client
 from vigilbase.database.migrate import (

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from tests.support.server import API_ROLES, PostgresServer
+from tests.support.sql_functions import CALLS, require_that_every_function_works
 from vigilbase.database.embedded import EmbeddedServer
 from vigilbase.database.migrate import apply_pending, discover
 
@@ -42,43 +43,6 @@ DEFAULTS = """
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated, service_role;
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO anon, authenticated, service_role;
 """
-
-ALERT = "00000000-0000-4000-8000-000000000001"
-SEED = f"INSERT INTO alert_events (id, service_name, alert_type, status) VALUES ('{ALERT}', 'db', 'recovery', 'active')"
-
-# For every function a call, and what makes it a success; each builds on those above it.
-CALLS = {
-    "vigilbase_access_v1": "() -> 'blind' #>> '{}' = 'false'",
-    "vigilbase_insert_health_checks_v1": """('[{"service_name": "api", "status": "down"}]') = 1""",
-    "vigilbase_latest_health_checks_v1": "() -> 0 ->> 'service_name' = 'api'",
-    "vigilbase_list_health_checks_v1": "(10, 'api') -> 0 ->> 'status' = 'down'",
-    "vigilbase_lock_service_v1": """('api') IS NULL AND EXISTS (
-        SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1986619241 AND pid = pg_backend_pid()
-    )""",
-    "vigilbase_acknowledge_alert_v1": f"('{ALERT}') ->> 'status' = 'acknowledged'",
-    "vigilbase_resolve_alert_v1": f"('{ALERT}') ->> 'status' = 'resolved'",
-    "vigilbase_create_alert_v1": "('web', 'service_degraded', 'active', 'slow', '{}') ->> 'status' = 'active'",
-    "vigilbase_raise_alert_v1": "('web', 'service_down', 'gone', '{}') ->> 'is_new' = 'true'",
-    "vigilbase_list_alerts_v1": """('["active"]', 'web') -> 1 ->> 'service_name' = 'web'""",
-    "vigilbase_recent_alert_v1": "('web', 'service_down', 5) ->> 'message' = 'gone'",
-    "vigilbase_record_v1": """(
-        '[{"id": "00000000-0000-4000-8000-000000000002", "service_name": "api", "status": "down"}]',
-        '[{"service_name": "api", "to": "down"}, {"service_name": "api", "to": "healthy"}]'
-    ) -> 1 ->> 'outcome' = 'recovered'""",
-    "vigilbase_watch_state_v1": """('["api"]', 3) #>> '{services,0,checks,1,status}' = 'down'""",
-    "vigilbase_delete_health_checks_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' = '2'",
-    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '3'",
-}
-
-
-def require_that_every_function_works(connection: psycopg.Connection) -> None:
-    """Call each as the service role, on a database that the migrations have just been applied to."""
-    connection.execute(SEED)
-    connection.execute("SET ROLE service_role")
-    for function, call in CALLS.items():
-        answer = connection.execute(f"SELECT {function}{call}".encode()).fetchone()
-        assert answer == (True,), function
-    connection.execute("RESET ROLE")
 
 
 @contextmanager
@@ -189,7 +153,7 @@ def test_a_role_may_call_what_it_should(server: PostgresServer, database: str, r
 
 
 def test_the_service_role_can_use_every_function(server: PostgresServer, database: str) -> None:
-    assert sorted(CALLS) == functions(server, database)  # a new function needs a call above
+    assert sorted(CALLS) == functions(server, database)  # a new function needs a call in tests/support
     with psycopg.connect(server.url(database), autocommit=True) as connection:
         require_that_every_function_works(connection)
 

@@ -16,12 +16,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-import vigilbase.models
-from tests.integration.test_migration_privileges import require_that_every_function_works
+from tests.support.psql import FILES, psql
 from tests.support.server import PostgresServer, home_folder
+from tests.support.sql_functions import require_that_every_function_works
 from vigilbase.database.embedded import programs_folder
 
-FILES = sorted((Path(vigilbase.models.__file__).parent / "migrations").glob("*.sql"))
 OLDER = {"15": Path("/usr/lib/postgresql/15/bin"), "16": programs_folder().parents[1] / "pginstall" / "bin"}
 
 COLUMNS = """
@@ -127,15 +126,6 @@ def query(url: str, statement: str) -> list[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return [str(row[0]) for row in cursor.fetchall()] if cursor.description else []
-
-
-def psql(url: str, *paths: Path) -> None:
-    """Run files as somebody does who has nothing but psql."""
-    command = [str(programs_folder() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url]
-    for path in paths:
-        command += ["-f", str(path)]
-    result = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
 
 
 def dump(url: str) -> set[str]:
