@@ -5,14 +5,15 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
-import psycopg
+import psutil
 import pytest
-from psycopg import sql
 
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
+from tests.support.watched import eventually
 from vigilbase import (
     AccessRefusedError,
     ConfigurationError,
@@ -25,6 +26,8 @@ from vigilbase import (
 )
 from vigilbase.config.supabase import check_service_client
 from vigilbase.database.client import Where
+from vigilbase.database.embedded import EmbeddedServer
+from vigilbase.database.migrate import apply_pending, discover
 
 PASSWORD = "hunter2-hunter2"
 
@@ -178,19 +181,71 @@ async def test_the_publishable_key_reads_nothing_and_writes_nothing(supabase_api
         await public.aclose()
 
 
-async def test_a_call_fails_in_our_time_when_the_server_freezes(
+async def test_a_call_fails_in_our_time_when_the_server_freezes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGILBASE_HOME", str(home))
+    embedded = EmbeddedServer(home)
+    await apply_pending(await asyncio.to_thread(embedded.start), discover())
+    monkeypatch.setenv("VIGILBASE_TIMEOUT", "1")
+    assert await HealthCheckModel.find_all() == []
+    postmaster = psutil.Process(int((embedded.data / "postmaster.pid").read_text().split()[0]))
+    processes = [postmaster, *postmaster.children()]
+    for process in processes:
+        process.suspend()
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailableError, match="no answer within 1 s"):
+        await HealthCheckModel.find_all()
+    # One second is ours, one for the server to agree to stop, one for the connection to be cut; the driver's own is 10.
+    assert time.monotonic() - began < 5
+    for process in processes:
+        process.resume()
+    assert await HealthCheckModel.find_all() == []
+    await close_supabase_service_client()
+    await asyncio.to_thread(embedded.stop)
+
+
+async def test_a_request_that_fails_is_not_repeated_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as gateway:
+        monkeypatch.setenv("SUPABASE_URL", f"http://127.0.0.1:{gateway.sockets[0].getsockname()[1]}")
+        monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
+        with pytest.raises(DatabaseUnavailableError):
+            await get_supabase_service_client().select("service_health_checks")
+        with pytest.raises(DatabaseUnavailableError):
+            await get_supabase_service_client().call("vigilbase_access_v1")
+    assert len(requests) == 2
+
+
+async def test_connections_are_closed_on_shutdown(
     server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.url(database))
-    monkeypatch.setenv("VIGILBASE_TIMEOUT", "1")
-    monkeypatch.setenv("VIGILBASE_POOL_SIZE", "1")
-    assert await HealthCheckModel.find_all() == []
-    with psycopg.connect(server.url(database), autocommit=True) as other:
-        # The whole table is locked, and the cancellation that our side asks for goes nowhere useful either way.
-        other.execute("BEGIN")
-        other.execute(sql.SQL("LOCK TABLE service_health_checks"))
-        began = time.monotonic()
-        with pytest.raises(DatabaseUnavailableError, match="no answer within 1 s"):
-            await HealthCheckModel.find_all()
-        assert time.monotonic() - began < 4
-    assert await HealthCheckModel.find_all() == []
+    connected = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'vigilbase'"
+    await asyncio.gather(*(HealthCheckModel.find_all() for _ in range(10)))
+    [(count,)] = server.execute(connected, "postgres")
+    assert isinstance(count, int)
+    assert 1 <= count <= 4
+    await close_supabase_service_client()
+    eventually(lambda: server.execute(connected, "postgres"), lambda seen: seen == [(0,)])
+
+
+def test_each_event_loop_has_a_client_of_its_own(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+
+    async def once() -> int:
+        assert get_supabase_service_client() is get_supabase_service_client()
+        assert await HealthCheckModel.find_all() == []
+        client = id(get_supabase_service_client())
+        await close_supabase_service_client()
+        return client
+
+    for _ in range(3):
+        asyncio.run(once())

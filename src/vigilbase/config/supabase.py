@@ -53,7 +53,11 @@ def make_service_client(settings: Settings) -> ServiceClient:
     if transport == "postgres" and settings.database_url:
         url = settings.database_url.get_secret_value()
         check_conninfo(url)
-        return PostgresClient(partial(_given, url), timeout=settings.timeout, pool_size=settings.pool_size)
+
+        async def given() -> str:  # not a partial: its repr would show the password
+            return url
+
+        return PostgresClient(given, timeout=settings.timeout, pool_size=settings.pool_size)
     server = embedded_server(settings)
     return PostgresClient(
         # Starting a server, or waiting for one to recover, blocks: in a thread.
@@ -67,10 +71,6 @@ def make_service_client(settings: Settings) -> ServiceClient:
 def embedded_server(settings: Settings) -> EmbeddedServer:
     """The embedded server of these settings' home folder; not started."""
     return EmbeddedServer(settings.home or default_home())
-
-
-async def _given(url: str) -> str:
-    return url
 
 
 async def check_service_client(client: ServiceClient) -> None:
