@@ -74,8 +74,6 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("vigilbase").setLevel(level)
-    # The pool reports each failed attempt to connect; the verb that needed the connection says it once, with a cause.
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 def quiet_models() -> None:

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 from postgrest import APIError
 from psycopg import errors as pg
-from psycopg_pool import PoolTimeout
 
 from vigilbase import errors
 from vigilbase.database import postgres, supabase
@@ -49,7 +48,6 @@ def test_every_error_of_psycopg_becomes_one_of_ours(kind: type[psycopg.Error]) -
         (pg.AdminShutdown("x"), DatabaseUnavailableError),
         (pg.QueryCanceled("x"), DatabaseUnavailableError),
         (pg.TooManyConnections("x"), DatabaseUnavailableError),
-        (PoolTimeout("x"), DatabaseUnavailableError),
         (pg.CheckViolation("x"), DatabaseError),
         (pg.StringDataRightTruncation("x"), DatabaseError),
     ],

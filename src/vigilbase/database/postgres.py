@@ -8,30 +8,29 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
-from typing import Any, LiteralString, TypeAlias, cast
+from typing import LiteralString, TypeAlias, cast
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from vigilbase.clock import monotonic
 from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
+from vigilbase.database.pool import Connection, ConnectionPool
 from vigilbase.errors import (
     AccessRefusedError,
     ConfigurationError,
     DatabaseError,
     DatabaseUnavailableError,
+    EmbeddedPostgresError,
     MissingSchemaError,
-    VigilbaseError,
 )
 from vigilbase.vocabulary import JSON
 
-Connection = psycopg.AsyncConnection[DictRow]
 Conninfo = Callable[[], Awaitable[str]]
 Statement: TypeAlias = "asyncio.Future[tuple[list[DictRow], int]]"
 
@@ -57,10 +56,7 @@ class PostgresClient:
         self._conninfo = conninfo
         self._on_close = on_close
         self._timeout = timeout
-        self._pool_size = pool_size
-        self._pool: AsyncConnectionPool[Connection] | None = None
-        self._opening = asyncio.Lock()
-        self._last_failure: Exception | None = None
+        self._pool = ConnectionPool(self._connect, pool_size)
         self._closed = False
 
     async def insert(self, table: str, rows: Sequence[Row]) -> list[Row]:
@@ -117,10 +113,7 @@ class PostgresClient:
     async def aclose(self) -> None:
         """See `ServiceClient.aclose`."""
         self._closed = True
-        async with self._opening:
-            if self._pool is not None:
-                await self._pool.close(timeout=self._timeout)
-                self._pool = None
+        await self._pool.close()
         if self._on_close is not None:
             await self._on_close()
 
@@ -130,63 +123,32 @@ class PostgresClient:
 
     async def _run(self, attempt: str, query: sql.Composed, parameters: Sequence[object]) -> tuple[list[DictRow], int]:
         """Run one statement within the timeout, the wait for a connection included; return rows and row count."""
+        if self._closed:
+            raise DatabaseError(f"{attempt}: the service client is closed")
         deadline = monotonic() + self._timeout
         try:
-            pool = await self._open_pool(attempt)
-            async with pool.connection(timeout=max(0.1, deadline - monotonic())) as connection:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(self._timeout):
+                    connection = await stack.enter_async_context(self._pool.connection())
                 return await run_within(deadline - monotonic(), connection, query, parameters)
-        except PoolTimeout as error:
-            cause = self._last_failure or error
-            raise _unavailable(attempt, cause, f"no connection within {self._timeout:g} s") from cause
         except TimeoutError as error:
             raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
         except psycopg.Error as error:
             raise domain_error(attempt, error) from error
+        except EmbeddedPostgresError as error:
+            raise DatabaseUnavailableError(f"{attempt}: {error}") from error
 
-    async def _open_pool(self, attempt: str) -> AsyncConnectionPool[Connection]:
-        if self._pool is not None:
-            return self._pool
-        async with self._opening:
-            if self._closed:
-                raise DatabaseError(f"{attempt}: the service client is closed")
-            if self._pool is None:
-                self._pool = await self._new_pool()
-            return self._pool
-
-    async def _new_pool(self) -> AsyncConnectionPool[Connection]:
-        """A pool that can reach its server. The pool itself would only say, after the timeout, that it can't."""
-        connection_class = _remembering_connection(self._remember)
-        options = _connection_options(self._timeout)
-        first = await connection_class.connect(await self._checked_conninfo(), **options)
-        await first.close()
-        pool = AsyncConnectionPool[Connection](
-            self._checked_conninfo,
-            kwargs=options,
-            connection_class=connection_class,
-            min_size=1,
-            max_size=self._pool_size,
-            check=_require_open_socket,
-            timeout=self._timeout,
-            # Short, so that a request after an outage connects at once instead of waiting for a long delay to pass.
-            reconnect_timeout=self._timeout,
-            num_workers=min(3, self._pool_size),
-            open=False,
-        )
-        await pool.open()
-        return pool
-
-    async def _checked_conninfo(self) -> str:
-        try:
-            conninfo = await self._conninfo()
-        except VigilbaseError as error:
-            # In the words that the pool understands, and with the cause that the caller is shown.
-            self._remember(error)
-            raise psycopg.OperationalError(str(error)) from error
+    async def _connect(self) -> Connection:
+        conninfo = await self._conninfo()
         check_conninfo(conninfo)
-        return conninfo
-
-    def _remember(self, failure: Exception | None) -> None:
-        self._last_failure = failure
+        return await psycopg.AsyncConnection.connect(
+            conninfo,
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
+            connect_timeout=max(1, round(self._timeout)),
+            application_name="vigilbase",
+        )
 
 
 def check_conninfo(conninfo: str) -> None:
@@ -213,14 +175,8 @@ def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
     if isinstance(error, errors.InsufficientPrivilege):
         return AccessRefusedError(f"{attempt}: {_said(error)}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
-        return _unavailable(attempt, error, _said(error))
+        return DatabaseUnavailableError(f"{attempt}: {_said(error)}")
     return DatabaseError(f"{attempt}: {_said(error)}")
-
-
-def _unavailable(attempt: str, cause: Exception, fallback: str) -> DatabaseUnavailableError:
-    known = cause if not isinstance(cause, (PoolTimeout, PoolClosed)) else None
-    said = _said(known) if isinstance(known, psycopg.Error) else str(known or fallback)
-    return DatabaseUnavailableError(f"{attempt}: {said}")
 
 
 def _said(error: psycopg.Error) -> str:
@@ -284,48 +240,6 @@ def _forget(statement: Statement) -> None:
     """What became of it interests nobody any more."""
     with suppress(psycopg.Error, OSError, asyncio.CancelledError, asyncio.InvalidStateError):
         statement.result()
-
-
-async def _require_open_socket(connection: Connection) -> None:
-    """Tell a connection that the server has closed meanwhile, without a round trip: an idle one has nothing to read."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-        duplicate.setblocking(False)
-        try:
-            if duplicate.recv(1, socket.MSG_PEEK) == b"":
-                await connection.close()
-                raise psycopg.OperationalError("the server has closed the connection")
-        except BlockingIOError:
-            return
-        except ConnectionError as error:
-            await connection.close()
-            raise psycopg.OperationalError(str(error)) from error
-
-
-def _remembering_connection(remember: Callable[[Exception | None], None]) -> type[Connection]:
-    """A connection class that tells why the last attempt to connect failed; the pool keeps that to its log."""
-
-    class RememberingConnection(psycopg.AsyncConnection[Any]):
-        @classmethod
-        async def connect(cls, *args: Any, **kwargs: Any) -> "RememberingConnection":
-            try:
-                connection = await super().connect(*args, **kwargs)
-            except psycopg.Error as error:
-                remember(error)
-                raise
-            remember(None)
-            return connection
-
-    return RememberingConnection
-
-
-def _connection_options(timeout: float) -> dict[str, Any]:
-    return {
-        "autocommit": True,
-        "prepare_threshold": None,
-        "row_factory": dict_row,
-        "connect_timeout": max(1, round(timeout)),
-        "application_name": "vigilbase",
-    }
 
 
 def _table(name: str) -> sql.Identifier:
