@@ -36,12 +36,12 @@ format: .venv/.installed-dev ## put the code into its form
 	$(BIN)/ruff format
 
 bench: test-tools ## the benchmarks, in full (minutes)
-	$(BIN)/python bench/write_rates.py
-	$(BIN)/python bench/find_latest.py
+	$(BIN)/python -m bench.write_rates
+	$(BIN)/python -m bench.find_latest
 
 bench-smoke: test-tools ## the benchmarks, just to see that they run
-	$(BIN)/python bench/write_rates.py --quick
-	$(BIN)/python bench/find_latest.py --quick
+	$(BIN)/python -m bench.write_rates --quick
+	$(BIN)/python -m bench.find_latest --quick
 
 clean: ## remove what was installed here
 	rm -rf .venv $(API)/node_modules

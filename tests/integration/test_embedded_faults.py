@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -20,6 +21,7 @@ import pytest
 from tests.integration.test_embedded import (
     embedded,
     eventually,
+    expendable,
     made_once,
     notes,
     nothing_remains,
@@ -28,6 +30,7 @@ from tests.integration.test_embedded import (
     stocked_home,
 )
 from vigilbase.config.supabase import make_service_client
+from vigilbase.database.client import Row
 from vigilbase.database.embedded import EmbeddedServer, programs_folder
 from vigilbase.errors import DatabaseUnavailableError, EmbeddedPostgresError
 from vigilbase.settings import load_settings
@@ -48,16 +51,17 @@ def notes():
         return [text for (text,) in connection.execute("SELECT text FROM notes")]
 
 def fork():
-    # A child that has a copy of whatever is open, stops its copy of the server, and ends when we do.
+    # Two children with a copy of whatever is open. One stops its server and ends; the other ends when we do.
+    child = os.fork()
+    if child == 0:
+        server.stop()
+        os._exit(0)
     mine, theirs = os.pipe()
-    done, tell = os.pipe()
     if os.fork() == 0:
         os.close(theirs)
-        server.stop()
-        os.write(tell, b"stopped")
         os.read(mine, 1)
         os._exit(0)
-    return os.read(done, 7).decode()
+    return os.waitpid(child, 0)[1]
 
 def adopt():
     # Be to orphans what process 1 is, and no more caring than many are in a container. 36 is PR_SET_CHILD_SUBREAPER.
@@ -92,9 +96,11 @@ class User:
 
     def __exit__(self, *_: object) -> None:
         alive = self.process.poll() is None
-        with suppress(BrokenPipeError):
+        try:
             complaints = self.process.communicate(timeout=30)[1]
-            assert not alive or (self.process.returncode, complaints) == (0, "")
+        finally:
+            self.kill()
+        assert not alive or (self.process.returncode, complaints) == (0, "")
 
     def tell(self, verb: str) -> None:
         """Say what to do, and don't wait."""
@@ -140,6 +146,12 @@ def waits_for(lock: Path) -> bool:
     )
 
 
+def suspend(process: psutil.Process) -> None:
+    """Have a process stand still, and wait until it does: a signal sent at once might be handled before."""
+    process.suspend()
+    eventually(lambda: process.status() == psutil.STATUS_STOPPED)
+
+
 def has_pending(process: psutil.Process, number: signal.Signals) -> bool:
     """Whether a signal has been sent to a suspended process."""
     status = Path(f"/proc/{process.pid}/status").read_text()
@@ -180,7 +192,7 @@ def test_a_killed_user_does_not_count(stocked_home: Path, people: ExitStack) -> 
     killed.do("start")
     other.do("start")
     killed.kill()
-    assert other.do("notes") == "did ['committed']"
+    assert "'committed'" in other.do("notes")
     assert other.do("stop") == "did None"
     assert not processes_in(stocked_home) or processes_in(stocked_home) == [psutil.Process(other.process.pid)]
 
@@ -203,10 +215,10 @@ def test_a_forked_child_neither_leaves_for_its_parent_nor_stays_for_it(
 ) -> None:
     parent = join(people, embedded.home)
     parent.do("start")
-    assert parent.do("fork") == "did stopped"
+    assert parent.do("fork") == "did 0"
     embedded.start()
     embedded.stop()
-    assert parent.do("notes") == "did ['committed']"
+    assert "'committed'" in parent.do("notes")
     server = postmaster(embedded.home)
     assert parent.do("stop") == "did None"
     assert has_ended(server)
@@ -218,7 +230,7 @@ def test_an_interrupt_from_the_keyboard_does_not_reach_the_server(embedded: Embe
     server = postmaster(embedded.home)
     os.killpg(user.process.pid, signal.SIGINT)
     assert user.process.wait(10) != 0
-    assert notes(embedded.start()) == ["committed"]
+    assert "committed" in notes(embedded.start())
     assert postmaster(embedded.home) == server
 
 
@@ -227,7 +239,7 @@ def test_who_starts_while_another_stops_gets_a_new_server(stocked_home: Path, pe
     stopping, starting = join(people, stocked_home), join(people, stocked_home)
     stopping.do("start")
     first = postmaster(stocked_home)
-    first.suspend()
+    suspend(first)
     stopping.tell("stop")
     eventually(lambda: has_pending(first, signal.SIGINT))
     starting.tell("start")
@@ -235,7 +247,7 @@ def test_who_starts_while_another_stops_gets_a_new_server(stocked_home: Path, pe
     first.resume()
     assert stopping.answer() == "did None"
     assert starting.answer().startswith("did postgresql://")
-    assert starting.do("notes") == "did ['committed']"
+    assert "'committed'" in starting.do("notes")
     assert postmaster(stocked_home) != first
     assert starting.do("stop") == "did None"
 
@@ -245,14 +257,14 @@ def test_who_is_killed_while_he_stops_the_server_blocks_nobody(embedded: Embedde
     stopping = join(people, embedded.home)
     stopping.do("start")
     first = postmaster(embedded.home)
-    first.suspend()
+    suspend(first)
     stopping.tell("stop")
     eventually(lambda: has_pending(first, signal.SIGINT))
     stopping.kill()
     embedded.start()
     first.resume()
     eventually(lambda: has_ended(first))
-    assert notes(embedded.start()) == ["committed"]
+    assert "committed" in notes(embedded.start())
 
 
 def test_a_server_that_is_on_its_way_out_is_not_given_to_anybody(embedded: EmbeddedServer) -> None:
@@ -260,7 +272,7 @@ def test_a_server_that_is_on_its_way_out_is_not_given_to_anybody(embedded: Embed
         first = postmaster(embedded.home)
         first.terminate()  # a smart shutdown: it waits for the open connection
         eventually(lambda: "stopping" in (embedded.data / "postmaster.pid").read_text())
-        assert notes(embedded.start()) == ["committed"]
+        assert "committed" in notes(embedded.start())
         assert postmaster(embedded.home) != first
 
 
@@ -304,7 +316,7 @@ def test_the_server_is_stopped_at_once_where_nobody_takes_note_of_dead_processes
     assert time.monotonic() - began < 5
     assert server.status() == psutil.STATUS_ZOMBIE
     assert other.do("start").startswith("did ")
-    assert other.do("notes") == "did ['committed']"
+    assert "'committed'" in other.do("notes")
     other.do("stop")
 
 
@@ -320,7 +332,9 @@ def test_process_1_of_a_container_takes_note_of_its_dead_server(stocked_home: Pa
 
 def kill_postmaster(home: Path) -> None:
     """Kill the server's first process; the others notice."""
-    postmaster(home).kill()
+    server = postmaster(home)
+    server.kill()
+    eventually(lambda: has_ended(server))
 
 
 def kill_backend(home: Path) -> None:
@@ -349,15 +363,16 @@ def connects(url: str) -> bool:
 
 @pytest.mark.parametrize("kill", [kill_postmaster, kill_backend, kill_everything])
 def test_committed_rows_survive_kill_9_of(kill: Callable[[Path], None], embedded: EmbeddedServer) -> None:
+    kept, lost = uuid4().hex, uuid4().hex
     with psycopg.connect(embedded.start()) as connection:
-        connection.execute("INSERT INTO notes VALUES ('before the kill')")
+        connection.execute("INSERT INTO notes VALUES (%s)", [kept])
         connection.commit()
-        connection.execute("INSERT INTO notes VALUES ('not committed')")
+        connection.execute("INSERT INTO notes VALUES (%s)", [lost])
         kill(embedded.home)
         url = embedded.start()
         eventually(lambda: connects(url))
         connection.close()
-    assert notes(url) == ["before the kill", "committed"]
+    assert notes(url) & {kept, lost} == {kept}
 
 
 def test_a_query_that_outlives_its_server_does_not_keep_the_next_one_out(embedded: EmbeddedServer) -> None:
@@ -366,11 +381,9 @@ def test_a_query_that_outlives_its_server_does_not_keep_the_next_one_out(embedde
         query = threading.Thread(target=run_for_ever, args=(connection,))
         query.start()
         eventually(lambda: "DO" in busy.cmdline()[0])
-        server = postmaster(embedded.home)
-        server.kill()
-        eventually(lambda: has_ended(server))
+        kill_postmaster(embedded.home)
         assert not has_ended(busy)
-        assert notes(embedded.start()) == ["committed"]
+        assert "committed" in notes(embedded.start())
         query.join()
 
 
@@ -433,7 +446,7 @@ def test_a_server_that_a_killed_user_began_comes_too_late(embedded: EmbeddedServ
     url = embedded.start()
     gate.touch()
     eventually(lambda: has_ended(late))
-    assert notes(url) == ["committed"]
+    assert "committed" in notes(url)
     assert embedded.start() == url
 
 
@@ -452,61 +465,65 @@ def test_a_server_that_a_killed_user_began_comes_first(stocked_home: Path, peopl
     eventually(lambda: connects(EmbeddedServer(stocked_home).url))
     second_gate.touch()
     assert user.answer().startswith("did postgresql://")
-    assert user.do("notes") == "did ['committed']"
+    assert "'committed'" in user.do("notes")
     assert postmaster(stocked_home) == first
     assert user.do("stop") == "did None"
 
 
-def test_a_server_that_is_still_starting_is_waited_for(embedded: EmbeddedServer, people: ExitStack) -> None:
+def test_a_server_that_is_still_starting_is_waited_for(expendable: EmbeddedServer, people: ExitStack) -> None:
     # Recovery from an archive, which gives no answer until the gate opens.
-    gate = embedded.home / "gate"
+    gate = expendable.home / "gate"
     command = f"while [ ! -e {gate} ]; do sleep 0.01; done; false"
-    with (embedded.data / "postgresql.auto.conf").open("a") as file:
+    with (expendable.data / "postgresql.auto.conf").open("a") as file:
         file.write(f"restore_command = '{command}'\nhot_standby = off\n")
-    (embedded.data / "recovery.signal").touch()
-    user = join(people, embedded.home)
+    (expendable.data / "recovery.signal").touch()
+    user = join(people, expendable.home)
     user.tell("start")
-    eventually((embedded.data / "postmaster.pid").exists)
-    eventually(lambda: (embedded.data / "postmaster.pid").read_text().count("\n") > 5)
-    first = postmaster(embedded.home)
+    eventually((expendable.data / "postmaster.pid").exists)
+    eventually(lambda: (expendable.data / "postmaster.pid").read_text().count("\n") > 5)
+    first = postmaster(expendable.home)
     user.kill()
-    other = join(people, embedded.home)
+    other = join(people, expendable.home)
     other.tell("start")
     gate.touch()
     assert other.answer().startswith("did postgresql://")
-    assert other.do("notes") == "did ['committed']"
-    assert postmaster(embedded.home) == first
+    assert "'committed'" in other.do("notes")
+    assert postmaster(expendable.home) == first
     assert other.do("stop") == "did None"
 
 
 @pytest.fixture
-def stranger(made_once: Path) -> Iterator[subprocess.Popen[bytes]]:
+def stranger(stocked_home: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that has nothing to do with us, of the user that the server runs as."""
-    with subprocess.Popen(["sleep", "600"], user=made_once.stat().st_uid if os.geteuid() == 0 else None) as process:
+    user = (stocked_home / "data").stat().st_uid if os.geteuid() == 0 else None
+    with subprocess.Popen(["sleep", "600"], user=user) as process:
         yield process
         assert process.poll() is None
         process.kill()
 
 
-@pytest.mark.parametrize("now", ["a stranger", "ourselves", "nobody", "nothing", "garbage"])
+@pytest.mark.parametrize("now", ["a stranger", "ourselves", "a zombie", "nobody", "nothing", "garbage"])
 def test_the_lock_files_of_a_killed_server_lock_nobody_out(
     embedded: EmbeddedServer, stranger: subprocess.Popen[bytes], now: str
 ) -> None:
     embedded.start()
-    former = postmaster(embedded.home).pid
     kill_everything(embedded.home)
-    number = {"a stranger": stranger.pid, "ourselves": os.getpid(), "nobody": former, "nothing": "", "garbage": "\0x"}
-    leave_behind(embedded.home, f"{number[now]}\n" if number[now] else "")
-    embedded.stop()
-    leave_behind(embedded.home, f"{number[now]}\n" if number[now] else "")
-    assert notes(embedded.start()) == ["committed"]
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        if now == "nobody":
+            ended.wait()
+        numbers = {"a stranger": stranger.pid, "ourselves": os.getpid(), "nothing": "", "garbage": "\0x"}
+        for use in (embedded.stop, embedded.start):
+            leave_behind(embedded.home, str(numbers.get(now, ended.pid)))
+            use()
+    assert "committed" in notes(embedded.url)
 
 
 def leave_behind(home: Path, first_line: str) -> None:
-    """Lock files as after a reboot, when the number in them may be anybody's."""
+    """Lock files as after a reboot, when the number in them may be anybody's; empty ones as after a power failure."""
     for path in (home / "data/postmaster.pid", home / "run/.s.PGSQL.5432.lock"):
-        rest = f"{home}/data\n1700000000\n5432\n{home}/run\n\n  1  1\nready   \n" if first_line else ""
-        path.write_text(first_line + rest)
+        rest = f"\n{home}/data\n1700000000\n5432\n{home}/run\n\n  1  1\nready   \n"
+        path.write_text(first_line and first_line + rest)
         os.chown(path, (home / "data").stat().st_uid, -1)
 
 
@@ -514,7 +531,7 @@ def test_a_server_whose_socket_was_removed_is_replaced(embedded: EmbeddedServer)
     embedded.start()
     first = postmaster(embedded.home)
     (embedded.home / "run/.s.PGSQL.5432").unlink()
-    assert notes(embedded.start()) == ["committed"]
+    assert "committed" in notes(embedded.start())
     assert has_ended(first)
 
 
@@ -522,20 +539,25 @@ def test_a_server_whose_socket_was_removed_is_replaced(embedded: EmbeddedServer)
 async def test_a_service_client_works_again_by_itself_after_kill_9_of(
     kill: Callable[[Path], None], stocked_home: Path
 ) -> None:
+    before, after = uuid4().hex, uuid4().hex
     client = make_service_client(load_settings({"VIGILBASE_HOME": str(stocked_home)}))
     try:
-        await client.insert("notes", [{"text": "before the kill"}])
+        await client.insert("notes", [{"text": before}])
         kill(stocked_home)
-        give_up = time.monotonic() + 5
-        while True:
-            try:
-                await client.insert("notes", [{"text": "later"}])
-                break
-            except DatabaseUnavailableError:
-                assert time.monotonic() < give_up
-                await asyncio.sleep(0.05)
-        found = await client.select("notes")
-        assert sorted(str(row["text"]) for row in found) == ["before the kill", "committed", "later"]
+        await patiently(lambda: client.insert("notes", [{"text": after}]))
+        rows = await patiently(lambda: client.select("notes"))
+        assert {before, after} <= {row["text"] for row in rows}
     finally:
         await client.aclose()
     assert not processes_in(stocked_home)
+
+
+async def patiently(call: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
+    """What a call answers as soon as the database is there again, which is to be within a few seconds."""
+    give_up = time.monotonic() + 5
+    while True:
+        try:
+            return await call()
+        except DatabaseUnavailableError:
+            assert time.monotonic() < give_up
+            await asyncio.sleep(0.05)

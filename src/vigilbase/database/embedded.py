@@ -360,12 +360,16 @@ def _reachable_programs(home: Path, account: _Account | None) -> Path:
         for leftover in home.glob("programs-*"):  # an older version's, or half a one; no server runs now
             shutil.rmtree(leftover)
         unfinished = home / "programs-unfinished"
-        shutil.copytree(programs.parent, unfinished, symlinks=True)
+        # The package and, beside it, the folder in which its programs look for their libraries, as the wheel has it.
+        package = programs.parents[1]
+        for folder in (programs.parent, package.with_name(f"{package.name}.libs")):
+            if folder.is_dir():
+                shutil.copytree(folder, unfinished / folder.relative_to(package.parent), symlinks=True)
         for path in [unfinished, *unfinished.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
         unfinished.rename(copy)
-    return copy / "bin"
+    return copy / programs.relative_to(programs.parents[2])
 
 
 def _require_reachable(home: Path, account: _Account | None) -> None:
