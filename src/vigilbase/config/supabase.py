@@ -2,6 +2,7 @@
 
 import asyncio
 import weakref
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from vigilbase.database.client import ServiceClient
@@ -60,12 +61,28 @@ def make_service_client(settings: Settings) -> ServiceClient:
         return PostgresClient(given, timeout=settings.timeout, pool_size=settings.pool_size)
     server = embedded_server(settings)
     return PostgresClient(
-        # Starting a server, or waiting for one to recover, blocks: in a thread.
-        partial(asyncio.to_thread, server.start),
+        _one_at_a_time(server.start),
         timeout=settings.timeout,
         pool_size=settings.pool_size,
         on_close=partial(asyncio.to_thread, server.stop),
     )
+
+
+def _one_at_a_time(start: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    """A blocking start in a thread; whoever asks while it goes on waits for the same one.
+
+    A server may take minutes to recover. A thread for each try would use up the loop's, which resolve names as well.
+    """
+    starting: asyncio.Task[str] | None = None
+
+    async def start_or_wait() -> str:
+        nonlocal starting
+        if starting is None or starting.done():
+            starting = asyncio.create_task(asyncio.to_thread(start))
+            starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(starting)
+
+    return start_or_wait
 
 
 def embedded_server(settings: Settings) -> EmbeddedServer:

@@ -35,7 +35,7 @@ async def run(specs: Sequence[ServiceSpec], stop: asyncio.Event) -> None:
         DatabaseError: the history can't be loaded at the start. Later failures are waited out.
 
     """
-    runner = Runner(specs, stop)
+    runner = Runner(specs)
     await runner.load()
     log.info("runner.started", services=len(specs))
     async with asyncio.TaskGroup() as tasks:
@@ -54,11 +54,10 @@ async def run(specs: Sequence[ServiceSpec], stop: asyncio.Event) -> None:
 class Runner:
     """What the tasks of one run share: the queue of checks, and the judge's states, which only the recorder touches."""
 
-    def __init__(self, specs: Sequence[ServiceSpec], stop: asyncio.Event) -> None:
+    def __init__(self, specs: Sequence[ServiceSpec]) -> None:
         self.recorded = 0
         self.lost = 0
         self._specs = specs
-        self._stop = stop
         self._policies: Mapping[str, Policy] = {spec.name: spec.policy for spec in specs}
         self._states: States = {}
         self._clock_difference = timedelta(0)
