@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from vigilbase import InvalidInputError
+from vigilbase import AlertEventModel, HealthCheckModel, InvalidInputError
 from vigilbase.models import validation as v
 
 
@@ -99,3 +99,10 @@ def test_days_are_a_whole_number_within_a_century(value: object) -> None:
 def test_a_limit_is_a_whole_number_of_at_least_one(value: object) -> None:
     with pytest.raises(InvalidInputError, match="limit must be a whole number, 1 or more"):
         v.valid_limit(value)
+
+
+async def test_a_dict_in_place_of_the_data_is_told() -> None:
+    with pytest.raises(InvalidInputError, match="data must be a CreateHealthCheckData, not a dict"):
+        await HealthCheckModel.create({"service_name": "api"})  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="data must be a CreateAlertEventData, not a NoneType"):
+        await AlertEventModel.raise_alert(None)  # type: ignore[arg-type]

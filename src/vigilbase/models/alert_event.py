@@ -22,6 +22,7 @@ from vigilbase.models.rows import (
     rows_from,
 )
 from vigilbase.models.validation import (
+    require_type,
     valid_days,
     valid_details,
     valid_id,
@@ -191,6 +192,7 @@ async def _call_for_alert(function: str, arguments: Mapping[str, Value]) -> Aler
 
 def _arguments(data: CreateAlertEventData) -> dict[str, Value]:
     """What makes an alert, every part checked. Details go as text: see the rules for SQL functions in 013."""
+    require_type("data", data, CreateAlertEventData)
     details = valid_details("details", data.details)
     return {
         "p_service_name": valid_service_name(data.service_name),

@@ -24,6 +24,7 @@ from vigilbase.models.rows import (
     rows_from,
 )
 from vigilbase.models.validation import (
+    require_type,
     valid_days,
     valid_details,
     valid_latency_ms,
@@ -173,6 +174,7 @@ async def _find_page(size: int, name: str | None, after: ServiceHealthCheck | No
 
 def _values(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
     """The columns to write, every one checked. `checked_at` is always among them: without it, it would be NULL."""
+    require_type("data", data, CreateHealthCheckData)
     return {
         "service_name": valid_service_name(data.service_name),
         "status": valid_word("status", data.status, STATUSES),

@@ -23,6 +23,12 @@ MAX_DAYS = 36_500
 Word = TypeVar("Word", bound=str)
 
 
+def require_type(field: str, value: object, kind: type) -> None:
+    """Refuse what is no such object at all, as a dict in its place."""
+    if not isinstance(value, kind):
+        raise InvalidInputError(field, f"must be a {kind.__name__}, not a {type(value).__name__}")
+
+
 def valid_service_name(value: object) -> str:
     """1 to 100 characters without white space around them."""
     name = _valid_characters("service_name", value)
