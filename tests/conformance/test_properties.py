@@ -26,7 +26,12 @@ NUMBERS = st.integers(-(2**53), 2**53) | st.floats(-(2.0**53), 2.0**53)
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXT
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=20)
 DETAILS = st.none() | st.dictionaries(TEXT, VALUES, max_size=8)
-MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.timezones())  # noqa: DTZ001 (hypothesis adds the zone)
+MOMENTS = st.datetimes(
+    datetime(1, 1, 2),  # noqa: DTZ001 (hypothesis adds the zone)
+    datetime(9999, 12, 30),  # noqa: DTZ001
+    timezones=st.timezones(),
+    allow_imaginary=False,  # a time that a clock skipped equals none in another zone, itself in UTC included (PEP 495)
+)
 
 CHECKS = st.builds(
     CreateHealthCheckData,

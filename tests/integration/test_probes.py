@@ -3,13 +3,16 @@
 import asyncio
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.conftest import Backend
 from tests.support.server import PostgresServer, free_port
@@ -151,11 +154,27 @@ async def test_an_unknown_host_is_said_in_words(kind: str, target: str) -> None:
     assert (seen.status, seen.error_message) == ("down", "the host's name can't be resolved")
 
 
+def _self_signed(path: Path) -> Path:
+    """A key and a certificate for localhost that only itself vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    unprotected = serialization.NoEncryption()
+    key_text = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, unprotected)
+    path.write_bytes(key_text + certificate.public_bytes(pem))
+    return path
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_said_in_words(tmp_path: Path) -> None:
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout key.pem -out cert.pem"
-    subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    context.load_cert_chain(_self_signed(tmp_path / "localhost.pem"))
     async with _serving(_http("200 OK"), context) as port:
         seen = await _look("http", target=f"https://localhost:{port}/")
     assert seen.status == "down"
