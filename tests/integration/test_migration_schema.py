@@ -7,6 +7,7 @@ the oldest that is supported, where Debian's package of it is installed.
 import os
 import pwd
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,10 @@ from tests.support.server import PostgresServer, home_folder
 from tests.support.sql_functions import require_that_every_function_works
 from vigilbase.database.embedded import programs_folder
 
-OLDER = {"15": Path("/usr/lib/postgresql/15/bin"), "16": programs_folder().parents[1] / "pginstall" / "bin"}
+PACKAGE = programs_folder().parents[1]
+# 16 comes with the wheel; 15 is tested where the system has it.
+OLDER = {"15": Path("/usr/lib/postgresql/15/bin"), "16": PACKAGE / "pginstall" / "bin"}
+VERSIONS = [version for version, programs in OLDER.items() if (programs / "initdb").exists()] + ["18"]
 
 COLUMNS = """
     alert_events.id uuid NOT NULL DEFAULT gen_random_uuid()
@@ -67,6 +71,7 @@ def throwaway_server(programs: Path) -> Iterator[str]:
     with home_folder() as home:
         if account:
             os.chown(home, account.pw_uid, account.pw_gid)
+            programs = within_reach(programs, home)
 
         def run(program: str, *arguments: str) -> None:
             subprocess.run(
@@ -89,14 +94,22 @@ def throwaway_server(programs: Path) -> Iterator[str]:
             run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
 
-@pytest.fixture(scope="module", params=["15", "16", "18"])
+def within_reach(programs: Path, home: Path) -> Path:
+    """A copy of the wheel's programs with their libraries, as the virtual environment may be closed to other users."""
+    if PACKAGE not in programs.parents:
+        return programs
+    for folder in (programs.parent, PACKAGE.with_name(f"{PACKAGE.name}.libs")):
+        if folder.is_dir():
+            shutil.copytree(folder, home / folder.relative_to(PACKAGE.parent), symlinks=True)
+    return home / programs.relative_to(PACKAGE.parent)
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
 def postgres(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
     """The URL of a server of each version, with {} for the database; the roles of a Supabase project exist."""
     version: str = request.param
     if version not in OLDER:
         yield server.url("{}")
-    elif not (OLDER[version] / "initdb").exists():
-        pytest.skip(f"no Postgres {version} in {OLDER[version]}")
     else:
         with throwaway_server(OLDER[version]) as url:
             maintenance = url.format("postgres")
