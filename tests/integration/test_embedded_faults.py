@@ -28,10 +28,12 @@ from tests.integration.test_embedded import (
     postmaster,
     processes_in,
     stocked_home,
+    usable_programs,
+    words,
 )
 from vigilbase.config.supabase import make_service_client
 from vigilbase.database.client import Row
-from vigilbase.database.embedded import EmbeddedServer, programs_folder
+from vigilbase.database.embedded import EmbeddedServer
 from vigilbase.errors import DatabaseUnavailableError, EmbeddedPostgresError
 from vigilbase.settings import load_settings
 
@@ -50,24 +52,30 @@ def notes():
     with psycopg.connect(server.url) as connection:
         return [text for (text,) in connection.execute("SELECT text FROM notes")]
 
-def fork():
-    # Two children with a copy of whatever is open. One stops its server and ends; the other ends when we do.
-    child = os.fork()
-    if child == 0:
-        server.stop()
-        os._exit(0)
+def fork(verb):
+    # A child with a copy of whatever is open does something, and ends, without more ado, when we end.
     mine, theirs = os.pipe()
+    done, tell = os.pipe()
     if os.fork() == 0:
         os.close(theirs)
+        verb()
+        os.write(tell, b"too")
         os.read(mine, 1)
         os._exit(0)
-    return os.waitpid(child, 0)[1]
+    return os.read(done, 3).decode()
 
 def adopt():
     # Be to orphans what process 1 is, and no more caring than many are in a container. 36 is PR_SET_CHILD_SUBREAPER.
     return ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
-verbs = {"start": server.start, "stop": server.stop, "notes": notes, "fork": fork, "adopt": adopt}
+verbs = {
+    "start": server.start,
+    "stop": server.stop,
+    "notes": notes,
+    "adopt": adopt,
+    "fork and stop": lambda: fork(server.stop),
+    "fork and start": lambda: fork(server.start),
+}
 print("here", flush=True)
 for line in sys.stdin:
     try:
@@ -178,7 +186,7 @@ def test_ten_processes_that_start_at_once_share_one_server_until_the_last_stops(
     (url,) = {user.answer() for user in users}
     assert url.startswith("did postgresql://postgres@/vigilbase?")
     server = postmaster(home)
-    assert [process for process in processes_in(home) if "-D" in process.cmdline()] == [server]
+    assert spawned(home) == [server]
     for user in users[:-1]:
         with psycopg.connect(url.removeprefix("did ")):
             assert user.do("stop") == "did None"
@@ -194,7 +202,7 @@ def test_a_killed_user_does_not_count(stocked_home: Path, people: ExitStack) -> 
     killed.kill()
     assert "'committed'" in other.do("notes")
     assert other.do("stop") == "did None"
-    assert not processes_in(stocked_home) or processes_in(stocked_home) == [psutil.Process(other.process.pid)]
+    assert processes_in(stocked_home) == [psutil.Process(other.process.pid)]
 
 
 def test_a_server_whose_users_were_all_killed_is_stopped_by_the_next(
@@ -215,12 +223,28 @@ def test_a_forked_child_neither_leaves_for_its_parent_nor_stays_for_it(
 ) -> None:
     parent = join(people, embedded.home)
     parent.do("start")
-    assert parent.do("fork") == "did 0"
+    assert parent.do("fork and stop") == "did too"
     embedded.start()
     embedded.stop()
     assert "'committed'" in parent.do("notes")
     server = postmaster(embedded.home)
     assert parent.do("stop") == "did None"
+    assert has_ended(server)
+
+
+def test_a_forked_child_that_starts_is_a_user_of_its_own(embedded: EmbeddedServer, people: ExitStack) -> None:
+    parent = join(people, embedded.home)
+    parent.do("start")
+    assert parent.do("fork and start") == "did too"
+    server = postmaster(embedded.home)
+    assert parent.do("stop") == "did None"
+    assert "committed" in notes(embedded.start())
+    embedded.stop()
+    assert postmaster(embedded.home) == server
+    people.close()
+    eventually(lambda: not any(str(embedded.home) in words(each) for each in processes_in(embedded.home)))
+    embedded.start()
+    embedded.stop()
     assert has_ended(server)
 
 
@@ -413,13 +437,13 @@ def test_a_user_killed_while_the_data_folder_is_made_leaves_none(home: Path, peo
 
 def slow_programs(home: Path, name: str) -> tuple[Path, Path]:
     """Programs of which the server begins only when a file is there; their folder, and that file."""
-    folder, gate = home / name, home / f"{name}.gate"
-    folder.mkdir()
-    (folder / "initdb").symlink_to(programs_folder() / "initdb")
+    folder, gate, real = home / name / "install/bin", home / f"{name}.gate", usable_programs(home)
+    folder.mkdir(parents=True)
+    (folder / "initdb").symlink_to(real / "initdb")
     (folder / "postgres").write_text(
         f"""#!/bin/sh
-        while [ "$1" = -D ] && [ ! -e {gate} ]; do sleep 0.01; done
-        exec {programs_folder()}/postgres "$@"
+        while [ "$1" = -D ] && [ -e "$0" ] && [ ! -e {gate} ]; do sleep 0.01; done
+        exec {real}/postgres "$@"
         """
     )
     (folder / "postgres").chmod(0o755)
@@ -427,13 +451,8 @@ def slow_programs(home: Path, name: str) -> tuple[Path, Path]:
 
 
 def spawned(home: Path) -> list[psutil.Process]:
-    """The servers that were begun for a home folder, or are about to."""
-    return [each for each in processes_in(home) if "-D" in each.cmdline() and has_session(each)]
-
-
-def has_session(process: psutil.Process) -> bool:
-    """Whether the shell that begins a server is through with it."""
-    return "log=$1" not in " ".join(process.cmdline())
+    """The servers that were begun for a home folder, or are about to; the shell that begins one is none."""
+    return [each for each in processes_in(home) if "-D" in words(each) and "-c" not in words(each)[:2]]
 
 
 def test_a_server_that_a_killed_user_began_comes_too_late(embedded: EmbeddedServer, people: ExitStack) -> None:
@@ -554,7 +573,7 @@ async def test_a_service_client_works_again_by_itself_after_kill_9_of(
 
 async def patiently(call: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
     """What a call answers as soon as the database is there again, which is to be within a few seconds."""
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + 10
     while True:
         try:
             return await call()

@@ -242,7 +242,7 @@ class EmbeddedServer:
             self._holder(lock_file)
         settings = {
             "listen_addresses": "",
-            "unix_socket_directories": '"{}"'.format(str(sockets).replace('"', '""')),
+            "unix_socket_directories": str(sockets),
             "log_checkpoints": "off",  # every five minutes a line, for ever
             **self._settings,
         }
@@ -455,7 +455,7 @@ def _reason(said: str) -> str:
 
 
 def _socket_folder(home: Path) -> Path:
-    """Below the home folder, unless its path is longer than the system allows, or libpq would read two into it."""
+    """Below the home folder, unless its path is longer than the system allows, or taken for a list by its comma."""
     folder = home / "run"
     if len(os.fsencode(folder / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT and "," not in str(folder):
         return folder
