@@ -18,8 +18,9 @@ import psycopg
 import pytest
 
 from tests.support.server import home_folder
-from vigilbase.database import embedded as module
-from vigilbase.database.embedded import DATABASE, EmbeddedServer, programs_folder
+from vigilbase.database import programs as module
+from vigilbase.database.embedded import DATABASE, EmbeddedServer
+from vigilbase.database.programs import programs_folder
 from vigilbase.errors import EmbeddedPostgresError
 
 ROOT = os.geteuid() == 0
@@ -92,7 +93,7 @@ def expendable(home: Path, made_once: Path) -> Iterator[EmbeddedServer]:
 
 def usable_programs(home: Path) -> Path:
     """The wheel's programs, where the server's user can run them."""
-    return module._reachable_programs(home, module._account())
+    return module.reachable_programs(home, module.account_of_server())
 
 
 def processes_in(home: Path) -> list[psutil.Process]:
@@ -401,6 +402,13 @@ def test_a_refused_start_does_not_count_as_use(embedded: EmbeddedServer) -> None
     other.start()
     other.stop()
     assert not processes_in(embedded.home)
+
+
+def test_a_program_that_ends_without_a_stop_leaves_no_server(expendable: EmbeddedServer) -> None:
+    program = "import sys; from pathlib import Path; from vigilbase.database.embedded import EmbeddedServer;"
+    program += "server = EmbeddedServer(Path(sys.argv[1])); server.start()"
+    subprocess.run([sys.executable, "-c", program, str(expendable.home)], check=True)
+    assert not processes_in(expendable.home)
 
 
 @pytest.mark.parametrize("program", ["initdb", "postgres"])

@@ -41,11 +41,11 @@ USER = """
 import ctypes, os, sys
 from pathlib import Path
 import psycopg
-from vigilbase.database import embedded
+from vigilbase.database import embedded, programs
 from vigilbase.errors import VigilbaseError
 
 if len(sys.argv) > 2:
-    embedded.programs_folder = lambda: Path(sys.argv[2])
+    programs.programs_folder = lambda: Path(sys.argv[2])
 server = embedded.EmbeddedServer(Path(sys.argv[1]))
 
 def notes():
@@ -252,9 +252,10 @@ def test_an_interrupt_from_the_keyboard_does_not_reach_the_server(embedded: Embe
     user = join(people, embedded.home)
     user.do("start")
     server = postmaster(embedded.home)
+    url = embedded.start()  # the user who is interrupted leaves, and as the last one he would stop it himself
     os.killpg(user.process.pid, signal.SIGINT)
     assert user.process.wait(10) != 0
-    assert "committed" in notes(embedded.start())
+    assert "committed" in notes(url)
     assert postmaster(embedded.home) == server
 
 

@@ -20,7 +20,7 @@ import pytest
 from tests.support.psql import FILES, psql
 from tests.support.server import PostgresServer, home_folder
 from tests.support.sql_functions import require_that_every_function_works
-from vigilbase.database.embedded import programs_folder
+from vigilbase.database.programs import programs_folder
 
 PACKAGE = programs_folder().parents[1]
 # 16 comes with the wheel; 15 is tested where the system has it.

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import vigilbase.models
-from vigilbase.database.embedded import programs_folder
+from vigilbase.database.programs import programs_folder
 
 FILES = sorted((Path(vigilbase.models.__file__).parent / "migrations").glob("*.sql"))
 

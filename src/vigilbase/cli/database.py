@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vigilbase.cli.context import out, postgres_for_ddl, run
-from vigilbase.database.embedded import programs_folder
+from vigilbase.database.programs import programs_folder
 from vigilbase.database.urls import environment_of, masked
 from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
 from vigilbase.settings import load_settings
