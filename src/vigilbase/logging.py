@@ -14,6 +14,10 @@ from typing import TextIO
 Field = str | int | float | bool | None
 
 
+# A program that has set up no logging is not to be bothered with ours.
+logging.getLogger("vigilbase").addHandler(logging.NullHandler())
+
+
 class EventLogger:
     """Writes events of one part of the program: `log.info("alert.opened", service_name="api")`."""
 

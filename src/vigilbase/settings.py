@@ -85,7 +85,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         settings = Settings.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise ConfigurationError(f"{first['loc'][0]}: {first['msg'].lower()}") from None
+        said = str(first["msg"])
+        raise ConfigurationError(f"{first['loc'][0]}: {said[:1].lower()}{said[1:]}") from None
     chosen_transport(settings)
     return settings
 
@@ -192,7 +193,11 @@ def is_postgres_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("postgres", "postgresql") and (parts.port or 1) > 0 and url.isprintable()
-        return valid and " " not in url and bool(parts.netloc or parts.query)
+        valid = valid and " " not in url and bool(parts.netloc or parts.query)
+        # libpq takes what follows a second "@", or one behind a "/", for the host or the database, and names it in its
+        # errors: that would be the rest of a password that isn't percent-encoded.
+        return valid and parts.netloc.count("@") <= 1 and "@" not in parts.path
     except ValueError:
         # Several hosts (host1:5432,host2:5432) are libpq's to read, and urlsplit's port can't.
-        return url.startswith(("postgres://", "postgresql://")) and "," in url and " " not in url
+        one_at = url.count("@") <= 1
+        return url.startswith(("postgres://", "postgresql://")) and "," in url and " " not in url and one_at

@@ -88,7 +88,7 @@ def parse_spec(text: str) -> list[ServiceSpec]:
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigurationError(f"{place}{error.problem or 'is no YAML'}") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigurationError("is no YAML") from None
     if not isinstance(document, dict):
         raise ConfigurationError("must have a list `services:`")

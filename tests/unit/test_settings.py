@@ -66,6 +66,9 @@ def test_the_settings_choose_the_transport(environ: dict[str, str], transport: s
         ({"DATABASE_URL": "postgresql://u:hunter2@h:port/d"}, "DATABASE_URL is malformed"),
         ({"DATABASE_URL": "postgresql://u:hunter2@h:99999/d"}, "DATABASE_URL is malformed"),
         ({"DATABASE_URL": "hunter2"}, "DATABASE_URL is malformed"),
+        ({"DATABASE_URL": "postgresql://u:hun@ter2@h/d"}, "DATABASE_URL is malformed"),
+        ({"DATABASE_URL": "postgresql://u:12/hunter2@h/d"}, "DATABASE_URL is malformed"),
+        ({"DATABASE_URL": "postgresql://u:p,hun@ter2@h:1,i:2/d"}, "DATABASE_URL is malformed"),
         ({"DATABASE_URL": "postgresql://u:hunter2 x@h/d"}, "DATABASE_URL is malformed"),
         ({"VIGILBASE_TRANSPORT": "postgres"}, "DATABASE_URL is not set"),
         ({"VIGILBASE_TRANSPORT": "supabase"}, "SUPABASE_URL is not set"),
@@ -84,7 +87,7 @@ def test_a_wrong_setting_is_refused_in_one_line_without_its_value(environ: dict[
         load_settings(environ)
     text = str(caught.value)
     assert "\n" not in text
-    for secret in ("hunter2", SECRET, "sb_publishable_abc", "c2lnbmF0dXJl"):
+    for secret in ("hunter2", "ter2", SECRET, "sb_publishable_abc", "c2lnbmF0dXJl"):
         assert secret not in text
 
 

@@ -19,7 +19,7 @@ from vigilbase.settings import Settings, check_database_url, chosen_transport
 Answer = TypeVar("Answer")
 
 # Into a pipe or a file, a table is as wide as it needs to be.
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 400)
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 10_000)
 
 ConfigFile = Annotated[
     Path, typer.Option("--config", "-c", help="The file that says what to watch.", metavar="FILE", dir_okay=False)
@@ -48,11 +48,11 @@ def run(coroutine: Coroutine[object, object, Answer]) -> Answer:
 
 
 @asynccontextmanager
-async def postgres_for_ddl(settings: Settings) -> AsyncIterator[str]:
+async def postgres_for_ddl(settings: Settings, without: str = WITHOUT_DDL) -> AsyncIterator[str]:
     """The URL of a Postgres that migrations can be applied to; the embedded one runs until the block ends.
 
     Raises:
-        MigrationError: there are only Supabase keys.
+        MigrationError: there are only Supabase keys; `without` says what to do about it.
         ConfigurationError: DATABASE_URL is malformed.
 
     """
@@ -62,7 +62,7 @@ async def postgres_for_ddl(settings: Settings) -> AsyncIterator[str]:
         yield url
         return
     if chosen_transport(settings) == "supabase":
-        raise MigrationError(WITHOUT_DDL)
+        raise MigrationError(without)
     server = embedded_server(settings)
     url = await asyncio.to_thread(server.start)
     try:

@@ -52,3 +52,6 @@ def main() -> None:
         # Whoever read our output has seen enough; nothing is left to be flushed into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        typer.echo(f"vigilbase: {error.filename or 'the output'}: {error.strerror or error}", err=True)
+        sys.exit(2)

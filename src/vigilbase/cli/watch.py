@@ -31,17 +31,24 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
     Example: vigilbase up --config vigilbase.yaml
     """
-    if not config.exists():
+    if not _exists(config):
         _write_starter(config)
     run(_up(load_spec(config)))
 
 
 async def _up(specs: Sequence[ServiceSpec]) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with ready_database(load_settings(), migrate=True):
         await loop.run(specs, stop)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a closed folder, a name too long: reading it will say so
+        return True
 
 
 def _write_starter(path: Path) -> None:

@@ -266,7 +266,7 @@ class EmbeddedServer:
         # no Ctrl-C reaches.
         script = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
         shell = ["/bin/sh", "-c", script, "sh", str(self.log_file), *command]
-        pid = int(run_program(shell, account, new_session=True))
+        pid = int(run_program(shell, account))
         with suppress(psutil.NoSuchProcess):
             return psutil.Process(pid)
         return None

@@ -190,7 +190,11 @@ def with_ledger_entry(migration: Migration) -> str:
 
 def as_script(migrations: Sequence[Migration]) -> str:
     """All of them as one script for an SQL editor or psql, whole or not at all."""
-    return "BEGIN;\n\n" + "\n".join(map(with_ledger_entry, migrations)) + "\nCOMMIT;\n"
+    return (
+        "BEGIN;\nSET LOCAL client_min_messages = warning;\n\n"
+        + "\n".join(map(with_ledger_entry, migrations))
+        + "\nCOMMIT;\n"
+    )
 
 
 def write_supabase_files(project: Path, migrations: Sequence[Migration]) -> tuple[list[Path], list[Path]]:

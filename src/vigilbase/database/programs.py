@@ -108,7 +108,6 @@ def run_program(
     account: Account | None,
     given: str = "",
     *,
-    new_session: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> str:
     """Run a program to its end, as the server's user; return what it printed."""
@@ -121,7 +120,7 @@ def run_program(
         cwd="/",
         # Neither the caller's PG… variables nor anything else of his environment concerns the server.
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-        start_new_session=new_session,
+        start_new_session=True,  # Ctrl-C is ours to handle, and no reason for a program to fail
         pass_fds=pass_fds,
         user=account.pw_uid if account else None,
         group=account.pw_gid if account else None,

@@ -1,5 +1,7 @@
 """What is done with a connection URL besides connecting: show it, and hand it to a program."""
 
+from urllib.parse import quote, urlencode
+
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
@@ -23,20 +25,22 @@ def environment_of(url: str) -> dict[str, str]:
 
 
 def masked(url: str) -> str:
-    """The URL with stars for its password, wherever in it that stands.
+    """The URL with stars for whatever libpq holds to be a secret, put together anew from what libpq reads in it.
 
     Raises:
         ConfigurationError: the URL is malformed.
 
     """
     check_conninfo(url)
-    if not conninfo_to_dict(url).get("password"):
-        return url
-    scheme, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    credentials, at, hosts = authority.rpartition("@")
-    user = credentials.partition(":")[0]
-    shown = f"{user}:*****{at}{hosts}" if ":" in credentials else authority
-    path, mark, query = path.partition("?")
-    parameters = ["password=*****" if part.startswith("password=") else part for part in query.split("&")]
-    return f"{scheme}://{shown}{slash}{path}{mark}{'&'.join(parameters)}"
+    secrets = {option.keyword.decode() for option in Conninfo.get_defaults() if option.dispchar == b"*"}
+    parts = {name: "*****" if name in secrets else str(value) for name, value in conninfo_to_dict(url).items()}
+    user, password = parts.pop("user", ""), parts.pop("password", "")
+    credentials = quote(user, safe="") + (f":{password}" if password else "")
+    place = ""
+    if not set(parts.get("host", "")) & set(",/"):
+        host, port = parts.pop("host", ""), parts.pop("port", "")
+        place = (f"[{host}]" if ":" in host else quote(host, safe="")) + (f":{port}" if port else "")
+    authority = f"{credentials}@{place}" if credentials else place
+    database = quote(parts.pop("dbname", ""), safe="")
+    query = urlencode(parts, safe="*")
+    return f"postgresql://{authority}/{database}{'?' if query else ''}{query}"

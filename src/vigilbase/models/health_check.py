@@ -10,6 +10,7 @@ from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, Value, Where
 from vigilbase.database.values import to_json
+from vigilbase.errors import InvalidInputError
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
 from vigilbase.models.retention import delete_in_batches
@@ -94,16 +95,12 @@ class HealthCheckModel:
     @staticmethod
     async def create_many(items: Sequence[CreateHealthCheckData]) -> int:
         """Write a batch in one statement, all or nothing; return how many were written."""
-        with reported(log, "health_check.create_many", items=len(items)):
+        with reported(log, "health_check.create_many"):
+            if not isinstance(items, Sequence):
+                raise InvalidInputError("items", f"must be a sequence, not a {type(items).__name__}")
             now = utc_now()
             rows = [{column: to_json(value) for column, value in _values(item, now).items()} for item in items]
-            if not rows:
-                return 0
-            function = "vigilbase_insert_health_checks_v1"
-            answer = await get_supabase_service_client().call(
-                function, {"p_checks": json.dumps(rows, ensure_ascii=False)}
-            )
-            count = count_from(answer, f"call {function}")
+            count = await _insert_many(rows) if rows else 0
         log.info("health_check.created_many", count=count)
         return count
 
@@ -156,6 +153,12 @@ class HealthCheckModel:
             deleted = await delete_in_batches("vigilbase_delete_health_checks_v1", {"p_days": valid_days(days)})
         log.info("health_check.deleted_older_than", days=days, count=deleted)
         return deleted
+
+
+async def _insert_many(rows: Sequence[Mapping[str, JSON]]) -> int:
+    function = "vigilbase_insert_health_checks_v1"
+    answer = await get_supabase_service_client().call(function, {"p_checks": json.dumps(rows, ensure_ascii=False)})
+    return count_from(answer, f"call {function}")
 
 
 async def _find_page(size: int, name: str | None, after: ServiceHealthCheck | None) -> list[ServiceHealthCheck]:

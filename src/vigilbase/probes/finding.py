@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from vigilbase.clock import monotonic
+from vigilbase.errors import VigilbaseError
 from vigilbase.vocabulary import JSON, Observation, Status
 
 MAX_ERROR_LENGTH = 500
@@ -48,6 +49,8 @@ def in_words(error: BaseException) -> str:
             return "the host's name can't be resolved"
         if isinstance(cause, OSError) and (reason := _REASONS.get(cause.errno or 0)):
             return reason
+    if isinstance(error, VigilbaseError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from vigilbase.probes.finding import Finding
 
+_USER_AGENT = f"vigilbase/{version('vigilbase')}"
+
 
 class HttpExpectation(BaseModel):
     """`expect:` of an http service. `status` is codes and ranges of them, as in `200-299` or `200,301-302`."""
@@ -44,6 +46,7 @@ class HttpTarget(BaseModel):
             valid = False
         if not valid:
             raise ValueError("must be a URL such as https://example.com/health")
+        _trusted()  # loaded now, and not in the time of the first probe
         return value
 
 
@@ -68,10 +71,14 @@ def status_ranges(text: str) -> list[range]:
 
 async def probe_http(target: HttpTarget, timeout: float) -> Finding:
     """Ask for the URL over a new connection. The body is not read, so its size doesn't matter."""
-    headers = {"User-Agent": f"vigilbase/{version('vigilbase')}"}
     async with (
         httpx.AsyncClient(
-            verify=_trusted(), timeout=timeout, follow_redirects=True, max_redirects=10, headers=headers
+            verify=_trusted(),
+            timeout=timeout,
+            follow_redirects=True,
+            max_redirects=10,
+            headers={"User-Agent": _USER_AGENT},
+            trust_env=False,  # what is watched is the service, and not a proxy that a variable happens to name
         ) as client,
         client.stream("GET", target.http) as response,
     ):

@@ -7,6 +7,7 @@ recorded. No decision is: the judge's state is rebuilt from what was written.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from uuid import uuid4
 
 from vigilbase.clock import monotonic, utc_now
@@ -25,6 +26,7 @@ MAX_BATCH = 200  # so that a batch takes at most as many locks
 MAX_WAITING = 10_000
 FIRST_PROBES_WITHIN_S = 2.0
 RETRY_DELAY_S = 1.0
+TELL_EVERY = 30  # tries; the first tells at once
 STOP_WITHIN_S = 3.5  # a write that is cut short takes another second
 
 
@@ -145,14 +147,16 @@ class Runner:
 
     async def _write(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
         """Write a batch, however long the database is away; False when it is refused."""
-        while True:
+        for turn in count():
             try:
                 await record(batch, transitions)
             except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
-                log.warning("checks.waiting", reason=str(error), waiting=len(batch) + self._waiting.qsize())
+                if turn % TELL_EVERY == 0:
+                    log.warning("checks.waiting", reason=str(error), waiting=len(batch) + self._waiting.qsize())
             except DatabaseError as error:
                 log.error("checks.refused", reason=str(error), count=len(batch))
                 return False
             else:
                 return True
             await asyncio.sleep(RETRY_DELAY_S)
+        raise AssertionError("it counts for ever")
