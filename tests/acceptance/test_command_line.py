@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SETTINGS, Backend
+from tests.support.older_servers import OLDER, throwaway_server
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
 from tests.support.watched import Website, eventually, run, running
@@ -195,7 +196,36 @@ def test_a_dump_brings_everything_back(home: Path, tmp_path: Path) -> None:
     assert kept.stdout == "kept\n"
     _require_one_line(run("db", "restore", "none.dump", cwd=tmp_path, environ=environ), "there is no such file")
     (tmp_path / "bad.dump").write_text("no dump")
-    assert run("db", "restore", "bad.dump", cwd=tmp_path, environ=environ).returncode == 2
+    _require_one_line(run("db", "restore", "bad.dump", cwd=tmp_path, environ=environ), "bad.dump: ")
+    assert (tmp_path / "all.dump").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_dump_of_an_older_postgres_brings_everything_back(server: PostgresServer, tmp_path: Path) -> None:
+    with throwaway_server(OLDER["16"]) as url:
+        environ = {"DATABASE_URL": url.format("postgres")}
+        assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
+        insert = "INSERT INTO service_health_checks (service_name, status) VALUES ('kept', 'healthy')"
+        assert run("db", "psql", "-qc", insert, cwd=tmp_path, environ=environ).returncode == 0
+        assert run("db", "dump", "all.dump", cwd=tmp_path, environ=environ).returncode == 0
+        assert run("db", "psql", "-qc", "TRUNCATE service_health_checks", cwd=tmp_path, environ=environ).returncode == 0
+        restored = run("db", "restore", "all.dump", cwd=tmp_path, environ=environ)
+        assert (restored.returncode, restored.stderr) == (0, "")
+        kept = run(
+            "db", "psql", "-Atc", "SELECT service_name FROM service_health_checks", cwd=tmp_path, environ=environ
+        )
+        assert kept.stdout == "kept\n"
+
+
+def test_what_the_system_refuses_is_one_line_too(tmp_path: Path) -> None:
+    _require_one_line(run("check", "-c", "x" * 300, cwd=tmp_path, environ={}), "File name too long")
+    for text in ("name: 2024-13-45", "a: !!int z", "[" * 3000):
+        (tmp_path / "vigilbase.yaml").write_text(text)
+        _require_one_line(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: is no YAML")
+
+
+def test_db_with_only_supabase_keys_says_what_it_needs(tmp_path: Path) -> None:
+    environ = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SECRET_KEY": f"sb_secret_{PASSWORD}"}
+    _require_one_line(run("db", "url", cwd=tmp_path, environ=environ), "set DATABASE_URL to the project's connection")
 
 
 def test_the_url_of_the_database_shows_no_password(server: PostgresServer, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """`vigilbase db url|psql|dump|restore`: Postgres' own programs, from the wheel, on the configured database."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +20,13 @@ from vigilbase.settings import load_settings
 app = typer.Typer(help="Reach the database with Postgres' own programs.", no_args_is_help=True)
 
 DumpFile = Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="The dump, in pg_dump's custom format.")]
+
+
+HEAD_OF_DUMP_BYTES = 2000
+WITHOUT_CONNECTION = (
+    "`vigilbase db` needs a connection to Postgres, and Supabase's keys are none: "
+    "set DATABASE_URL to the project's connection string"
+)
 
 
 @app.command()
@@ -46,6 +55,7 @@ def dump(file: DumpFile) -> None:
 
     Example: vigilbase db dump vigilbase.dump
     """
+    file.touch(mode=0o600)  # it holds everything
     code = run(_program("pg_dump", "--format=custom", "--no-owner", f"--file={file}"))
     if code:
         raise EmbeddedPostgresError(f"the dump failed: pg_dump ended with exit code {code}")
@@ -60,27 +70,42 @@ def restore(file: DumpFile) -> None:
     """
     if not file.is_file():
         raise ConfigurationError(f"{file}: there is no such file")
-    arguments = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error", str(file)]
-    code = run(_program("pg_restore", *arguments, named_database=True))
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "restore.sql"
+        _write_restore_script(file, script)
+        quiet = ["--no-psqlrc", "--quiet", f"--output={os.devnull}"]
+        code = run(_program("psql", *quiet, "--set=ON_ERROR_STOP=1", "--single-transaction", f"--file={script}"))
     if code:
-        raise EmbeddedPostgresError(f"nothing was restored: pg_restore ended with exit code {code}")
+        raise EmbeddedPostgresError(f"nothing was restored: psql ended with exit code {code}")
     out.print(f"restored from {file}", markup=False)
 
 
+def _write_restore_script(dump: Path, script: Path) -> None:
+    """A dump as SQL. Its head sets what only Postgres 17 and newer know; older ones would refuse the whole."""
+    whole = script.with_suffix(".whole")
+    options = ["--clean", "--if-exists", "--no-owner", f"--file={whole}"]
+    command = [str(programs_folder() / "pg_restore"), *options, str(dump)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ConfigurationError(f"{dump}: {done.stderr.strip().removeprefix('pg_restore: error: ')}")
+    with whole.open("rb") as given, script.open("wb") as taken:
+        taken.write(given.read(HEAD_OF_DUMP_BYTES).replace(b"SET transaction_timeout = 0;\n", b""))
+        shutil.copyfileobj(given, taken)
+
+
 async def _url() -> str:
-    async with postgres_for_ddl(load_settings()) as found:
+    async with postgres_for_ddl(load_settings(), WITHOUT_CONNECTION) as found:
         return found
 
 
-async def _program(name: str, *arguments: str, named_database: bool = False) -> int:
+async def _program(name: str, *arguments: str) -> int:
     """Run one of Postgres' programs on the database; return its exit code."""
-    async with postgres_for_ddl(load_settings()) as found:
+    async with postgres_for_ddl(load_settings(), WITHOUT_CONNECTION) as found:
         environment = {**os.environ, **environment_of(found)}
-        database = [f"--dbname={environment.get('PGDATABASE', '')}"] if named_database else []
         # Ctrl-C is the program's to handle; we wait for what it makes of it.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            command = [str(programs_folder() / name), *database, *arguments]
+            command = [str(programs_folder() / name), *arguments]
             return subprocess.run(  # noqa: ASYNC221 (there is nothing else to do meanwhile)
                 command, env=environment, check=False, preexec_fn=_default_interrupt
             ).returncode
