@@ -38,7 +38,7 @@ from vigilbase.errors import DatabaseUnavailableError, EmbeddedPostgresError
 from vigilbase.settings import load_settings
 
 USER = """
-import ctypes, os, sys
+import ctypes, os, signal, sys
 from pathlib import Path
 import psycopg
 from vigilbase.database import embedded, programs
@@ -47,6 +47,8 @@ from vigilbase.errors import VigilbaseError
 if len(sys.argv) > 2:
     programs.programs_folder = lambda: Path(sys.argv[2])
 server = embedded.EmbeddedServer(Path(sys.argv[1]))
+# Where the tests run in the background, an interrupt is ignored from the start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def notes():
     with psycopg.connect(server.url) as connection:
