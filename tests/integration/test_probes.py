@@ -87,6 +87,12 @@ async def test_http_follows_redirects_but_not_for_ever() -> None:
         assert (seen.status, seen.error_message) == ("down", "TooManyRedirects: Exceeded maximum allowed redirects.")
 
 
+async def test_http_looks_at_the_service_and_not_at_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    async with _serving(_http("200 OK")) as port:
+        assert (await _look("http", target=f"http://127.0.0.1:{port}/")).status == "healthy"
+
+
 async def test_http_does_not_read_a_body_without_end() -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
