@@ -94,7 +94,8 @@ def parse_spec(text: str) -> list[ServiceSpec]:
         raise ConfigurationError("must have a list `services:`")
     if unknown := sorted(str(key) for key in document.keys() - {"defaults", "services"}):
         raise ConfigurationError(f"{unknown[0]}: unknown; there are `defaults` and `services`")
-    defaults = _validated(Defaults, document.get("defaults") or {}, "defaults")
+    defaults = document.get("defaults") or {}
+    _validated(defaults, "defaults")
     services = document.get("services")
     if not isinstance(services, list) or not services:
         raise ConfigurationError("services: must be a list of at least one service")
@@ -103,7 +104,7 @@ def parse_spec(text: str) -> list[ServiceSpec]:
     return specs
 
 
-def _service(item: object, defaults: Defaults, place: str) -> ServiceSpec:
+def _service(item: object, defaults: Mapping[str, object], place: str) -> ServiceSpec:
     if not isinstance(item, dict) or not all(isinstance(key, str) for key in item):
         raise ConfigurationError(f"{place}: must be a mapping with a name and one of {', '.join(KINDS)}")
     try:
@@ -114,11 +115,7 @@ def _service(item: object, defaults: Defaults, place: str) -> ServiceSpec:
     kinds = [kind for kind in KINDS if kind in item]
     if len(kinds) != 1:
         raise ConfigurationError(f"{place}: must have exactly one of {', '.join(KINDS)}")
-    common = {**defaults.model_dump(), **{key: item[key] for key in Defaults.model_fields if key in item}}
-    for field in ("every", "timeout"):
-        if field not in item:
-            common[field] = f"{common[field]}s"
-    timing = _validated(Defaults, common, place)
+    timing = _validated({**defaults, **{key: item[key] for key in Defaults.model_fields if key in item}}, place)
     rest = {key: value for key, value in item.items() if key != "name" and key not in Defaults.model_fields}
     try:
         probe = KINDS[kinds[0]].bind(rest, timing.timeout)
@@ -128,9 +125,9 @@ def _service(item: object, defaults: Defaults, place: str) -> ServiceSpec:
     return ServiceSpec(name, kinds[0], timing.every, timing.timeout, policy, probe)
 
 
-def _validated(model: type[Defaults], values: object, place: str) -> Defaults:
+def _validated(values: object, place: str) -> Defaults:
     try:
-        return model.model_validate(values)
+        return Defaults.model_validate(values)
     except ValidationError as error:
         raise _readable(error, place) from None
 

@@ -71,6 +71,10 @@ async def postgres_for_ddl(settings: Settings, without: str = WITHOUT_DDL) -> As
         await asyncio.to_thread(server.stop)
 
 
+def _has_only_the_data_api(settings: Settings) -> bool:
+    return chosen_transport(settings) == "supabase" and settings.database_url is None
+
+
 async def find_pending(settings: Settings) -> list[Migration]:
     """The migrations that the database doesn't have yet.
 
@@ -79,7 +83,7 @@ async def find_pending(settings: Settings) -> list[Migration]:
         DatabaseError: the database can't be reached.
 
     """
-    if chosen_transport(settings) == "supabase" and settings.database_url is None:
+    if _has_only_the_data_api(settings):
         return pending(discover(), await read_ledger_through(service_client()))
     async with postgres_for_ddl(settings) as url:
         return pending(discover(), await read_ledger(url, timeout=settings.timeout))
@@ -95,7 +99,7 @@ async def ready_database(settings: Settings, *, migrate: bool) -> AsyncIterator[
         VigilbaseError: it isn't, and the message says what to do.
 
     """
-    if chosen_transport(settings) == "supabase" and settings.database_url is None:
+    if _has_only_the_data_api(settings):
         if waiting := await find_pending(settings):
             names = ", ".join(f"{migration.number:03}_{migration.name}" for migration in waiting)
             raise MigrationError(f"pending: {names}; {WITHOUT_DDL}")

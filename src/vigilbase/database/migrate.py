@@ -5,7 +5,8 @@ that start at once each file is applied by one, also through a pooler in transac
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -14,7 +15,8 @@ from pathlib import Path
 import psycopg
 
 from vigilbase.database.client import Order, ServiceClient
-from vigilbase.database.postgres import check_conninfo, domain_error
+from vigilbase.database.pool import Connection
+from vigilbase.database.postgres import check_conninfo, connect, domain_error
 from vigilbase.errors import MigrationError, MissingSchemaError
 from vigilbase.logging import get_logger
 
@@ -105,18 +107,12 @@ async def apply_pending(conninfo: str, migrations: Sequence[Migration], *, timeo
         DatabaseError: the database can't be reached.
 
     """
-    check_conninfo(conninfo)
     done = []
-    try:
-        async with await psycopg.AsyncConnection.connect(
-            conninfo, autocommit=True, prepare_threshold=None, connect_timeout=max(1, round(timeout))
-        ) as connection:
-            for migration in pending(migrations, await _read_ledger(connection)):
-                if await _apply(connection, migrations, migration):
-                    log.info("migration.applied", number=migration.number, name=migration.name)
-                    done.append(migration)
-    except psycopg.Error as error:
-        raise domain_error("migrate", error) from error
+    async with _connected("migrate", conninfo, timeout) as connection:
+        for migration in pending(migrations, await _read_ledger(connection)):
+            if await _apply(connection, migrations, migration):
+                log.info("migration.applied", number=migration.number, name=migration.name)
+                done.append(migration)
     return done
 
 
@@ -127,14 +123,8 @@ async def read_ledger(conninfo: str, *, timeout: float = 5.0) -> list[Applied]:
         DatabaseError: the database can't be reached.
 
     """
-    check_conninfo(conninfo)
-    try:
-        async with await psycopg.AsyncConnection.connect(
-            conninfo, autocommit=True, prepare_threshold=None, connect_timeout=max(1, round(timeout))
-        ) as connection:
-            return await _read_ledger(connection)
-    except psycopg.Error as error:
-        raise domain_error("read the ledger of migrations", error) from error
+    async with _connected("read the ledger of migrations", conninfo, timeout) as connection:
+        return await _read_ledger(connection)
 
 
 async def read_ledger_through(client: ServiceClient) -> list[Applied]:
@@ -146,17 +136,28 @@ async def read_ledger_through(client: ServiceClient) -> list[Applied]:
     return [Applied(int(str(row["number"])), str(row["name"]), str(row["sha256"])) for row in rows]
 
 
-async def _read_ledger(connection: psycopg.AsyncConnection) -> list[Applied]:
+@asynccontextmanager
+async def _connected(attempt: str, conninfo: str, timeout: float) -> AsyncIterator[Connection]:
+    """A connection for the block, and the driver's errors in it as ours."""
+    check_conninfo(conninfo)
+    try:
+        async with await connect(conninfo, timeout) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise domain_error(attempt, error) from error
+
+
+async def _read_ledger(connection: Connection) -> list[Applied]:
     try:
         cursor = await connection.execute(
             "SELECT number, name, sha256 FROM public.vigilbase_migrations ORDER BY number"
         )
     except psycopg.errors.UndefinedTable:
         return []
-    return [Applied(*row) for row in await cursor.fetchall()]
+    return [Applied(**row) for row in await cursor.fetchall()]
 
 
-async def _apply(connection: psycopg.AsyncConnection, migrations: Sequence[Migration], migration: Migration) -> bool:
+async def _apply(connection: Connection, migrations: Sequence[Migration], migration: Migration) -> bool:
     """Apply one file in one transaction; False where another did it while we waited for the lock."""
     async with connection.transaction():
         await connection.execute(_LOCK)

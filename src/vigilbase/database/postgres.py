@@ -141,14 +141,24 @@ class PostgresClient:
     async def _connect(self) -> Connection:
         conninfo = await self._conninfo()
         check_conninfo(conninfo)
-        return await psycopg.AsyncConnection.connect(
-            conninfo,
-            autocommit=True,
-            prepare_threshold=None,
-            row_factory=dict_row,
-            connect_timeout=max(1, round(self._timeout)),
-            application_name="vigilbase",
-        )
+        return await connect(conninfo, self._timeout)
+
+
+async def connect(conninfo: str, timeout: float) -> Connection:
+    """A connection as a pooler in transaction mode bears it; `timeout`: seconds for it to be there.
+
+    Raises:
+        psycopg.Error: the server can't be reached, or refuses.
+
+    """
+    return await psycopg.AsyncConnection.connect(
+        conninfo,
+        autocommit=True,
+        prepare_threshold=None,
+        row_factory=dict_row,
+        connect_timeout=max(1, round(timeout)),
+        application_name="vigilbase",
+    )
 
 
 def check_conninfo(conninfo: str) -> None:
@@ -171,15 +181,15 @@ def check_conninfo(conninfo: str) -> None:
 def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
     """The one place where the driver's errors become ours."""
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedFunction)):
-        return MissingSchemaError(f"{attempt}: {_said(error)}: run `vigilbase migrate`")
+        return MissingSchemaError(f"{attempt}: {said(error)}: run `vigilbase migrate`")
     if isinstance(error, errors.InsufficientPrivilege):
-        return AccessRefusedError(f"{attempt}: {_said(error)}")
+        return AccessRefusedError(f"{attempt}: {said(error)}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
-        return DatabaseUnavailableError(f"{attempt}: {_said(error)}")
-    return DatabaseError(f"{attempt}: {_said(error)}")
+        return DatabaseUnavailableError(f"{attempt}: {said(error)}")
+    return DatabaseError(f"{attempt}: {said(error)}")
 
 
-def _said(error: psycopg.Error) -> str:
+def said(error: psycopg.Error) -> str:
     """What the server said, without the rows that it quotes; or the first line of what the driver said."""
     return error.diag.message_primary or str(error).strip().split("\n")[0] or type(error).__name__
 

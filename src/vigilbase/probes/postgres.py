@@ -2,11 +2,10 @@
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.postgres import run_within
+from vigilbase.database.postgres import connect, run_within, said
 from vigilbase.probes.finding import Finding
 from vigilbase.settings import is_postgres_url
 
@@ -43,20 +42,9 @@ async def probe_postgres(target: PostgresTarget, timeout: float) -> Finding:
         await get_supabase_service_client().call("vigilbase_access_v1")
         return Finding()
     try:
-        async with await psycopg.AsyncConnection.connect(
-            url,
-            autocommit=True,
-            prepare_threshold=None,
-            row_factory=dict_row,
-            connect_timeout=max(1, round(timeout)),
-            application_name="vigilbase",
-        ) as connection:
+        async with await connect(url, timeout) as connection:
             await run_within(timeout, connection, "SELECT 1")
     except psycopg.Error as error:
-        return Finding("down", _said(error))
+        reason = said(error)
+        return Finding("down", "connection refused" if "Connection refused" in reason else reason)
     return Finding()
-
-
-def _said(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error).strip().split("\n")[0] or type(error).__name__
-    return "connection refused" if "Connection refused" in text else text

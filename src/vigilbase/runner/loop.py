@@ -7,7 +7,6 @@ recorded. No decision is: the judge's state is rebuilt from what was written.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import count
 from uuid import uuid4
 
 from vigilbase.clock import monotonic, utc_now
@@ -147,16 +146,17 @@ class Runner:
 
     async def _write(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
         """Write a batch, however long the database is away; False when it is refused."""
-        for turn in count():
+        tries = 0
+        while True:
             try:
                 await record(batch, transitions)
             except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
-                if turn % TELL_EVERY == 0:
+                if tries % TELL_EVERY == 0:
                     log.warning("checks.waiting", reason=str(error), waiting=len(batch) + self._waiting.qsize())
             except DatabaseError as error:
                 log.error("checks.refused", reason=str(error), count=len(batch))
                 return False
             else:
                 return True
+            tries += 1
             await asyncio.sleep(RETRY_DELAY_S)
-        raise AssertionError("it counts for ever")
