@@ -1,8 +1,9 @@
 """`vigilbase.yaml`: what to watch, read and checked."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,10 @@ class Defaults(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A service to watch: how often (s), for how long at the most (s), by which policy and with which probe."""
+    """A service to watch: how often (s), for how long at the most (s), by which policy and with which probe.
+
+    A healthy answer that takes longer than `degraded_after` seconds is degraded.
+    """
 
     name: str
     kind: str
@@ -55,10 +59,19 @@ class ServiceSpec:
     timeout: float
     policy: Policy
     probe: Callable[[], Awaitable[Finding]]
+    degraded_after: float | None = None
 
 
-def load_spec(path: Path) -> list[ServiceSpec]:
-    """The services that a file lists.
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a file says: the services to watch, and for how many days to keep what is recorded."""
+
+    services: Sequence[ServiceSpec]
+    retention_days: int = 30
+
+
+def load_spec(path: Path) -> Spec:
+    """What a file says.
 
     Raises:
         ConfigurationError: the file can't be read or is wrong; the message names file and field.
@@ -76,8 +89,8 @@ def load_spec(path: Path) -> list[ServiceSpec]:
         raise ConfigurationError(f"{path}: {error}") from None
 
 
-def parse_spec(text: str) -> list[ServiceSpec]:
-    """The services that a YAML text lists.
+def parse_spec(text: str) -> Spec:
+    """What a YAML text says.
 
     Raises:
         ConfigurationError: the text is wrong; the message names the field.
@@ -101,7 +114,7 @@ def parse_spec(text: str) -> list[ServiceSpec]:
         raise ConfigurationError("services: must be a list of at least one service")
     specs = [_service(item, defaults, f"services[{index}]") for index, item in enumerate(services)]
     _require_unique_names(specs)
-    return specs
+    return Spec(specs)
 
 
 def _service(item: object, defaults: Mapping[str, object], place: str) -> ServiceSpec:
@@ -121,7 +134,8 @@ def _service(item: object, defaults: Mapping[str, object], place: str) -> Servic
         probe = KINDS[kinds[0]].bind(rest, timing.timeout)
     except ValidationError as error:
         raise _readable(error, place) from None
-    policy = Policy(failures=timing.failures, successes=timing.successes)
+    max_gap = timedelta(seconds=2 * timing.every + timing.timeout)
+    policy = Policy(failures=timing.failures, successes=timing.successes, max_gap=max_gap)
     return ServiceSpec(name, kinds[0], timing.every, timing.timeout, policy, probe)
 
 

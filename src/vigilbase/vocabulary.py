@@ -1,10 +1,12 @@
 """The words of the house as types and frozen values. No I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid4
+
+from vigilbase.clock import utc_now
 
 JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
 """Whatever JSON can say."""
@@ -27,31 +29,36 @@ ALERT_STATUSES: tuple[AlertStatus, ...] = ("active", "acknowledged", "resolved")
 class Observation:
     """The result of one probe, before it is recorded.
 
-    `checked_at` is when the probe began (aware, UTC); `latency_ms` how long it took, to the millisecond.
+    `checked_at` is when the probe began (aware, UTC); `latency_ms` how long it took, to the millisecond. The `id` is the
+    one that the recorded check will have, so that recording it twice is harmless.
     """
 
     status: Status
-    checked_at: datetime
-    latency_ms: int
+    checked_at: datetime = field(default_factory=utc_now)
+    latency_ms: int = 0
     error_message: str | None = None
     probe_details: Mapping[str, JSON] | None = None
+    id: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An observation of a service on its way to the database; `id` makes sending it twice harmless."""
+    """An observation of a service on its way to the database."""
 
-    id: UUID
     service_name: str
     observation: Observation
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How many checks in a row it takes to call a service down, and to call it healthy again."""
+    """How many checks in a row it takes to call a service down, and to call it healthy again.
+
+    Checks with more than `max_gap` between them are not in a row.
+    """
 
     failures: int
     successes: int
+    max_gap: timedelta = timedelta.max
 
 
 @dataclass(frozen=True, slots=True)

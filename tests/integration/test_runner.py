@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import psutil
 import pytest
@@ -55,7 +54,7 @@ async def _until(wanted: Callable[[], object], within_s: float = 20) -> None:
 
 
 def _checks(name: str, *statuses: Status) -> list[Check]:
-    return [Check(uuid4(), name, Observation(status, utc_now(), 1)) for status in statuses]
+    return [Check(name, Observation(status, utc_now(), 1)) for status in statuses]
 
 
 async def test_a_batch_that_is_sent_twice_is_written_once(backend: Backend) -> None:

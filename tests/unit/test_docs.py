@@ -85,13 +85,13 @@ def test_a_link_within_the_project_leads_to_a_file(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_an_example_file_is_one_that_the_program_accepts(page: Path) -> None:
     for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
-        assert parse_spec(example)
+        assert parse_spec(example).services
 
 
 def test_the_starter_and_everything_that_it_suggests_are_accepted() -> None:
-    assert [spec.name for spec in parse_spec(STARTER)] == ["vigilbase database"]
+    assert [spec.name for spec in parse_spec(STARTER).services] == ["vigilbase database"]
     uncommented = re.sub(r"^  # ", "  ", STARTER, flags=re.MULTILINE)
-    assert [spec.name for spec in parse_spec(uncommented)] == ["vigilbase database", "website", "cache"]
+    assert [spec.name for spec in parse_spec(uncommented).services] == ["vigilbase database", "website", "cache"]
 
 
 def test_every_decision_is_listed() -> None:

@@ -1,5 +1,6 @@
 """`vigilbase.yaml`: what it means, and one clear line for each mistake."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,16 +22,16 @@ def test_a_service_has_the_defaults_and_what_it_says_for_itself() -> None:
         "services:\n"
         "  - {name: a, tcp: 'localhost:25'}\n"
         "  - {name: b, tcp: '[::1]:6379', every: 1.5s, timeout: 2s, failures: 1, successes: 1}\n"
-    )
+    ).services
     assert [(s.name, s.kind, s.every, s.timeout, s.policy) for s in specs] == [
-        ("a", "tcp", 60, 0.5, Policy(5, 2)),
-        ("b", "tcp", 1.5, 2, Policy(1, 1)),
+        ("a", "tcp", 60, 0.5, Policy(5, 2, timedelta(seconds=120.5))),
+        ("b", "tcp", 1.5, 2, Policy(1, 1, timedelta(seconds=5))),
     ]
 
 
 def test_without_defaults_the_documented_ones_hold() -> None:
-    [spec] = parse_spec(WEBSITE + "}")
-    assert (spec.kind, spec.every, spec.timeout, spec.policy) == ("http", 30, 5, Policy(3, 2))
+    [spec] = parse_spec(WEBSITE + "}").services
+    assert (spec.kind, spec.every, spec.timeout, spec.policy) == ("http", 30, 5, Policy(3, 2, timedelta(seconds=65)))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """
     if not _exists(config):
         _write_starter(config)
-    run(_up(load_spec(config)))
+    run(_up(load_spec(config).services))
 
 
 async def _up(specs: Sequence[ServiceSpec]) -> None:
@@ -64,7 +64,7 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
 
     Example: vigilbase check --json
     """
-    specs = load_spec(config)
+    specs = load_spec(config).services
     observations = run(_observe_all(specs))
     if as_json:
         out.print_json(json.dumps({"checks": [_as_json(*pair) for pair in zip(specs, observations, strict=True)]}))
@@ -79,7 +79,7 @@ async def _observe_all(specs: Sequence[ServiceSpec]) -> list[Observation]:
 
     async def one(spec: ServiceSpec) -> Observation:
         async with limit:
-            return await observe(spec.probe, timeout=spec.timeout, now=utc_now)
+            return await observe(spec.probe, timeout=spec.timeout, degraded_after=spec.degraded_after, now=utc_now)
 
     return list(await asyncio.gather(*map(one, specs)))
 

@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from vigilbase.clock import monotonic
@@ -25,9 +25,16 @@ class Finding:
 
 
 async def observe(
-    probe: Callable[[], Awaitable[Finding]], *, timeout: float, now: Callable[[], datetime]
+    probe: Callable[[], Awaitable[Finding]],
+    *,
+    timeout: float,
+    now: Callable[[], datetime],
+    degraded_after: float | None = None,
 ) -> Observation:
-    """Run a probe for at most `timeout` seconds. Whatever it does, there is an observation, and it has a duration."""
+    """Run a probe for at most `timeout` seconds. Whatever it does, there is an observation, and it has a duration.
+
+    A healthy one that took longer than `degraded_after` seconds is degraded.
+    """
     checked_at, began = now(), monotonic()
     try:
         async with asyncio.timeout(timeout):
@@ -36,7 +43,12 @@ async def observe(
         finding = Finding("down", f"no answer within {timeout:g} s")
     except Exception as error:  # noqa: BLE001 (a probe may raise anything, and that is what it found)
         finding = Finding("down", in_words(error))
-    latency_ms = round((monotonic() - began) * 1000)
+    took = monotonic() - began
+    if finding.status == "healthy" and degraded_after is not None and took > degraded_after:
+        finding = replace(
+            finding, status="degraded", error_message=f"took {took:.3g} s, more than {degraded_after:g} s"
+        )
+    latency_ms = round(took * 1000)
     return Observation(finding.status, checked_at, latency_ms, _tidied(finding.error_message), finding.details)
 
 

@@ -7,7 +7,6 @@ recorded. No decision is: the judge's state is rebuilt from what was written.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
@@ -86,8 +85,10 @@ class Runner:
 
     async def _probe(self, spec: ServiceSpec) -> None:
         async with self._probing:
-            observation = await observe(spec.probe, timeout=spec.timeout, now=self._now)
-        self._hold(Check(uuid4(), spec.name, observation))
+            observation = await observe(
+                spec.probe, timeout=spec.timeout, degraded_after=spec.degraded_after, now=self._now
+            )
+        self._hold(Check(spec.name, observation))
 
     def _now(self) -> datetime:
         """Our clock, corrected by its difference to the database's."""

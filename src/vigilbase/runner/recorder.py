@@ -122,7 +122,7 @@ def _log_outcome(outcome: JSON) -> None:
 def _check_json(check: Check) -> Mapping[str, JSON]:
     seen = check.observation
     return {
-        "id": str(check.id),
+        "id": str(seen.id),
         "service_name": check.service_name,
         "status": seen.status,
         "latency_ms": seen.latency_ms,
