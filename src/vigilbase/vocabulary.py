@@ -29,8 +29,8 @@ ALERT_STATUSES: tuple[AlertStatus, ...] = ("active", "acknowledged", "resolved")
 class Observation:
     """The result of one probe, before it is recorded.
 
-    `checked_at` is when the probe began (aware, UTC); `latency_ms` how long it took, to the millisecond. The `id` is the
-    one that the recorded check will have, so that recording it twice is harmless.
+    `checked_at` is when the probe began (aware, UTC); `latency_ms` how long it took, to the millisecond. The `id` is
+    the one that the recorded check will have, so that recording it twice is harmless.
     """
 
     status: Status
