@@ -18,11 +18,13 @@ from vigilbase.errors import (
 from vigilbase.models import (
     AlertEvent,
     AlertEventModel,
+    CheckHistory,
     CreateAlertEventData,
     CreateHealthCheckData,
     HealthCheckModel,
     ServiceHealthCheck,
 )
+from vigilbase.vocabulary import Observation
 
 __version__ = version("vigilbase")
 
@@ -30,6 +32,7 @@ __all__ = [
     "AccessRefusedError",
     "AlertEvent",
     "AlertEventModel",
+    "CheckHistory",
     "ConfigurationError",
     "CreateAlertEventData",
     "CreateHealthCheckData",
@@ -41,6 +44,7 @@ __all__ = [
     "InvalidTransitionError",
     "MigrationError",
     "MissingSchemaError",
+    "Observation",
     "ServiceHealthCheck",
     "VigilbaseError",
     "close_supabase_service_client",

@@ -1,18 +1,19 @@
 """What a probe found, and how any probe is run: timing, time limit and errors are dealt with here, once."""
 
 import asyncio
-import errno
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from vigilbase.clock import monotonic
-from vigilbase.errors import VigilbaseError
+from vigilbase.probes.masking import masked
+from vigilbase.probes.storable import plain_text, storable
+from vigilbase.probes.trail import Trail, new_trail
+from vigilbase.probes.words import in_words
 from vigilbase.vocabulary import JSON, Observation, Status
 
 MAX_ERROR_LENGTH = 500
+_MAX_MASKED_LENGTH = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,63 +34,53 @@ async def observe(
 ) -> Observation:
     """Run a probe for at most `timeout` seconds. Whatever it does, there is an observation, and it has a duration.
 
-    A healthy one that took longer than `degraded_after` seconds is degraded.
+    A healthy one that took longer than `degraded_after` seconds is degraded. Secrets are masked in what is said of it.
+
+    Raises:
+        asyncio.CancelledError: somebody else wants this to end.
+
     """
     checked_at, began = now(), monotonic()
-    try:
-        async with asyncio.timeout(timeout):
-            finding = await probe()
-    except TimeoutError:
-        finding = Finding("down", f"no answer within {timeout:g} s")
-    except Exception as error:  # noqa: BLE001 (a probe may raise anything, and that is what it found)
-        finding = Finding("down", in_words(error))
-    took = monotonic() - began
+    with new_trail() as trail:
+        finding = await _find(probe, timeout, trail)
+        took = monotonic() - began
+        trail.end()
     if finding.status == "healthy" and degraded_after is not None and took > degraded_after:
         finding = replace(
             finding, status="degraded", error_message=f"took {took:.3g} s, more than {degraded_after:g} s"
         )
-    latency_ms = round(took * 1000)
-    return Observation(finding.status, checked_at, latency_ms, _tidied(finding.error_message), finding.details)
+    message = None if finding.error_message is None else _tidied(finding.error_message, trail)
+    details = storable({**trail.known(), **(finding.details or {})}, trail.secrets)
+    return Observation(finding.status, checked_at, round(took * 1000), message, details or None)
 
 
-def in_words(error: BaseException) -> str:
-    """The reason of a failure as a person would say it, from the innermost error that has one."""
-    for cause in _chain(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"certificate not accepted: {cause.verify_message}"
-        if isinstance(cause, socket.gaierror):
-            return "the host's name can't be resolved"
-        if isinstance(cause, OSError) and (reason := _REASONS.get(cause.errno or 0)):
-            return reason
-    if isinstance(error, VigilbaseError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+async def _find(probe: Callable[[], Awaitable[Finding]], timeout: float, trail: Trail) -> Finding:
+    """What the probe found, or that it failed, or that its time was over."""
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task else 0
+    error: BaseException | None = None
+    finding = Finding("down")
+    limit = asyncio.timeout(timeout)
+    try:
+        async with limit:
+            finding = await probe()
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as raised:  # noqa: BLE001 (a probe may raise anything, and that is what it found)
+        error = raised
+    if task and task.cancelling() > cancelled:
+        # From outside, even if the probe made something else of it.
+        raise asyncio.CancelledError from error
+    if limit.expired() or (isinstance(error, TimeoutError) and not error.errno):
+        return Finding("down", trail.verdict or _no_answer(timeout, trail))
+    return finding if error is None else Finding("down", in_words(error))
 
 
-_REASONS: Mapping[int, str] = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset",
-    errno.EPIPE: "connection closed",
-    errno.EHOSTUNREACH: "no route to the host",
-    errno.ENETUNREACH: "network unreachable",
-    errno.ETIMEDOUT: "connecting timed out",
-}
+def _no_answer(timeout: float, trail: Trail) -> str:
+    return f"no answer within {timeout:g} s" + (f" ({trail.waiting_for})" if trail.waiting_for else "")
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it, the innermost first."""
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _chain(part)
-    cause = error.__cause__ or error.__context__
-    if cause is not None:
-        yield from _chain(cause)
-    yield error
-
-
-def _tidied(message: str | None) -> str | None:
-    """A message that fits a line and a column of Postgres."""
-    if message is None:
-        return None
-    text = " ".join(message.replace("\x00", "").encode(errors="replace").decode().split())
-    return text if len(text) <= MAX_ERROR_LENGTH else f"{text[: MAX_ERROR_LENGTH - 1]}…"
+def _tidied(message: str, trail: Trail) -> str:
+    """A message that fits a line and a column of Postgres, secrets masked before it is cut."""
+    text = " ".join(masked(message[:_MAX_MASKED_LENGTH], trail.secrets).split())
+    return " ".join(plain_text(text, MAX_ERROR_LENGTH).split())

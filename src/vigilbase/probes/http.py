@@ -1,95 +1,165 @@
-"""The probe `http`: a GET, redirects followed, judged by its status code."""
+"""The probe `http`: a request, redirects followed, judged by status code, body and certificate."""
 
-import ssl
-from functools import cache
+import re
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from vigilbase.clock import utc_now
+from vigilbase.probes.certificate import CertificateRefused, too_soon
+from vigilbase.probes.expectation import HttpExpectation, body_unmet, status_unmet
 from vigilbase.probes.finding import Finding
+from vigilbase.probes.http_body import Body, read_body
+from vigilbase.probes.http_connection import OneRequestTransport, certificate_of
+from vigilbase.probes.http_secrets import secrets_of, without_secrets
+from vigilbase.probes.trail import current_trail
+from vigilbase.probes.trust import CaFile, trusted
 
-_USER_AGENT = f"vigilbase/{version('vigilbase')}"
+MAX_REDIRECTS = 10
+_PROTOCOL = "http/1.1"
+_OWN_HEADERS = {
+    "user-agent": f"vigilbase/{version('vigilbase')}",
+    "accept": "*/*",
+    "accept-encoding": "identity",
+    "connection": "close",
+}
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_FRAMING = ("content-length", "transfer-encoding", "connection")
 
-
-class HttpExpectation(BaseModel):
-    """`expect:` of an http service. `status` is codes and ranges of them, as in `200-299` or `200,301-302`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    status: str = "200-299"
-
-    @field_validator("status", mode="before")
-    @classmethod
-    def _codes(cls, value: object) -> str:
-        text = str(value).replace(" ", "") if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-        status_ranges(text)
-        return text
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class HttpTarget(BaseModel):
-    """What an http service says about its probe."""
+    """What an http service says about its probe. URL, headers and body may hold secrets, so they aren't shown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    http: str
+    http: str = Field(repr=False)
+    method: Method = Field("GET", description="What to do with the URL.")
+    headers: Mapping[str, SecretStr] = Field({}, description="Headers to send along.")
+    body: str | None = Field(None, repr=False, description="What to send as the body.")
+    follow_redirects: bool = Field(True, description="Whether a redirect is followed, up to ten times.")
+    ca_file: CaFile | None = Field(None, description="A PEM file of further certificate authorities to trust.")
     expect: HttpExpectation = HttpExpectation()
 
     @field_validator("http")
     @classmethod
     def _url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            valid = False
-        if not valid:
+        if not _is_web_address(value):
             raise ValueError("must be a URL such as https://example.com/health")
-        _trusted()  # loaded now, and not in the time of the first probe
+        trusted(None, _PROTOCOL)  # loaded now, and not in the time of the first probe
         return value
 
+    @field_validator("method", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
-def status_ranges(text: str) -> list[range]:
-    """The status codes that a text such as `200-299` or `200,301-302` names.
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, value: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        for name, content in value.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError("must be names of HTTP headers and their values")
+            if name.lower() in _FRAMING:
+                raise ValueError(f"{name} is set by the probe itself")
+            if any(ord(character) < 32 or ord(character) == 127 for character in content.get_secret_value()):
+                raise ValueError(f"the value of {name} must be one line without control characters")
+        return value
 
-    Raises:
-        ValueError: the text is no such thing.
+    @model_validator(mode="after")
+    def _body_to_expect(self) -> "HttpTarget":
+        if self.method == "HEAD" and self.expect.of_body:
+            raise ValueError("the answer to HEAD has no body to expect anything of")
+        return self
 
-    """
-    ranges = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        bounds = (first, last or first)
-        if not all(bound.isdecimal() and 100 <= int(bound) <= 599 for bound in bounds) or int(bounds[0]) > int(
-            bounds[1]
-        ):
-            raise ValueError("must be status codes such as 200, 200-299 or 200,301-302")
-        ranges.append(range(int(bounds[0]), int(bounds[1]) + 1))
-    return ranges
+
+def _is_web_address(text: str) -> bool:
+    try:
+        url, port = httpx.URL(text), urlsplit(text).port
+        url.raw_host.decode().encode("idna")
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return url.scheme in ("http", "https") and bool(url.host) and port != 0
 
 
 async def probe_http(target: HttpTarget, timeout: float) -> Finding:
-    """Ask for the URL over a new connection. The body is not read, so its size doesn't matter."""
-    async with (
-        httpx.AsyncClient(
-            verify=_trusted(),
-            timeout=timeout,
-            follow_redirects=True,
-            max_redirects=10,
-            headers={"User-Agent": _USER_AGENT},
-            trust_env=False,  # what is watched is the service, and not a proxy that a variable happens to name
-        ) as client,
-        client.stream("GET", target.http) as response,
-    ):
-        code = response.status_code
-    details = {"status_code": code}
-    if any(code in codes for codes in status_ranges(target.expect.status)):
-        return Finding(details=details)
-    return Finding("down", f"expected status {target.expect.status}, got {code}", details)
+    """Send the request over a new connection, and judge the answer."""
+    trail = current_trail()
+    trail.keep_secret(secrets_of(target.http, _plain(target.headers)))
+    transport = OneRequestTransport(trusted(target.ca_file, _PROTOCOL))
+    # What is watched is the service, and not a proxy that a variable happens to name.
+    async with httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False) as client:
+        try:
+            response = await _answer(client, target)
+        except CertificateRefused as error:
+            if error.certificate is not None:
+                trail.details["certificate_days"] = error.certificate.days_left(utc_now())
+            raise
+        try:
+            body = await read_body(response)
+            trail.end()
+        finally:
+            await response.aclose()
+    trail.details["body_bytes"] = len(body.content)
+    if body.truncated:
+        trail.details["body_truncated"] = True
+    return _judged(target.expect, response, body)
 
 
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The system's certificate authorities, loaded once: that takes longer than many a probe."""
-    return ssl.create_default_context()
+def _plain(headers: Mapping[str, SecretStr]) -> Mapping[str, str]:
+    return {name: value.get_secret_value() for name, value in headers.items()}
+
+
+async def _answer(client: httpx.AsyncClient, target: HttpTarget) -> httpx.Response:
+    """The answer at the end of the redirects. Bodies on the way aren't read."""
+    details = current_trail().details
+    request, auth = _first_request(client, target)
+    for redirects in range(MAX_REDIRECTS + 1):
+        response = await client.send(request, stream=True, auth=auth)
+        details["status_code"] = response.status_code
+        certificate = certificate_of(response)
+        if certificate is not None:
+            details["certificate_days"] = certificate.days_left(utc_now())
+        following = response.next_request
+        if following is None or not target.follow_redirects:
+            return response
+        await response.aclose()
+        for of_the_last in ("status_code", "certificate_days", "remote_address"):
+            details.pop(of_the_last, None)
+        details |= {"redirects": redirects + 1, "url": str(following.url)}
+        request, auth = without_secrets(following, request, _plain(target.headers)), None
+    raise httpx.TooManyRedirects("more than ten")
+
+
+def _first_request(client: httpx.AsyncClient, target: HttpTarget) -> tuple[httpx.Request, httpx.BasicAuth | None]:
+    """The request, with user and password of the URL where they belong, so that no log of the library has them."""
+    url = httpx.URL(target.http)
+    headers = {**_OWN_HEADERS, **{name.lower(): value for name, value in _plain(target.headers).items()}}
+    auth = httpx.BasicAuth(url.username, url.password) if url.userinfo and "authorization" not in headers else None
+    request = client.build_request(
+        target.method,
+        url.copy_with(userinfo=b""),
+        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+        content=None if target.body is None else target.body.encode(),
+    )
+    return request, auth
+
+
+def _judged(expect: HttpExpectation, response: httpx.Response, body: Body) -> Finding:
+    """Down if the answer isn't the expected one, degraded if only its certificate doesn't last long enough."""
+    charset = response.charset_encoding or "utf-8"
+    unmet = status_unmet(expect, response.status_code) or body_unmet(expect, body.content, charset, body.truncated)
+    if unmet:
+        return Finding("down", unmet)
+    if expect.certificate_days is None:
+        return Finding()
+    certificate = certificate_of(response)
+    if certificate is None:
+        return Finding("degraded", "expected a certificate, got an answer over a connection without TLS")
+    warning = too_soon(certificate, expect.certificate_days, utc_now())
+    return Finding("degraded", warning) if warning else Finding()

@@ -1,13 +1,19 @@
 """The probe `postgres`: connect and ask for SELECT 1."""
 
+from collections.abc import Mapping
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
+from vigilbase.clock import monotonic
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.postgres import connect, run_within, said
 from vigilbase.probes.finding import Finding
+from vigilbase.probes.trail import current_trail
 from vigilbase.settings import is_postgres_url
+from vigilbase.vocabulary import JSON
 
 SELF = "self"
 
@@ -37,14 +43,45 @@ class PostgresTarget(BaseModel):
 
 async def probe_postgres(target: PostgresTarget, timeout: float) -> Finding:
     """Connect anew, as an application would, and run a statement."""
-    url = target.postgres.get_secret_value()
+    url, trail, began = target.postgres.get_secret_value(), current_trail(), monotonic()
     if url == SELF:
+        trail.begin("query", "waiting for the database")
         await get_supabase_service_client().call("vigilbase_access_v1")
         return Finding()
+    trail.keep_secret(_passwords(url))
     try:
+        trail.begin("connect", "connecting")
         async with await connect(url, timeout) as connection:
-            await run_within(timeout, connection, "SELECT 1")
+            trail.details.update(_told(connection))
+            trail.begin("query", "waiting for the answer to SELECT 1")
+            await run_within(timeout - (monotonic() - began), connection, "SELECT 1")
+            trail.end()
+    except psycopg.errors.ConnectionTimeout:
+        raise TimeoutError from None
     except psycopg.Error as error:
-        reason = said(error)
-        return Finding("down", "connection refused" if "Connection refused" in reason else reason)
+        return Finding("down", _reason(said(error)))
     return Finding()
+
+
+def _passwords(url: str) -> list[str]:
+    values = conninfo_to_dict(url)
+    return [str(values[name]) for name in ("password", "sslpassword") if values.get(name)]
+
+
+def _told(connection: psycopg.AsyncConnection[DictRow]) -> Mapping[str, JSON]:
+    """What a server tells everybody who connects, through a pooler too; whether it is a standby since Postgres 14.
+
+    Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC
+    """
+    version = connection.info.parameter_status("server_version")
+    details: dict[str, JSON] = {"server_version": version.split()[0]} if version else {}
+    if connection.info.parameter_status("in_hot_standby") == "on":
+        details["in_recovery"] = True
+    return details
+
+
+def _reason(reason: str) -> str:
+    """The commonest of the driver's words as every probe says them."""
+    if "Connection refused" in reason:
+        return "connection refused"
+    return "the host's name can't be resolved" if reason.startswith("failed to resolve host") else reason

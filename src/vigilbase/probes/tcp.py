@@ -1,11 +1,10 @@
 """The probe `tcp`: can a connection be opened?"""
 
-import asyncio
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from vigilbase.probes.connection import connected
 from vigilbase.probes.finding import Finding
 
 
@@ -23,8 +22,8 @@ class TcpTarget(BaseModel):
         return value
 
 
-def host_and_port(text: str) -> tuple[str, int]:
-    """The two parts of HOST:PORT.
+def host_and_port(text: str, default_port: int | None = None) -> tuple[str, int]:
+    """The two parts of HOST:PORT, or of HOST where there is a default.
 
     Raises:
         ValueError: the text is no such thing.
@@ -32,19 +31,21 @@ def host_and_port(text: str) -> tuple[str, int]:
     """
     try:
         parts = urlsplit(f"//{text}")
-        if parts.hostname and parts.port and parts.netloc == text and "@" not in text:
-            return parts.hostname, parts.port
+        port = default_port if parts.port is None else parts.port
+        if parts.hostname and port and parts.netloc == text and "@" not in text and not text.endswith(":"):
+            parts.hostname.encode("idna")
+            return parts.hostname, port
     except ValueError:
         pass
-    raise ValueError("must be HOST:PORT, such as mail.example.com:25 or [::1]:6379")
+    raise ValueError(
+        "must be HOST:PORT, such as mail.example.com:25 or [::1]:6379"
+        if default_port is None
+        else "must be HOST or HOST:PORT, such as example.com or [::1]:8443"
+    )
 
 
 async def probe_tcp(target: TcpTarget, timeout: float) -> Finding:
     """Open a connection and close it again."""
     host, port = host_and_port(target.tcp)
-    _, writer = await asyncio.open_connection(host, port)
-    writer.close()
-    # That it could be opened is all that was asked; how the other end takes the closing is not.
-    with suppress(OSError):
-        await writer.wait_closed()
-    return Finding()
+    async with connected(host, port):
+        return Finding()
