@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vigilbase import ConfigurationError
+from vigilbase.probes import KINDS
 from vigilbase.spec import duration_s, load_spec, parse_spec
 from vigilbase.vocabulary import Policy
 
@@ -42,53 +43,194 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["", "s", "0s", "0.0ms", "-1s", "1", "1 s", "1y", ".5s", "1e3s", "٣s", "9" * 400 + "s", None, 30]
+)
+def test_anything_else_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="must be a duration such as 500ms, 30s, 5m or 1h"):
+        duration_s(text)
+
+
+def test_a_duration_of_the_defaults_gives_way_to_that_of_a_service() -> None:
+    text = (
+        "defaults: {degraded_after: 800ms}\n"
+        "services:\n"
+        "  - {name: a, tcp: 'h:1'}\n"
+        "  - {name: b, tcp: 'h:1', degraded_after: 2s}\n"
+        "  - {name: c, tcp: 'h:1', degraded_after: null}\n"
+    )
+    assert [spec.degraded_after for spec in parse_spec(text).services] == [0.8, 2, None]
+
+
+@pytest.mark.parametrize(("text", "days"), [("", 30), ("retention_days: 1\n", 1), ("retention_days: 36500\n", 36_500)])
+def test_a_file_says_for_how_long_records_are_kept(text: str, days: int) -> None:
+    assert parse_spec(text + WEBSITE + "}").retention_days == days
+
+
+@pytest.mark.parametrize("text", ["defaults:\n", "defaults: null\n", "defaults: {}\n"])
+def test_defaults_may_be_empty(text: str) -> None:
+    assert parse_spec(text + WEBSITE + "}").services[0].every == 30
+
+
+COUNT = "must be a whole number from 1 to 100"
+EVERY = "must be a duration from 100ms to 1d, such as 500ms, 30s, 5m or 1h"
+TIMEOUT = "must be a duration from 1ms to 5m, such as 500ms, 30s, 5m or 1h"
+KNOWN = ", ".join(KINDS)
+TIMING = "every, timeout, failures, successes, degraded_after"
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "must have a list `services:`"),
-        ("[]", "must have a list `services:`"),
-        ("services: []", "services: must be a list of at least one service"),
-        ("services: {a: b}", "services: must be a list of at least one service"),
-        ("service: []", "service: unknown; there are `defaults` and `services`"),
-        ("a: [", "line 1: expected the node content, but found '<stream end>'"),
-        ("a: \x01", "is no YAML"),
-        ("defaults: {often: 3s}\n" + WEBSITE + "}", "defaults.often: unknown field"),
-        ("defaults: {every: 30}\n" + WEBSITE + "}", "defaults.every: must be a duration such as 500ms, 30s, 5m or 1h"),
-        ("defaults: {every: 0s}\n" + WEBSITE + "}", "defaults.every: must be a duration such as"),
-        ("defaults: {every: 2d}\n" + WEBSITE + "}", "defaults.every: input should be less than or equal to 86400"),
-        ("services: [web]", "services[0]: must be a mapping with a name and one of http, tcp, postgres"),
-        (_service("tcp: 'h:1'"), "services[0].name: must be text"),
-        (_service("name: ' web', tcp: 'h:1'"), "services[0].name: must not begin or end with white space"),
-        (_service("name: web"), "services[0] (web): must have exactly one of http, tcp, postgres"),
-        (_service("name: web, tcp: 'h:1', http: 'http://h/'"), "services[0] (web): must have exactly one of"),
-        (_service("name: web, tcp: h"), "services[0] (web).tcp: must be HOST:PORT"),
-        (_service("name: web, tcp: 'h:99999'"), "services[0] (web).tcp: must be HOST:PORT"),
-        (_service("name: web, http: example.com"), "services[0] (web).http: must be a URL such as"),
-        (_service("name: web, http: 'http://h/', color: red"), "services[0] (web).color: unknown field"),
-        (_service("name: web, http: 'http://h/', failures: 0"), "services[0] (web).failures: input should be greater"),
-        (_service("name: web, http: 'http://h/', timeout: 1y"), "services[0] (web).timeout: must be a duration"),
-        (WEBSITE + ", expect: {status: ok}}", "services[0] (website).expect.status: must be status codes such as"),
-        (WEBSITE + ", expect: {status: 299-200}}", "services[0] (website).expect.status: must be status codes"),
-        (WEBSITE + ", expect: {body: ok}}", "services[0] (website).expect.body: unknown field"),
-        (_service("name: db, postgres: 'mysql://u:hunter2@h/d'"), "services[0] (db).postgres: must be self or a URL"),
-        (_service("name: db, postgres: 'postgresql://u:hunter2@h:x/d'"), "services[0] (db).postgres: must be self or"),
-        (WEBSITE + "}\n  - {name: website, tcp: 'h:1'}", "services[1].name: website is there twice"),
+        ("", "1: must be a mapping with a list `services:`"),
+        ("[]", "1: must be a mapping with a list `services:`"),
+        ("defaults: {}", "1: services: is missing"),
+        ("services: []", "1: services: must not be empty"),
+        ("services:", "1: services: must be a list"),
+        ("services: {a: b}", "1: services: must be a list"),
+        (
+            "service: []",
+            "1: service: unknown field; there are defaults, services, retention_days; did you mean services?",
+        ),
+        ("zzz: []\n" + WEBSITE + "}", "1: zzz: unknown field; there are defaults, services, retention_days"),
+        ("retention_days: 0\n" + WEBSITE + "}", "1: retention_days: must be a whole number from 1 to 36,500"),
+        ("retention_days: 1.0\n" + WEBSITE + "}", "1: retention_days: must be a whole number from 1 to 36,500"),
+        ("defaults: []\n" + WEBSITE + "}", "1: defaults: must be a mapping"),
+        (
+            "defaults: {evry: 3s}\n" + WEBSITE + "}",
+            f"1: defaults.evry: unknown field; there are {TIMING}; did you mean every?",
+        ),
+        ("defaults: {every: 30}\n" + WEBSITE + "}", f"1: defaults.every: {EVERY}"),
+        ("defaults: {every: 0s}\n" + WEBSITE + "}", f"1: defaults.every: {EVERY}"),
+        ("defaults: {every: 2d}\n" + WEBSITE + "}", f"1: defaults.every: {EVERY}"),
+        ("defaults: {timeout: 6m}\n" + WEBSITE + "}", f"1: defaults.timeout: {TIMEOUT}"),
+        ("services: [web]", f"1: services[0]: must be a mapping with a name and one of {KNOWN}"),
+        (_service("tcp: 'h:1'"), "2: services[0].name: is missing"),
+        (_service("name: 12, tcp: 'h:1'"), "2: services[0].name: must be text; write it in quotes"),
+        (_service("name: [], tcp: 'h:1'"), "2: services[0].name: must be text"),
+        (_service("name: ' web', tcp: 'h:1'"), "2: services[0] ( web).name: must not begin or end with white space"),
+        (_service("name: web"), f"2: services[0] (web): must have exactly one of {KNOWN}"),
+        (
+            _service("name: web, htp: 'http://h/'"),
+            f"2: services[0] (web): must have exactly one of {KNOWN}; did you mean http?",
+        ),
+        (
+            _service("name: web, tcp: 'h:1', http: 'http://h/'"),
+            f"2: services[0] (web): must have exactly one of {KNOWN}",
+        ),
+        (
+            _service("name: web, tcp: h"),
+            "2: services[0] (web).tcp: must be HOST:PORT, such as mail.example.com:25 or [::1]:6379",
+        ),
+        (_service("name: web, tcp:"), "2: services[0] (web).tcp: must be text"),
+        (_service("name: web, tcp: 25"), "2: services[0] (web).tcp: must be text; write it in quotes"),
+        (
+            _service("name: web, http: example.com"),
+            "2: services[0] (web).http: must be a URL such as https://example.com/health",
+        ),
+        (
+            _service("name: web, tcp: 'h:1', color: red"),
+            f"2: services[0] (web).color: unknown field; there are name, {TIMING}, tcp",
+        ),
+        (_service("name: web, tcp: 'h:1', failures: 0"), f"2: services[0] (web).failures: {COUNT}"),
+        (_service("name: web, tcp: 'h:1', failures: 101"), f"2: services[0] (web).failures: {COUNT}"),
+        (_service("name: web, tcp: 'h:1', failures: true"), f"2: services[0] (web).failures: {COUNT}"),
+        (_service("name: web, tcp: 'h:1', failures: 3.0"), f"2: services[0] (web).failures: {COUNT}"),
+        (_service("name: web, tcp: 'h:1', failures: '3'"), f"2: services[0] (web).failures: {COUNT}"),
+        (_service("name: web, tcp: 'h:1', failures: null"), f"2: services[0] (web).failures: {COUNT}"),
+        (_service("name: web, tcp: 'h:1', timeout: 1y"), f"2: services[0] (web).timeout: {TIMEOUT}"),
+        (WEBSITE + ", expect: ok}", "2: services[0] (website).expect: must be a mapping"),
+        (
+            WEBSITE + ", expect: {status: 299-200}}",
+            "2: services[0] (website).expect.status: must be status codes such as",
+        ),
+        (
+            WEBSITE + ", expect: {statuss: 200}}",
+            "2: services[0] (website).expect.statuss: unknown field; there are status",
+        ),
+        (WEBSITE + ", follow_redirects: 1}", "2: services[0] (website).follow_redirects: must be true or false"),
+        (
+            _service("name: db, postgres: 'mysql://u:hunter2@h/d'"),
+            "2: services[0] (db).postgres: must be self or a URL such as",
+        ),
+        (
+            _service("name: db, postgres: 'postgresql://u:hunter2@h:x/d'"),
+            "2: services[0] (db).postgres: must be self or a URL",
+        ),
+        (
+            _service("name: db, postgres: self, postgresql://u:hunter2@h/d"),
+            f"2: services[0] (db).…: unknown field; there are name, {TIMING}, postgres",
+        ),
+        (
+            WEBSITE + "}\n  - {name: website, tcp: 'h:1'}",
+            "3: services[1] (website).name: is there twice, first in line 2",
+        ),
     ],
 )
-def test_a_mistake_is_one_line_that_names_the_field_and_shows_no_secret(text: str, said: str) -> None:
+def test_a_mistake_is_one_line_that_names_the_place_and_shows_no_secret(text: str, said: str) -> None:
+    assert _said(text).startswith(f"line {said}")
+
+
+def _said(text: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        parse_spec(text)
-    assert str(caught.value).startswith(said)
-    assert "\n" not in str(caught.value)
-    assert "hunter2" not in str(caught.value)
+        parse_spec(text, {})
+    said = str(caught.value)
+    assert said.isprintable()
+    assert "hunter2" not in said
+    return said
 
 
-def test_a_mistake_in_a_file_names_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ("degraded_after: 5s", 5),
+        ("timeout: 1s\n    degraded_after: 2s", 6),
+        ("timeout: 700ms", 5),
+    ],
+)
+def test_degraded_after_must_be_shorter_than_the_timeout(fields: str, line: int) -> None:
+    said = _said(f"defaults: {{degraded_after: 800ms}}\nservices:\n  - name: a\n    tcp: h:1\n    {fields}")
+    assert said.startswith(f"line {line}: services[0] (a): degraded_after (")
+    assert "s) must be shorter than timeout (" in said
+
+
+def test_degraded_after_of_the_defaults_is_found_where_it_stands() -> None:
+    said = _said("services:\n  - {name: a, tcp: 'h:1'}\ndefaults:\n  degraded_after: 10s\n")
+    assert said == "line 4: services[0] (a): degraded_after (10 s) must be shorter than timeout (5 s)"
+
+
+def test_the_first_mistake_in_the_order_of_the_file_is_told() -> None:
+    text = (
+        "services:\n"
+        "  - name: a\n"
+        "    tcp: h:1\n"
+        "    failures: {}\n"
+        "    every: {}\n"
+        "  - name: b\n"
+        "    tcp: nowhere\n"
+        "defaults: {{timeout: {}}}\n"
+    )
+    assert _said(text.format("x", "x", "x")).startswith("line 4: services[0] (a).failures")
+    assert _said(text.format(1, "x", "x")).startswith("line 5: services[0] (a).every")
+    assert _said(text.format(1, "1s", "x")).startswith("line 7: services[1] (b).tcp")
+    assert _said(text.replace("nowhere", "h:1").format(1, "1s", "x")).startswith("line 8: defaults.timeout")
+
+
+def test_the_line_is_that_of_the_key_and_for_a_missing_one_that_of_its_mapping() -> None:
+    text = "# one\n\nservices:\n\n  - {}\n    http: https://example.com/\n    expect:\n      status:\n        - 200\n"
+    assert _said(text.format("name: a")).startswith("line 8: services[0] (a).expect.status")
+    assert _said(text.format("every: 1s")).startswith("line 5: services[0].name: is missing")
+
+
+def test_a_mistake_in_a_file_names_the_file_and_the_line(tmp_path: Path) -> None:
     path = tmp_path / "vigilbase.yaml"
     with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml: can't be read: No such file or directory"):
         load_spec(path)
     path.write_bytes(b"services: \xff")
     with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml: is not a text in UTF-8"):
         load_spec(path)
-    path.write_text("services: []")
-    with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml: services: must be a list"):
+    path.write_text("\nservices: []")
+    with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml:2: services: must not be empty"):
+        load_spec(path)
+    path.write_text("\nservices: [")
+    with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml:2: is no YAML: expected the node content"):
         load_spec(path)

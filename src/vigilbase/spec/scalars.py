@@ -1,0 +1,65 @@
+"""What a scalar of YAML says: text, a number, a truth value or nothing, and no more than JSON has."""
+
+import json
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import yaml
+from yaml.constructor import SafeConstructor
+
+from vigilbase.spec.substitution import substitute
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+_PREFIX = "tag:yaml.org,2002:"
+MERGE = f"{_PREFIX}merge"
+TEXT = {f"{_PREFIX}str", f"{_PREFIX}value", MERGE}
+_NUMBERS = {f"{_PREFIX}int", f"{_PREFIX}float"}
+_PLAIN = {f"{_PREFIX}bool", f"{_PREFIX}null", *_NUMBERS}
+LIST, MAPPING = f"{_PREFIX}seq", f"{_PREFIX}map"
+_DATE = f"{_PREFIX}timestamp"
+
+UNKNOWN_TAG = "an unknown tag; write a text that begins with ! in quotes"
+
+
+def number_or_truth(text: object) -> Scalar:
+    """The number or the truth value that a text spells as JSON does; None if it spells none."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, (int, float)) and _is_moderate(value) else None
+
+
+def scalar(node: yaml.ScalarNode, environ: Mapping[str, str]) -> Scalar:
+    """The value of a scalar, with the environment's values in a text.
+
+    Raises:
+        ValueError: it has none, or none that the file may have.
+
+    """
+    if node.tag in TEXT:
+        text = substitute(node.value, environ)
+        if not is_text(text):
+            raise ValueError("must be text in UTF-8")
+        return text
+    if node.tag == _DATE:
+        raise ValueError("must be text; write it in quotes")
+    if node.tag not in _PLAIN:
+        raise ValueError(UNKNOWN_TAG)
+    try:
+        value: str | float | bool | None = SafeConstructor().construct_object(node)
+    except (ValueError, KeyError, IndexError, OverflowError):
+        raise ValueError("is not what its tag says") from None
+    if node.tag in _NUMBERS and not (isinstance(value, (int, float)) and _is_moderate(value)):
+        raise ValueError("must be a finite number, and not a huge one")
+    return value
+
+
+def _is_moderate(number: float) -> bool:
+    return abs(number) < 1e300
+
+
+def is_text(value: str) -> bool:
+    """Has a text no halves of a surrogate pair, which neither UTF-8 nor JSON can hold?"""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)

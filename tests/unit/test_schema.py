@@ -1,0 +1,178 @@
+"""The JSON schema of `vigilbase.yaml`: it accepts what the program accepts, and refuses what no file may say."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
+
+from vigilbase import ConfigurationError
+from vigilbase.cli.main import app
+from vigilbase.probes import KINDS
+from vigilbase.spec import STARTER, file_schema, parse_spec
+from vigilbase.spec.document import read_document
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = Draft202012Validator(file_schema())
+ENVIRON = {"DATABASE_URL": "self", "N": "7", "EVERY": "10s", "NAME": "web", "TRUE": "true"}
+EXAMPLES = [
+    example
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+]
+
+
+def _fits(text: str) -> bool:
+    """Does the schema accept a file, as an editor sees it: before anything is substituted?"""
+    document = read_document(text.replace("$", "$$"), {})
+    assert not document.faults
+    return bool(SCHEMA.is_valid(document.value))
+
+
+def test_the_command_prints_a_schema_of_its_draft() -> None:
+    result = CliRunner().invoke(app, ["schema"])
+    assert result.exit_code == 0
+    printed = json.loads(result.stdout)
+    assert printed == file_schema()
+    assert printed["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(printed)
+
+
+@pytest.mark.parametrize("text", [STARTER, re.sub(r"^  # ", "  ", STARTER, flags=re.MULTILINE), *EXAMPLES])
+def test_the_starter_and_every_example_fit(text: str) -> None:
+    assert _fits(text)
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_its_fields_with_those_of_all_services(kind: str) -> None:
+    definition = file_schema()["$defs"][f"{kind.capitalize()}Service"]
+    assert {"name", kind, "every", "timeout", "failures", "successes", "degraded_after"} <= definition[
+        "properties"
+    ].keys()
+    assert {"name", kind} <= set(definition["required"])
+    assert definition["additionalProperties"] is False
+    assert "default" not in definition["properties"]["every"]
+
+
+def test_defaults_are_written_as_in_the_file_and_fields_are_described() -> None:
+    fields = file_schema()["$defs"]["Defaults"]["properties"]
+    assert {name: field.get("default") for name, field in fields.items()} == {
+        "every": "30s", "timeout": "5s", "failures": 3, "successes": 2, "degraded_after": None
+    }  # fmt: skip
+    assert all(field["description"] for field in fields.values())
+
+
+GOOD = "services: [{{name: a, tcp: 'h:1', {}}}]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.format("failures: 3, every: ' 1.5s '"),
+        GOOD.format('failures: "${N}", every: "${EVERY}"'),
+        GOOD.format("degraded_after: null"),
+        GOOD.format("degraded_after: 4s"),
+        "defaults: null\n" + GOOD.format(""),
+        'retention_days: "${N}"\n' + GOOD.format(""),
+        f"services: [{{name: '{'$$' * 60}', tcp: 'h:1'}}]",
+        "services: [{name: a, http: 'https://h/', expect: {status: 200}}]",
+        "services: [{name: a, http: 'https://h/', follow_redirects: \"${FOLLOW:-true}\"}]",
+        "services: [{name: a, dns: example.com, record: a, expect: {answers: 192.0.2.1}}]",
+        "services: [{name: a, dns: example.com, expect: {answers: [192.0.2.1]}}]",
+        'services: [{name: "${NAME}", postgres: "${DATABASE_URL}"}]',
+    ],
+)
+def test_what_the_program_accepts_fits(text: str) -> None:
+    assert parse_spec(text, ENVIRON).services
+    assert _fits(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        "services: []",
+        "services: {}",
+        "services: [web]",
+        "retention_days: 0\n" + GOOD.format(""),
+        "retention_days: true\n" + GOOD.format(""),
+        "channels: []\n" + GOOD.format(""),
+        "defaults: {often: 3s}\n" + GOOD.format(""),
+        "defaults: {every: 30}\n" + GOOD.format(""),
+        "services: [{tcp: 'h:1'}]",
+        "services: [{name: a}]",
+        "services: [{name: a, tcp: 'h:1', http: 'http://h/'}]",
+        "services: [{name: '', tcp: 'h:1'}]",
+        f"services: [{{name: {'a' * 101}, tcp: 'h:1'}}]",
+        "services: [{name: 12, tcp: 'h:1'}]",
+        "services: [{name: a, tcp: 25}]",
+        GOOD.format("color: red"),
+        GOOD.format("failures: 0"),
+        GOOD.format("failures: '3'"),
+        GOOD.format("failures: true"),
+        GOOD.format("failures: 1.5"),
+        GOOD.format("every: 3"),
+        GOOD.format("every: 3y"),
+        GOOD.format("degraded_after: soon"),
+        "services: [{name: a, http: 'https://h/', expect: {statuss: 200}}]",
+        "services: [{name: a, http: 'https://h/', expect: []}]",
+        "services: [{name: a, http: 'https://h/', follow_redirects: 1}]",
+    ],
+)
+def test_what_both_refuse(text: str) -> None:
+    assert not _fits(text)
+    with pytest.raises(ConfigurationError):
+        parse_spec(text, ENVIRON)
+
+
+def _mapping(**fields: list[object]) -> st.SearchStrategy[dict[str, object]]:
+    """A mapping with some of the fields."""
+    return st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in fields.items()})
+
+
+COUNTS: list[object] = [1, 2, 3, 100, "${N}", "${N}", 0, "3"]
+DURATIONS: list[object] = ["100ms", "1s", "5m", " 2s", "${EVERY}", "1.5m", "1d", None]
+TIMING = _mapping(every=DURATIONS, timeout=DURATIONS, failures=COUNTS, successes=COUNTS, degraded_after=DURATIONS)
+ASKED: list[dict[str, object]] = [
+    {"tcp": "h:1"},
+    {"http": "https://h/", "expect": {"status": 200}},
+    {"http": "https://h/", "expect": {"status": "2"}},
+    {"http": "https://h/", "method": "head", "follow_redirects": "${TRUE}", "headers": {"A": "${NAME}"}},
+    {"postgres": "${DATABASE_URL}"},
+    {"redis": "redis://h:1"},
+    {"tls": "h:465", "expect": {"certificate_days": "${N}"}},
+    {"tls": "h:465", "expect": {}, "server_name": None},
+    {"dns": "${NAME}", "record": "mx", "expect": None},
+    {"dns": "example.com", "expect": {"answers": "192.0.2.1"}},
+    {"tcp": "h:1", "expect": {}},
+]
+SERVICE = st.builds(
+    lambda name, asked, timing: {"name": name, **asked, **timing},
+    st.sampled_from(["a", "b", "${NAME}", "$$", 3]),
+    st.sampled_from(ASKED),
+    TIMING,
+)
+FILE = st.fixed_dictionaries(
+    {"services": st.lists(SERVICE, max_size=2)},
+    optional={"defaults": st.none() | TIMING, "retention_days": st.sampled_from(COUNTS)},
+)
+
+
+@settings(max_examples=300)
+@given(FILE)
+def test_whatever_the_program_accepts_fits(value: dict[str, object]) -> None:
+    text = json.dumps(value)
+    try:
+        parse_spec(text, ENVIRON)
+    except ConfigurationError:
+        return
+    assert _fits(text)
