@@ -63,10 +63,18 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of a service's judged status, the reason in words, and what the alert event keeps of it."""
+    """A change of a service's judged status, and the checks in a row that caused it.
+
+    `since` and `at` are when the first and the last of these ran; `was_since`, for a service that was not healthy, when
+    it began to be what it was. `last_error` is the newest error message among them.
+    """
 
     service_name: str
-    to: Literal["down", "healthy"]
+    was: Status
+    to: Status
     at: datetime
-    message: str
-    details: Mapping[str, JSON]
+    since: datetime
+    was_since: datetime | None
+    reason: str
+    check_ids: tuple[UUID, ...]
+    last_error: str | None

@@ -16,9 +16,9 @@ from vigilbase import AlertEventModel, HealthCheckModel, close_supabase_service_
 from vigilbase.clock import utc_now
 from vigilbase.database.migrate import apply_pending, discover
 from vigilbase.probes import Finding
-from vigilbase.runner import loop
+from vigilbase.runner.loop import Runner
 from vigilbase.runner.recorder import judge_batch, load_history, record
-from vigilbase.spec import ServiceSpec
+from vigilbase.spec import ServiceSpec, Spec
 from vigilbase.vocabulary import Check, Observation, Policy, Status
 
 
@@ -38,7 +38,7 @@ class Service:
 @asynccontextmanager
 async def _running(*specs: ServiceSpec) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
-    task = asyncio.ensure_future(loop.run(list(specs), stop))
+    task = asyncio.ensure_future(Runner(Spec(specs)).run(stop))
     try:
         yield stop
     finally:
@@ -178,7 +178,7 @@ async def test_a_stopped_runner_has_written_what_it_saw(backend: Backend) -> Non
 
 async def test_the_clock_of_the_database_is_what_counts(backend: Backend) -> None:
     history = await load_history([Service("api").spec])
-    assert abs(history.clock_difference.total_seconds()) < 1
+    assert abs(history.clock.difference.total_seconds()) < 1
 
 
 async def test_a_hanging_probe_holds_up_no_other(

@@ -5,159 +5,148 @@ recorded. No decision is: the judge's state is rebuilt from what was written.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
 from vigilbase.logging import get_logger
 from vigilbase.probes import observe
-from vigilbase.runner.recorder import States, judge_batch, load_history, record
-from vigilbase.runner.schedule import missed, next_due, phase
-from vigilbase.spec import ServiceSpec
+from vigilbase.runner.recorder import States, judge_batch, load_history, record, steadied
+from vigilbase.runner.retention import delete_old_daily
+from vigilbase.runner.schedule import first_due, missed, next_due
+from vigilbase.runner.waiting import WaitingChecks
+from vigilbase.spec import ServiceSpec, Spec
 from vigilbase.vocabulary import Check, Policy, Transition
 
 log = get_logger(__name__)
 
-MAX_PROBES_AT_ONCE = 100
+MAX_PROBES_AT_ONCE = 500  # each holds a file descriptor or two, and 1,024 are common
 MAX_BATCH = 200  # so that a batch takes at most as many locks
 MAX_WAITING = 10_000
-FIRST_PROBES_WITHIN_S = 2.0
 RETRY_DELAY_S = 1.0
 TELL_EVERY = 30  # tries; the first tells at once
+TELL_EVERY_LOST = 1000  # checks; the first tells at once
 STOP_WITHIN_S = 3.5  # a write that is cut short takes another second
 
 
-async def run(specs: Sequence[ServiceSpec], stop: asyncio.Event) -> None:
-    """Watch services until `stop` is set; then write what is held and return, within five seconds.
-
-    Raises:
-        DatabaseError: the history can't be loaded at the start. Later failures are waited out.
-
-    """
-    runner = Runner(specs)
-    await runner.load()
-    log.info("runner.started", services=len(specs))
-    async with asyncio.TaskGroup() as tasks:
-        watchers = [tasks.create_task(runner.watch(spec)) for spec in specs]
-        recording = tasks.create_task(runner.record_until_closed())
-        await stop.wait()
-        for watcher in watchers:
-            watcher.cancel()
-        await asyncio.wait(watchers)
-        runner.close()
-        await asyncio.wait({recording}, timeout=STOP_WITHIN_S)
-        recording.cancel()
-    log.info("runner.stopped", recorded=runner.recorded, lost=runner.lost + runner.unwritten())
-
-
 class Runner:
-    """What the tasks of one run share: the queue of checks, and the judge's states, which only the recorder touches."""
+    """One run. `states` says where each service stands; `on_check` is told of every check as it is made."""
 
-    def __init__(self, specs: Sequence[ServiceSpec]) -> None:
+    def __init__(self, spec: Spec, on_check: Callable[[Check], None] | None = None) -> None:
+        self.spec = spec
+        self.states: States = {}
         self.recorded = 0
-        self.lost = 0
-        self._specs = specs
-        self._policies: Mapping[str, Policy] = {spec.name: spec.policy for spec in specs}
-        self._states: States = {}
+        self._on_check = on_check
+        self._refused = 0
+        self._policies: Mapping[str, Policy] = {service.name: service.policy for service in spec.services}
         self._clock_difference = timedelta(0)
         self._probing = asyncio.Semaphore(MAX_PROBES_AT_ONCE)
-        self._waiting: asyncio.Queue[Check | None] = asyncio.Queue()
+        self._waiting = WaitingChecks(MAX_WAITING)
         self._in_hand = 0
 
-    async def load(self) -> None:
-        """Learn from the database where every service stands."""
-        history = await load_history(self._specs)
-        self._states, self._clock_difference = history.states, history.clock_difference
+    @property
+    def unwritten(self) -> int:
+        """How many checks are held that aren't known to be written."""
+        return self._in_hand + len(self._waiting)
 
-    async def watch(self, spec: ServiceSpec) -> None:
+    @property
+    def lost(self) -> int:
+        """How many checks were given up: too many waited, or the database refused them."""
+        return self._refused + self._waiting.dropped
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until `stop` is set; then write what is held and return, within five seconds.
+
+        Raises:
+            DatabaseError: the history can't be loaded at the start. Later failures are waited out.
+
+        """
+        history = await load_history(self.spec.services)
+        self.states, self._clock_difference = history.states, history.clock.difference
+        log.info("runner.started", services=len(self.spec.services))
+        async with asyncio.TaskGroup() as tasks:
+            watching = [tasks.create_task(self._watch(service)) for service in self.spec.services]
+            watching.append(tasks.create_task(delete_old_daily(self.spec.retention_days)))
+            recording = tasks.create_task(self._record_until_closed())
+            await stop.wait()
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+            self._waiting.close()
+            await asyncio.wait({recording}, timeout=STOP_WITHIN_S)
+            recording.cancel()
+        log.info("runner.stopped", recorded=self.recorded, lost=self.lost + self.unwritten)
+
+    async def _watch(self, service: ServiceSpec) -> None:
         """Probe one service on its schedule, for ever."""
         # The first look is soon, whatever the interval; the schedule begins after it.
-        await asyncio.sleep(phase(spec.name, min(spec.every, FIRST_PROBES_WITHIN_S)))
-        await self._probe(spec)
-        due = next_due(spec.name, spec.every, monotonic() + spec.every / 2)
+        await asyncio.sleep(first_due(service.name, service.every, services=len(self.spec.services)))
+        await self._probe(service)
+        due = next_due(service.name, service.every, monotonic() + service.every / 2)
         while True:
             await asyncio.sleep(due - monotonic())
-            await self._probe(spec)
-            previous, due = due, next_due(spec.name, spec.every, monotonic())
-            if skipped := missed(previous, due, spec.every):
-                log.warning("probe.missed", service_name=spec.name, ticks=skipped)
+            await self._probe(service)
+            previous, due = due, next_due(service.name, service.every, monotonic())
+            if skipped := missed(previous, due, service.every):
+                log.warning("probe.missed", service_name=service.name, ticks=skipped)
 
-    async def _probe(self, spec: ServiceSpec) -> None:
+    async def _probe(self, service: ServiceSpec) -> None:
         async with self._probing:
             observation = await observe(
-                spec.probe, timeout=spec.timeout, degraded_after=spec.degraded_after, now=self._now
+                service.probe, timeout=service.timeout, degraded_after=service.degraded_after, now=self._now
             )
-        self._hold(Check(spec.name, observation))
+        check = Check(service.name, observation)
+        if self._on_check:
+            self._on_check(check)
+        if not self._waiting.put(check) and self._waiting.dropped % TELL_EVERY_LOST == 1:
+            log.error("checks.lost", reason="too many wait for the database", count=self._waiting.dropped)
 
     def _now(self) -> datetime:
         """Our clock, corrected by its difference to the database's."""
         return utc_now() + self._clock_difference
 
-    def _hold(self, check: Check) -> None:
-        if self._waiting.qsize() >= MAX_WAITING:
-            self.lost += 1
-            log.error("check.lost", service_name=check.service_name, reason="too many wait for the database")
-            return
-        self._waiting.put_nowait(check)
-
-    def unwritten(self) -> int:
-        """How many checks are held that aren't known to be written."""
-        waiting = self._waiting.qsize()
-        return self._in_hand + max(0, waiting - 1)
-
-    def close(self) -> None:
-        """Say that no more checks will come."""
-        self._waiting.put_nowait(None)
-
-    async def record_until_closed(self) -> None:
-        """Judge and write batch after batch until the runner is closed."""
-        while batch := await self._next_batch():
+    async def _record_until_closed(self) -> None:
+        """Judge and write batch after batch until no more will come."""
+        while batch := await self._waiting.take(MAX_BATCH):
             self._in_hand = len(batch)
             await self._settle(batch)
 
     async def _settle(self, batch: Sequence[Check]) -> None:
         """Judge and write a batch; one that is refused is taken apart, so that a bad check costs no other."""
-        before = self._states
-        self._states, transitions = judge_batch(before, batch, self._policies)
+        states, transitions = judge_batch(self.states, batch, self._policies)
         if await self._write(batch, transitions):
+            self.states = states  # only what is written counts
             self.recorded += len(batch)
             self._in_hand -= len(batch)
-            return
-        self._states = before  # nothing of it was written, so nothing of it counts
-        if len(batch) == 1:
-            self.lost += 1
+        elif len(batch) == 1:
+            self._refused += 1
             self._in_hand -= 1
-            log.error("check.lost", service_name=batch[0].service_name, reason="the database refuses it")
-            return
-        for check in batch:
-            await self._settle([check])
-
-    async def _next_batch(self) -> list[Check]:
-        """Wait for a check, and take along what waits behind it; empty when closed."""
-        first = await self._waiting.get()
-        batch = [] if first is None else [first]
-        while batch and len(batch) < MAX_BATCH and not self._waiting.empty():
-            check = self._waiting.get_nowait()
-            if check is None:
-                self._waiting.put_nowait(None)  # the end, for the next turn
-                break
-            batch.append(check)
-        return batch
+            log.error("checks.lost", service_name=batch[0].service_name, reason="the database refuses it", count=1)
+        else:
+            for check in batch:
+                await self._settle([check])
 
     async def _write(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
         """Write a batch, however long the database is away; False when it is refused."""
         tries = 0
         while True:
             try:
-                await record(batch, transitions)
+                reading = await record(batch, transitions)
             except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
                 if tries % TELL_EVERY == 0:
-                    log.warning("checks.waiting", reason=str(error), waiting=len(batch) + self._waiting.qsize())
+                    log.warning("checks.waiting", reason=str(error), waiting=self.unwritten)
             except DatabaseError as error:
                 log.error("checks.refused", reason=str(error), count=len(batch))
                 return False
             else:
+                self._keep_time(steadied(self._clock_difference, reading))
                 return True
             tries += 1
             await asyncio.sleep(RETRY_DELAY_S)
+
+    def _keep_time(self, difference: timedelta) -> None:
+        if difference != self._clock_difference:
+            moved = difference - self._clock_difference
+            log.warning("clock.corrected", by_s=round(moved.total_seconds(), 3))
+            self._clock_difference = difference

@@ -4,17 +4,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel
 
 from vigilbase.alerts.judge import JudgedService, judge, rebuild
+from vigilbase.alerts.wording import Wording, opening, recovery
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.values import parse_timestamp
 from vigilbase.errors import DatabaseError
 from vigilbase.logging import get_logger
 from vigilbase.spec import ServiceSpec
-from vigilbase.vocabulary import JSON, AlertType, Check, Policy, Status, Transition
+from vigilbase.vocabulary import JSON, AlertType, Check, Observation, Policy, Status, Transition
 
 log = get_logger(__name__)
 
@@ -22,8 +24,11 @@ States = Mapping[str, JudgedService]
 
 
 class _RecentCheck(BaseModel):
+    id: UUID
     status: Status
     checked_at: AwareDatetime | None
+    latency_ms: int | None
+    error_message: str | None
 
 
 class _Episode(BaseModel):
@@ -39,18 +44,44 @@ class _ServiceHistory(BaseModel):
 
 
 class _WatchState(BaseModel):
-    """What vigilbase_watch_state_v1 answers (migration 014)."""
+    """What vigilbase_watch_state_v2 answers (migration 015)."""
 
     now: AwareDatetime
     services: list[_ServiceHistory]
 
 
+class _Alert(BaseModel):
+    id: UUID
+    message: str | None
+
+
+class _Outcome(BaseModel):
+    service_name: str
+    opened: _Alert | None
+    recovery: _Alert | None
+
+
+class _Recorded(BaseModel):
+    """What vigilbase_record_v2 answers (migration 015)."""
+
+    now: AwareDatetime
+    transitions: list[_Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """How far the database's clock is ahead of ours, and how far off that may be."""
+
+    difference: timedelta
+    give_or_take: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class History:
-    """Where every service stands by what is recorded, and how far the database's clock is ahead of ours."""
+    """Where every service stands by what is recorded."""
 
     states: States
-    clock_difference: timedelta
+    clock: ClockReading
 
 
 async def load_history(specs: Sequence[ServiceSpec]) -> History:
@@ -63,12 +94,13 @@ async def load_history(specs: Sequence[ServiceSpec]) -> History:
     depth = max(max(spec.policy.failures, spec.policy.successes) for spec in specs)
     before = utc_now()
     answer = await get_supabase_service_client().call(
-        "vigilbase_watch_state_v1",
+        "vigilbase_watch_state_v2",
         {"p_service_names": json.dumps([spec.name for spec in specs]), "p_checks": depth},
     )
     after = utc_now()
     try:
-        return _history(answer, midpoint=before + (after - before) / 2)
+        watch_state = _WatchState.model_validate(answer)
+        return History(_states(watch_state, specs), _read_clock(watch_state.now, before, after))
     except ValueError as error:
         raise DatabaseError("load the services' history: the database answered something unexpected") from error
 
@@ -88,35 +120,51 @@ def judge_batch(
     return after, transitions
 
 
-async def record(checks: Sequence[Check], transitions: Sequence[Transition]) -> None:
+async def record(checks: Sequence[Check], transitions: Sequence[Transition]) -> ClockReading:
     """Write checks, and open and resolve the alerts that they cause, in one transaction; log each transition.
 
-    Recording the same batch again changes nothing.
+    Recording the same batch again changes nothing. Returns what the database's clock said.
 
     Raises:
         DatabaseError: the database fails; whether it wrote the batch is then not known.
 
     """
+    before = utc_now()
     answer = await get_supabase_service_client().call(
-        "vigilbase_record_v1",
+        "vigilbase_record_v2",
         {
             "p_checks": json.dumps([_check_json(check) for check in checks], ensure_ascii=False),
             "p_transitions": json.dumps([_transition_json(transition) for transition in transitions]),
         },
     )
+    after = utc_now()
+    try:
+        recorded = _Recorded.model_validate(answer)
+    except ValueError as error:
+        raise DatabaseError("record checks: the database answered something unexpected") from error
     log.debug("checks.recorded", count=len(checks))
-    for outcome in answer if isinstance(answer, list) else []:
+    for outcome in recorded.transitions:
         _log_outcome(outcome)
+    return _read_clock(recorded.now, before, after)
 
 
-def _log_outcome(outcome: JSON) -> None:
-    if not isinstance(outcome, Mapping) or not isinstance(alert := outcome["alert"], Mapping):
-        return
-    fields = {"service_name": str(outcome["service_name"]), "message": str(alert["message"]), "id": str(alert["id"])}
-    if outcome["outcome"] == "opened":
-        log.warning("alert.opened", **fields)
-    elif outcome["outcome"] == "recovered":
-        log.info("alert.resolved", **fields)
+def steadied(current: timedelta, reading: ClockReading) -> timedelta:
+    """The difference of the clocks to reckon with: the one known, unless the reading says that a clock was set."""
+    settable = timedelta(seconds=1) + reading.give_or_take
+    return reading.difference if abs(reading.difference - current) > settable else current
+
+
+def _read_clock(database_now: datetime, before: datetime, after: datetime) -> ClockReading:
+    """The database's clock as it was read somewhere between two moments of ours."""
+    half = (after - before) / 2
+    return ClockReading(database_now - (before + half), abs(half))
+
+
+def _log_outcome(outcome: _Outcome) -> None:
+    if alert := outcome.recovery:
+        log.info("alert.resolved", service_name=outcome.service_name, message=alert.message, id=str(alert.id))
+    if alert := outcome.opened:
+        log.warning("alert.opened", service_name=outcome.service_name, message=alert.message, id=str(alert.id))
 
 
 def _check_json(check: Check) -> Mapping[str, JSON]:
@@ -136,27 +184,37 @@ def _transition_json(transition: Transition) -> Mapping[str, JSON]:
     return {
         "service_name": transition.service_name,
         "to": transition.to,
-        "message": transition.message,
-        "details": transition.details,
+        "opening": _wording_json(opening(transition)),
+        "recovery": _wording_json(recovery(transition)),
     }
 
 
-def _history(answer: JSON, midpoint: datetime) -> History:
-    watch_state = _WatchState.model_validate(answer)
-    states = {
-        service.service_name: rebuild(
-            service.service_name,
-            [(check.status, check.checked_at) for check in service.checks if check.checked_at],
-            _down_since(service.episode),
-        )
-        for service in watch_state.services
-    }
-    return History(states, watch_state.now - midpoint)
+def _wording_json(wording: Wording | None) -> JSON:
+    return None if wording is None else {"message": wording.message, "details": wording.details}
 
 
-def _down_since(episode: _Episode | None) -> datetime | None:
-    """Since when the service is judged down by the judge's newest alert event, if that is what it says."""
-    if episode is None or episode.alert_type != "service_down":
-        return None
-    since = (episode.details or {}).get("down_since")
-    return parse_timestamp(since) if isinstance(since, str) else episode.created_at
+def _states(watch_state: _WatchState, specs: Sequence[ServiceSpec]) -> States:
+    policies = {spec.name: spec.policy for spec in specs}
+    return {service.service_name: _state(service, policies[service.service_name]) for service in watch_state.services}
+
+
+def _state(service: _ServiceHistory, policy: Policy) -> JudgedService:
+    judged, since = _judged(service.episode)
+    checks = [
+        Observation(check.status, check.checked_at, check.latency_ms or 0, check.error_message, id=check.id)
+        for check in reversed(service.checks)
+        if check.checked_at
+    ]
+    return rebuild(service.service_name, judged, since, checks, policy)
+
+
+_JUDGED: Mapping[AlertType, Status] = {"service_down": "down", "service_degraded": "degraded", "recovery": "healthy"}
+
+
+def _judged(episode: _Episode | None) -> tuple[Status, datetime | None]:
+    """The judged status that the judge's newest word tells, and since when, if it isn't healthy."""
+    judged = _JUDGED[episode.alert_type] if episode else "healthy"
+    if episode is None or judged == "healthy":
+        return "healthy", None
+    since = (episode.details or {}).get(f"{judged}_since")
+    return judged, parse_timestamp(since) if isinstance(since, str) else episode.created_at

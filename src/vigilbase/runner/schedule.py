@@ -6,11 +6,18 @@ thousand services don't start together. A missed tick is skipped and counted, ne
 
 from hashlib import sha256
 
+FIRST_PROBES_A_SECOND = 200
+
 
 def phase(service_name: str, every: float) -> float:
     """Where in its interval a service is due, from 0 up to but not including `every`."""
     fraction = int.from_bytes(sha256(service_name.encode()).digest()[:8], "big") / 2**64
     return fraction * every
+
+
+def first_due(service_name: str, every: float, services: int) -> float:
+    """In how many seconds a service is looked at first: soon, but not all of them at once."""
+    return phase(service_name, min(every, services / FIRST_PROBES_A_SECOND))
 
 
 def next_due(service_name: str, every: float, after: float) -> float:
