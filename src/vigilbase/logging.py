@@ -7,7 +7,8 @@ A library user sees ordinary `logging` records of loggers below `vigilbase`, the
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -78,6 +79,19 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("vigilbase").setLevel(level)
+
+
+@contextmanager
+def log_to(stream: TextIO) -> Iterator[None]:
+    """Write a program's events to another stream for a while."""
+    handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
+    previous = [handler.setStream(stream) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, before in zip(handlers, previous, strict=True):
+            if before is not None:
+                handler.setStream(before)
 
 
 def quiet_models() -> None:

@@ -1,47 +1,85 @@
-"""`vigilbase up` and `vigilbase check`."""
+"""`vigilbase up`, `vigilbase run` and `vigilbase check`."""
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
+from rich.console import Console, Group
 from rich.table import Table
 
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
-from vigilbase.cli.render import STYLES, plain
+from vigilbase.cli.live import Board, picture, redraw, shown
+from vigilbase.cli.render import STYLES, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import ConfigurationError
 from vigilbase.logging import get_logger
 from vigilbase.probes import observe
-from vigilbase.runner import loop
-from vigilbase.settings import load_settings
-from vigilbase.spec import STARTER, ServiceSpec, load_spec
+from vigilbase.runner.loop import MAX_PROBES_AT_ONCE, Runner
+from vigilbase.settings import Transport, chosen_transport, load_settings
+from vigilbase.spec import STARTER, ServiceSpec, Spec, load_spec
 from vigilbase.vocabulary import Observation
 
 log = get_logger(__name__)
+
+WORTH_TELLING = 200  # a batch is always on its way
 
 
 def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Watch: start what is needed, migrate, probe on schedule, record, and open and resolve alerts.
 
     Without a database configured, Vigilbase brings its own Postgres. Without a file, it writes one to begin with.
+    In a terminal a live table shows what is seen; elsewhere there is a line for each event.
 
     Example: vigilbase up --config vigilbase.yaml
     """
     if not _exists(config):
         _write_starter(config)
-    run(_up(load_spec(config).services))
+    screen = Console()
+    live = screen.is_terminal and not screen.is_dumb_terminal
+    run(_watch(load_spec(config), migrate=True, screen=screen if live else None))
 
 
-async def _up(specs: Sequence[ServiceSpec]) -> None:
+def run_only(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Watch, with nothing around it: the database must be ready, and there is a line for each event.
+
+    For services and containers, where `vigilbase migrate` is a step of its own.
+
+    Example: vigilbase run --config /etc/vigilbase.yaml
+    """
+    run(_watch(load_spec(config), migrate=False, screen=None))
+
+
+async def _watch(spec: Spec, *, migrate: bool, screen: Console | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with ready_database(load_settings(), migrate=True):
-        await loop.run(specs, stop)
+    settings = load_settings()
+    async with ready_database(settings, migrate=migrate):
+        if screen is None:
+            await Runner(spec).run(stop)
+        else:
+            await _run_shown(spec, stop, screen, chosen_transport(settings))
+
+
+async def _run_shown(spec: Spec, stop: asyncio.Event, screen: Console, transport: Transport) -> None:
+    board = Board([service.name for service in spec.services])
+    runner = Runner(spec, on_check=board.see)
+
+    def draw(height: int) -> Group:
+        foot = f"watched: {len(spec.services):,} · recorded: {runner.recorded:,} · {transport} · Ctrl-C stops"
+        if runner.unwritten > WORTH_TELLING:
+            foot = f"waiting for the database: {runner.unwritten:,} · {foot}"
+        return picture(board.rows(runner.states), now=utc_now(), height=height, foot=foot)
+
+    with shown(screen, draw) as live:
+        drawing = asyncio.create_task(redraw(live, draw))
+        try:
+            await runner.run(stop)
+        finally:
+            drawing.cancel()
 
 
 def _exists(path: Path) -> bool:
@@ -67,7 +105,7 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
     specs = load_spec(config).services
     observations = run(_observe_all(specs))
     if as_json:
-        out.print_json(json.dumps({"checks": [_as_json(*pair) for pair in zip(specs, observations, strict=True)]}))
+        print_json({"checks": [_as_json(*pair) for pair in zip(specs, observations, strict=True)]})
     else:
         out.print(_table(specs, observations))
     if any(observation.status == "down" for observation in observations):
@@ -75,7 +113,7 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
 
 
 async def _observe_all(specs: Sequence[ServiceSpec]) -> list[Observation]:
-    limit = asyncio.Semaphore(loop.MAX_PROBES_AT_ONCE)
+    limit = asyncio.Semaphore(MAX_PROBES_AT_ONCE)
 
     async def one(spec: ServiceSpec) -> Observation:
         async with limit:
@@ -109,4 +147,5 @@ def _table(specs: Sequence[ServiceSpec], observations: Sequence[Observation]) ->
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(up)
+    app.command("run")(run_only)
     app.command()(check)
