@@ -177,7 +177,7 @@ def test_a_database_without_the_schema_is_told_from_an_empty_one(
 @pytest.mark.parametrize("command", [["up"], ["check"]])
 def test_a_mistake_in_the_file_ends_a_command_with_one_line(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text("services: [{name: a, tcp: nowhere}]")
-    _require_one_line(run(*command, cwd=tmp_path, environ={}), "vigilbase.yaml: services[0] (a).tcp: must be HOST:PORT")
+    _require_one_line(run(*command, cwd=tmp_path, environ={}), "vigilbase.yaml:1: services[0] (a).tcp: must be HOST")
 
 
 def test_check_without_a_file_says_so(tmp_path: Path) -> None:
@@ -218,9 +218,13 @@ def test_a_dump_of_an_older_postgres_brings_everything_back(server: PostgresServ
 
 def test_what_the_system_refuses_is_one_line_too(tmp_path: Path) -> None:
     _require_one_line(run("check", "-c", "x" * 300, cwd=tmp_path, environ={}), "File name too long")
-    for text in ("name: 2024-13-45", "a: !!int z", "[" * 3000):
+    for text, said in {
+        "name: 2024-13-45": "name: must be text",
+        "a: !!int z": "a: is not",
+        "[" * 3000: "is no YAML",
+    }.items():
         (tmp_path / "vigilbase.yaml").write_text(text)
-        _require_one_line(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: is no YAML")
+        _require_one_line(run("check", cwd=tmp_path, environ={}), f"vigilbase.yaml:1: {said}")
 
 
 def test_db_with_only_supabase_keys_says_what_it_needs(tmp_path: Path) -> None:
@@ -249,3 +253,27 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vigilbase", "version"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == f"{__version__}\n"
+
+
+async def test_status_says_what_is_stale_and_which_alert_matters_most(backend: Backend, tmp_path: Path) -> None:
+    backend.execute(
+        "INSERT INTO service_health_checks (service_name, status, checked_at) VALUES "
+        "('fresh', 'degraded', now()), ('late', 'healthy', now() - interval '1 hour'), ('unlisted', 'healthy', now())"
+    )
+    backend.execute(
+        "INSERT INTO alert_events (service_name, alert_type, status, created_at) VALUES "
+        "('fresh', 'service_degraded', 'active', now()), "
+        "('late', 'service_degraded', 'active', now() - interval '2 hours'), ('late', 'service_down', 'active', now())"
+    )
+
+    def services() -> dict[str, tuple[bool | None, str | None]]:
+        found = json.loads(run("status", "--json", cwd=tmp_path, environ={}).stdout)["services"]
+        return {s["service_name"]: (s["stale"], s["alert"] and s["alert"]["alert_type"]) for s in found}
+
+    alerts = {"fresh": "service_degraded", "late": "service_down", "unlisted": None}
+    assert services() == {name: (None, alert) for name, alert in alerts.items()}
+    listed = ", ".join(f"{{name: {name}, tcp: 'localhost:1', every: 5m}}" for name in ("fresh", "late"))
+    (tmp_path / "vigilbase.yaml").write_text(f"services: [{listed}]")
+    stale = {"fresh": False, "late": True, "unlisted": None}
+    assert services() == {name: (stale[name], alert) for name, alert in alerts.items()}
+    assert "1 h ago, stale" in run("status", cwd=tmp_path, environ={}).stdout

@@ -198,3 +198,51 @@ async def test_a_stored_alert_outlives_the_clock_of_its_reader(backend: Backend)
     alert = await AlertEventModel.create(DOWN)
     assert alert.created_at is not None
     assert abs(datetime.now(UTC) - alert.created_at) < timedelta(minutes=1)
+
+
+async def test_the_newest_alerts_come_of_one_service_or_of_all_and_at_most_so_many(backend: Backend) -> None:
+    alerts = [
+        await AlertEventModel.create(CreateAlertEventData(name, "service_down")) for name in ("api", "web", "api")
+    ]
+    newest_first = alerts[::-1]
+    assert await AlertEventModel.find_newest() == newest_first
+    assert await AlertEventModel.find_newest(limit=2) == newest_first[:2]
+    assert await AlertEventModel.find_newest(service_name="api") == [alerts[2], alerts[0]]
+    for limit in (0, -1, True):
+        with pytest.raises(InvalidInputError, match="limit"):
+            await AlertEventModel.find_newest(limit=limit)
+
+
+async def test_the_newest_alerts_may_leave_out_what_is_resolved_or_was_before_a_moment(backend: Backend) -> None:
+    old, open_, recent = [await AlertEventModel.create(DOWN) for _ in range(3)]
+    backend.execute("UPDATE alert_events SET created_at = now() - interval '2 days'")
+    await AlertEventModel.resolve(old.id)
+    backend.execute(f"UPDATE alert_events SET resolved_at = now() - interval '1 day' WHERE id = '{old.id}'")
+    await AlertEventModel.resolve(recent.id)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert {alert.id for alert in await AlertEventModel.find_newest(since=an_hour_ago)} == {open_.id, recent.id}
+    assert [alert.id for alert in await AlertEventModel.find_newest(only_open=True)] == [open_.id]
+    with pytest.raises(InvalidInputError, match="since"):
+        await AlertEventModel.find_newest(since=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+async def test_alerts_are_found_by_the_beginning_of_their_id(backend: Backend) -> None:
+    ids = [UUID(f"{start}-0000-4000-8000-000000000001") for start in ("abcd0000", "abcd1111", "ffffffff", "00000000")]
+    for id_ in ids:
+        backend.execute(
+            "INSERT INTO alert_events (id, service_name, alert_type, status) "
+            f"VALUES ('{id_}', 'api', 'recovery', 'active')"
+        )
+
+    async def found(prefix: str) -> list[UUID]:
+        return [alert.id for alert in await AlertEventModel.find_by_id_prefix(prefix)]
+
+    assert await found("abcd") == ids[:2]
+    assert await found("ABCD1") == [ids[1]]
+    assert await found("abcd1111-0000-4") == [ids[1]]
+    assert await found(str(ids[2])) == [ids[2]]
+    assert await found("0000") == [ids[3]]
+    assert await found("abce") == []
+    for prefix in ("abc", "", "wxyz", "abcd%", f"{ids[0]}0"):
+        with pytest.raises(InvalidInputError, match="id must be a UUID or its first digits"):
+            await found(prefix)

@@ -218,3 +218,24 @@ async def test_a_failing_statement_says_what_was_tried_and_chains_the_cause(back
         assert await HealthCheckModel.find_all() == []
     finally:
         backend.execute("ALTER TABLE service_health_checks DROP CONSTRAINT refused")
+
+
+async def test_the_history_of_a_service_is_its_newest_checks_and_how_many_of_each_status(backend: Backend) -> None:
+    now = datetime.now(UTC)
+    for age_min, status in enumerate(["healthy", "down", "degraded", "down"]):
+        # The youngest is written first: history goes by when a probe ran.
+        data = CreateHealthCheckData("api", status, checked_at=now - timedelta(minutes=age_min))  # type: ignore[arg-type]
+        await HealthCheckModel.create(data)
+    await HealthCheckModel.create(CreateHealthCheckData("web", "down"))
+    backend.execute("INSERT INTO service_health_checks (service_name, status, checked_at) VALUES ('api', 'down', NULL)")
+    history = await HealthCheckModel.find_history("api", since=now - timedelta(minutes=2, seconds=30), limit=2)
+    assert [check.status for check in history.checks] == ["healthy", "down"]
+    assert history.counts == {"healthy": 1, "degraded": 1, "down": 1}
+    nothing = await HealthCheckModel.find_history("api", since=now + timedelta(days=1))
+    assert (nothing.checks, nothing.counts) == ([], {"healthy": 0, "degraded": 0, "down": 0})
+
+
+async def test_a_history_of_more_than_a_thousand_checks_comes_whole(backend: Backend) -> None:
+    await HealthCheckModel.create_many([CreateHealthCheckData("api", "healthy")] * 1200)
+    history = await HealthCheckModel.find_history("api", since=datetime.now(UTC) - timedelta(hours=1), limit=2000)
+    assert len({check.id for check in history.checks}) == history.counts["healthy"] == 1200

@@ -25,8 +25,20 @@ CALLS = {
         '[{"service_name": "api", "to": "down"}, {"service_name": "api", "to": "healthy"}]'
     ) -> 1 ->> 'outcome' = 'recovered'""",
     "vigilbase_watch_state_v1": """('["api"]', 3) #>> '{services,0,checks,1,status}' = 'down'""",
-    "vigilbase_delete_health_checks_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' = '2'",
-    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '3'",
+    "vigilbase_apply_transition_v1": """(
+        '{"service_name": "slow", "to": "degraded", "opening": {"message": "slow", "details": {}}}'
+    ) #>> '{opened,alert_type}' = 'service_degraded'""",
+    "vigilbase_record_v2": """(
+        '[{"id": "00000000-0000-4000-8000-000000000003", "service_name": "slow", "status": "down",
+            "checked_at": "2026-01-01T00:00:00Z"}]',
+        '[{"service_name": "slow", "to": "down", "opening": {"message": "gone", "details": {}}}]'
+    ) #>> '{transitions,0,opened,alert_type}' = 'service_down'""",
+    "vigilbase_watch_state_v2": """('["slow"]', 3) #>> '{services,0,episode,alert_type}' = 'service_down'""",
+    "vigilbase_check_history_v1": "('slow', '2026-01-01T00:00:00Z', 1) #>> '{checks,0,status}' = 'down'",
+    "vigilbase_newest_alerts_v1": "(1, 'api') -> 0 ->> 'service_name' = 'api'",
+    "vigilbase_privileges_v1": """('["alert_events"]') #>> '{tables,alert_events,3}' = 'DELETE'""",
+    "vigilbase_delete_health_checks_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' = '3'",
+    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '4'",
 }
 
 

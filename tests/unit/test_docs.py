@@ -1,22 +1,37 @@
 """Every setting, command, event and public name is documented, links lead somewhere, and examples are true."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
+from pydantic import BaseModel
 
 import vigilbase
 from vigilbase import models
 from vigilbase.cli.main import app
+from vigilbase.probes import KINDS
 from vigilbase.settings import Settings
-from vigilbase.spec import STARTER, Defaults, parse_spec
+from vigilbase.spec import STARTER, parse_spec
+from vigilbase.spec.fields import File, Service
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "bench").glob("*.md")])
+
+
+ENVIRON = {"DATABASE_URL": "postgresql://monitor:secret@db.example.com:5432/orders"}
+
+
+@pytest.fixture
+def health_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module that the examples of `python:` name."""
+    (tmp_path / "myapp").mkdir()
+    (tmp_path / "myapp" / "health.py").write_text("def queue_depth():\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 def _commands() -> dict[str, Any]:
@@ -55,10 +70,25 @@ def test_every_command_has_a_help_text_with_an_example() -> None:
         assert f"Example: {name}" in command.help
 
 
+def _fields(model: type[BaseModel], within: str = "") -> Iterator[str]:
+    """Every field as it is written; of one that is a mapping, what is in it, as `expect.status`."""
+    for name, field in model.model_fields.items():
+        written = f"{within}{field.alias or name}"
+        parts = [field.annotation, *get_args(field.annotation)]
+        inner = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+        for part in inner:
+            yield from _fields(part, f"{written}.")
+        if not inner:
+            yield written
+
+
 def test_every_field_of_the_file_is_documented() -> None:
     page = (REFERENCE / "vigilbase-yaml.md").read_text()
-    for field in [*Defaults.model_fields, "name", "http", "tcp", "postgres", "expect.status"]:
-        assert f"`{field}`" in page
+    assert {"retention_days", "defaults.every", "degraded_after"} <= {*_fields(File), *_fields(Service)}
+    models: list[type[BaseModel]] = [File, Service, *(kind.target for kind in KINDS.values())]
+    for model in models:
+        for field in _fields(model):
+            assert f"`{field.removeprefix('defaults.')}`" in page, field
 
 
 def test_every_public_name_is_documented() -> None:
@@ -83,15 +113,15 @@ def test_a_link_within_the_project_leads_to_a_file(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_an_example_file_is_one_that_the_program_accepts(page: Path) -> None:
+def test_an_example_file_is_one_that_the_program_accepts(page: Path, health_module: None) -> None:
     for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
-        assert parse_spec(example).services
+        assert parse_spec(example, dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), "a") | ENVIRON).services
 
 
-def test_the_starter_and_everything_that_it_suggests_are_accepted() -> None:
-    assert [spec.name for spec in parse_spec(STARTER).services] == ["vigilbase database"]
+def test_the_starter_and_everything_that_it_suggests_are_accepted(health_module: None) -> None:
+    assert [spec.name for spec in parse_spec(STARTER, {}).services] == ["vigilbase database"]
     uncommented = re.sub(r"^  # ", "  ", STARTER, flags=re.MULTILINE)
-    assert [spec.name for spec in parse_spec(uncommented).services] == ["vigilbase database", "website", "cache"]
+    assert {spec.kind for spec in parse_spec(uncommented, ENVIRON).services} == KINDS.keys()
 
 
 def test_every_decision_is_listed() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -12,8 +12,17 @@ from rich.console import Console
 
 from vigilbase.config.supabase import check_service_client, close_supabase_service_client, embedded_server
 from vigilbase.config.supabase import get_supabase_service_client as service_client
-from vigilbase.database.migrate import Migration, apply_pending, discover, pending, read_ledger, read_ledger_through
+from vigilbase.database.migrate import (
+    Migration,
+    apply_pending,
+    discover,
+    missing,
+    pending,
+    read_ledger,
+    read_ledger_through,
+)
 from vigilbase.errors import MigrationError
+from vigilbase.runner.threads import DaemonThreads
 from vigilbase.settings import Settings, check_database_url, chosen_transport
 
 Answer = TypeVar("Answer")
@@ -33,12 +42,17 @@ WITHOUT_DDL = (
     "project's SQL editor; or run `vigilbase migrate --supabase DIR` in your Supabase project and then "
     "`supabase db push`"
 )
+RESTORE = (
+    "`vigilbase migrate --print` writes what makes it again, without its rows; run that in an SQL editor, or by "
+    "`vigilbase migrate --print | vigilbase db psql -v ON_ERROR_STOP=1`; or restore a dump"
+)
 
 
 def run(coroutine: Coroutine[object, object, Answer]) -> Answer:
     """Run a command's coroutine, and close its connections whatever happens."""
 
     async def closing() -> Answer:
+        asyncio.get_running_loop().set_default_executor(DaemonThreads())
         try:
             return await coroutine
         finally:
@@ -71,6 +85,21 @@ async def postgres_for_ddl(settings: Settings, without: str = WITHOUT_DDL) -> As
         await asyncio.to_thread(server.stop)
 
 
+@asynccontextmanager
+async def embedded_if_chosen(settings: Settings) -> AsyncIterator[None]:
+    """Keep the embedded server running for the block, where it is the one that the settings mean.
+
+    Raises:
+        EmbeddedPostgresError: it can't be started.
+
+    """
+    if chosen_transport(settings) != "embedded":
+        yield
+        return
+    async with postgres_for_ddl(settings):
+        yield
+
+
 def _has_only_the_data_api(settings: Settings) -> bool:
     return chosen_transport(settings) == "supabase" and settings.database_url is None
 
@@ -100,14 +129,22 @@ async def ready_database(settings: Settings, *, migrate: bool) -> AsyncIterator[
 
     """
     if _has_only_the_data_api(settings):
-        if waiting := await find_pending(settings):
-            names = ", ".join(f"{migration.number:03}_{migration.name}" for migration in waiting)
-            raise MigrationError(f"pending: {names}; {WITHOUT_DDL}")
+        _require_none(missing(discover(), await read_ledger_through(service_client())), WITHOUT_DDL)
         await check_service_client(service_client())
         yield
         return
     async with postgres_for_ddl(settings) as url:
         if migrate or chosen_transport(settings) == "embedded":
             await apply_pending(url, discover(), timeout=settings.timeout)
+        else:
+            _require_none(
+                missing(discover(), await read_ledger(url, timeout=settings.timeout)), "run `vigilbase migrate`"
+            )
         await check_service_client(service_client())
         yield
+
+
+def _require_none(waiting: Sequence[Migration], remedy: str) -> None:
+    if waiting:
+        names = ", ".join(f"{migration.number:03}_{migration.name}" for migration in waiting)
+        raise MigrationError(f"pending: {names}; {remedy}")

@@ -6,7 +6,8 @@ import sys
 import typer
 
 from vigilbase import __version__
-from vigilbase.cli import database, migrate, status, watch
+from vigilbase.cli import alerts, database, doctor, history, migrate, schema, status, watch
+from vigilbase.cli.completion import allow_named_shell
 from vigilbase.errors import VigilbaseError
 from vigilbase.logging import configure_logging, quiet_models
 from vigilbase.settings import load_settings
@@ -19,14 +20,20 @@ app = typer.Typer(
 )
 watch.register(app)
 status.register(app)
+history.register(app)
+app.add_typer(alerts.app, name="alerts")
+doctor.register(app)
 migrate.register(app)
+schema.register(app)
 app.add_typer(database.app, name="db")
 
 
 @app.callback()
 def _prepare(context: typer.Context) -> None:
-    default = "INFO" if context.invoked_subcommand == "up" else "WARNING"
-    configure_logging(load_settings().log_level or default)
+    default = "INFO" if context.invoked_subcommand in ("up", "run") else "WARNING"
+    # What is wrong with the settings, the doctor says itself.
+    chosen = None if context.invoked_subcommand == "doctor" else load_settings().log_level
+    configure_logging(chosen or default)
     quiet_models()
 
 
@@ -41,6 +48,7 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line. What a user can mend ends with one line and exit code 2, never with a traceback."""
+    allow_named_shell(sys.argv[1:])
     try:
         app()
     except VigilbaseError as error:

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from vigilbase.cli.context import find_pending, out, postgres_for_ddl, run
+from vigilbase.cli.context import RESTORE, embedded_if_chosen, find_pending, out, postgres_for_ddl, run
+from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.migrate import Migration, apply_pending, as_script, discover, write_supabase_files
+from vigilbase.database.schema import find_lost
 from vigilbase.errors import ConfigurationError
 from vigilbase.settings import Settings, load_settings
 
@@ -15,7 +17,7 @@ from vigilbase.settings import Settings, load_settings
 def migrate(
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say what is pending; exit code 1 if anything is.")
+        bool, typer.Option("--check", help="Only say what is pending or missing; exit code 1 if anything is.")
     ] = False,
     print_sql: Annotated[bool, typer.Option("--print", help="Write the SQL, for an SQL editor or psql.")] = False,
     supabase: Annotated[
@@ -36,18 +38,34 @@ def migrate(
     elif supabase is not None:
         _write(supabase)
     elif check:
-        waiting = run(find_pending(load_settings()))
-        for migration in waiting:
-            out.print(f"pending  {_name(migration)}")
-        if waiting:
-            sys.exit(1)
-        out.print("Nothing is pending.")
+        _check()
     else:
         applied = run(_apply(load_settings()))
         for migration in applied:
             out.print(f"applied  {_name(migration)}")
         if not applied:
             out.print("Nothing is pending.")
+
+
+def _check() -> None:
+    waiting, lost = run(_look(load_settings()))
+    for migration in waiting:
+        out.print(f"pending  {_name(migration)}")
+    for what in lost:
+        out.print(f"missing  {what}")
+    if lost:
+        out.print(f"What is missing was made by an applied migration: {RESTORE}.")
+    if waiting or lost:
+        sys.exit(1)
+    out.print("Nothing is pending.")
+
+
+async def _look(settings: Settings) -> tuple[list[Migration], list[str]]:
+    """What is not applied, and what is applied and gone."""
+    async with embedded_if_chosen(settings):
+        waiting = await find_pending(settings)
+        applied = [migration for migration in discover() if migration not in waiting]
+        return waiting, await find_lost(get_supabase_service_client(), applied)
 
 
 async def _apply(settings: Settings) -> list[Migration]:

@@ -116,6 +116,12 @@ async def apply_pending(conninfo: str, migrations: Sequence[Migration], *, timeo
     return done
 
 
+def missing(migrations: Sequence[Migration], ledger: Iterable[Applied]) -> list[Migration]:
+    """The migrations that are not in the ledger, whatever else is: two versions of the program may share a database."""
+    applied = {entry.number for entry in ledger}
+    return [migration for migration in migrations if migration.number not in applied]
+
+
 async def read_ledger(conninfo: str, *, timeout: float = 5.0) -> list[Applied]:
     """What the database says was applied; nothing where there is no ledger yet.
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.client import Row, Value
+from vigilbase.database.client import Order, Row, Value, Where
 from vigilbase.errors import DatabaseError, InvalidInputError, InvalidTransitionError
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
@@ -22,10 +22,15 @@ from vigilbase.models.rows import (
     rows_from,
 )
 from vigilbase.models.validation import (
+    MAX_INTEGER,
+    UUID_DIGITS,
     require_type,
     valid_days,
     valid_details,
     valid_id,
+    valid_id_prefix,
+    valid_integer,
+    valid_moment,
     valid_service_name,
     valid_text,
     valid_within_minutes,
@@ -134,6 +139,41 @@ class AlertEventModel:
             alert = await _call_for_alert("vigilbase_recent_alert_v1", arguments)
         log.info("alert_event.found_recent", service_name=service_name, found=alert is not None)
         return alert
+
+    @staticmethod
+    async def find_newest(
+        *, limit: int = 100, service_name: str | None = None, since: datetime | None = None, only_open: bool = False
+    ) -> list[AlertEvent]:
+        """The newest alerts, at most `limit`, of one service or of all, newest first.
+
+        `since` leaves out what was resolved before that moment, `only_open` all that is resolved.
+        """
+        with reported(log, "alert_event.find_newest"):
+            if not isinstance(only_open, bool):
+                raise InvalidInputError("only_open", "must be True or False")
+            function = "vigilbase_newest_alerts_v1"
+            arguments: dict[str, Value] = {
+                "p_limit": valid_integer("limit", limit, least=1, most=MAX_INTEGER),
+                "p_service_name": None if service_name is None else valid_service_name(service_name),
+                "p_since": None if since is None else valid_moment("since", since),
+                "p_only_open": only_open,
+            }
+            answer = await get_supabase_service_client().call(function, arguments)
+            alerts = [_alert_event(row) for row in rows_from(answer, f"call {function}")]
+        log.info("alert_event.found_newest", service_name=service_name, count=len(alerts))
+        return alerts
+
+    @staticmethod
+    async def find_by_id_prefix(prefix: str) -> list[AlertEvent]:
+        """The alerts whose id begins so (at least 4 hexadecimal digits, dashes as you like), 10 at the most, by id."""
+        with reported(log, "alert_event.find_by_id_prefix"):
+            digits = valid_id_prefix(prefix)
+            least, most = (UUID(digits.ljust(UUID_DIGITS, filler)) for filler in "0f")
+            where = [Where("id", "gte", least), Where("id", "lte", most)]
+            rows = await get_supabase_service_client().select("alert_events", where, [Order("id")], limit=10)
+            alerts = [_alert_event(row) for row in rows]
+        log.info("alert_event.found_by_id_prefix", count=len(alerts))
+        return alerts
 
     @staticmethod
     async def raise_alert(data: CreateAlertEventData, *, within_minutes: int | None = None) -> tuple[AlertEvent, bool]:

@@ -10,7 +10,7 @@ from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, Value, Where
 from vigilbase.database.values import to_json
-from vigilbase.errors import InvalidInputError
+from vigilbase.errors import DatabaseError, InvalidInputError
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
 from vigilbase.models.retention import delete_in_batches
@@ -22,12 +22,15 @@ from vigilbase.models.rows import (
     as_text,
     as_uuid,
     count_from,
+    row_from,
     rows_from,
 )
 from vigilbase.models.validation import (
+    MAX_INTEGER,
     require_type,
     valid_days,
     valid_details,
+    valid_integer,
     valid_latency_ms,
     valid_limit,
     valid_moment,
@@ -73,6 +76,14 @@ class CreateHealthCheckData:
     error_message: str | None = None
     probe_details: Mapping[str, JSON] | None = None
     checked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHistory:
+    """A service's newest checks, newest first, and how many of each status there are in the whole period."""
+
+    checks: Sequence[ServiceHealthCheck]
+    counts: Mapping[Status, int]
 
 
 class HealthCheckModel:
@@ -147,6 +158,21 @@ class HealthCheckModel:
         return checks
 
     @staticmethod
+    async def find_history(service_name: str, *, since: datetime, limit: int = 100) -> CheckHistory:
+        """The newest checks of a service by `checked_at`, at most `limit`, and how many of each status ran `since`."""
+        with reported(log, "health_check.find_history"):
+            function = "vigilbase_check_history_v1"
+            arguments: dict[str, Value] = {
+                "p_service_name": valid_service_name(service_name),
+                "p_since": valid_moment("since", since),
+                "p_limit": valid_integer("limit", limit, least=1, most=MAX_INTEGER),
+            }
+            answer = await get_supabase_service_client().call(function, arguments)
+            history = _check_history(row_from(answer, f"call {function}") or {}, f"call {function}")
+        log.info("health_check.found_history", service_name=service_name, count=len(history.checks))
+        return history
+
+    @staticmethod
     async def delete_older_than(days: int) -> int:
         """Delete the checks written more than `days` (0 to 36,500) days ago, in batches; return how many."""
         with reported(log, "health_check.delete_older_than"):
@@ -186,6 +212,17 @@ def _values(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
         "error_message": valid_text("error_message", data.error_message),
         "probe_details": valid_details("probe_details", data.probe_details),
     }
+
+
+def _check_history(row: Row, attempt: str) -> CheckHistory:
+    counts = as_optional_object(row.get("counts")) or {}
+    rows = row.get("checks")
+    if not isinstance(rows, list):
+        raise DatabaseError(f"{attempt}: the database returned no checks")
+    return CheckHistory(
+        [_health_check(check) for check in rows_from(rows, attempt)],
+        {status: count_from(counts.get(status, 0), attempt) for status in STATUSES},
+    )
 
 
 def _health_check(row: Row) -> ServiceHealthCheck:

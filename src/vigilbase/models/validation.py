@@ -19,6 +19,8 @@ MAX_JSON_NUMBER = 2**53
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 64 * 1024
 MAX_DAYS = 36_500
+UUID_DIGITS = 32
+MIN_PREFIX_DIGITS = 4
 
 Word = TypeVar("Word", bound=str)
 
@@ -103,6 +105,14 @@ def valid_id(value: object) -> UUID:
         return UUID(value if isinstance(value, str) else "")
     except ValueError:
         raise InvalidInputError("id", "must be a UUID or its string") from None
+
+
+def valid_id_prefix(value: object) -> str:
+    """The hexadecimal digits with which a UUID begins, at least 4, without its dashes."""
+    digits = value.replace("-", "").lower() if isinstance(value, str) else ""
+    if not MIN_PREFIX_DIGITS <= len(digits) <= UUID_DIGITS or not set(digits) <= set("0123456789abcdef"):
+        raise InvalidInputError("id", f"must be a UUID or its first digits, at least {MIN_PREFIX_DIGITS} of them")
+    return digits
 
 
 def valid_details(field: str, value: object) -> dict[str, JSON] | None:

@@ -1,0 +1,203 @@
+"""`vigilbase alerts list|show|ack|resolve`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from vigilbase.alerts.wording import in_words
+from vigilbase.cli.completion import service_names
+from vigilbase.cli.context import AsJson, out, ready_database, run
+from vigilbase.cli.render import ago, alert_as_json, clock, plain, print_json
+from vigilbase.clock import utc_now
+from vigilbase.errors import InvalidInputError, VigilbaseError
+from vigilbase.models import AlertEvent, AlertEventModel
+from vigilbase.settings import load_settings
+from vigilbase.vocabulary import JSON
+
+app = typer.Typer(help="List alerts, look at one, acknowledge or resolve it.", no_args_is_help=True)
+
+SHORT_ID = 8
+SEE_IDS = "`vigilbase alerts list --all` shows the ids"
+
+AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or enough of its beginning.")]
+All = Annotated[bool, typer.Option("--all", help="Also those that are resolved.")]
+Service = Annotated[
+    str | None,
+    typer.Option("--service", metavar="NAME", help="Only those of one service.", autocompletion=service_names),
+]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", help="How many to show at the most, the newest.")]
+
+
+@app.command("list")
+def list_(*, every: All = False, service: Service = None, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List the open alerts, newest first.
+
+    Example: vigilbase alerts list --all --service website
+    """
+    alerts = run(_list(limit, service, only_open=not every))
+    if as_json:
+        print_json({"alerts": [alert_as_json(alert) for alert in alerts]})
+        return
+    if alerts:
+        out.print(_table(alerts, utc_now()))
+    else:
+        out.print(f"No {'' if every else 'open '}alerts{f' of {plain(service)}' if service else ''}.", markup=False)
+    if len(alerts) == limit:
+        out.print(f"There may be more: --limit {2 * limit} shows them.")
+
+
+@app.command()
+def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
+    """Show all that is known of an alert.
+
+    Example: vigilbase alerts show 4f3a21c9
+    """
+    alert = run(_find(alert_id))
+    if as_json:
+        print_json(alert_as_json(alert))
+    else:
+        out.print(_portrait(alert, utc_now()))
+
+
+@app.command()
+def ack(alert_id: AlertId, *, as_json: AsJson = False) -> None:
+    """Acknowledge an alert: it stays open, and everybody sees that somebody is at it.
+
+    Example: vigilbase alerts ack 4f3a21c9
+    """
+    before, alert = run(_acknowledge(alert_id))
+    again = before.status == "acknowledged"
+    said = f"was acknowledged already, {ago(alert.acknowledged_at, utc_now())}" if again else "is acknowledged"
+    _tell(alert, said, as_json=as_json)
+
+
+@app.command()
+def resolve(alert_id: AlertId, *, as_json: AsJson = False) -> None:
+    """Resolve an alert by hand. Vigilbase resolves its own when the service is healthy again.
+
+    Example: vigilbase alerts resolve 4f3a21c9
+    """
+    before, alert = run(_resolve(alert_id))
+    if before.status == "resolved":
+        said = f"was resolved already, {ago(alert.resolved_at, utc_now())}"
+    elif (alert.details or {}).get("source") == "judge":
+        # For the judge the episode goes on: only checks end it.
+        said = f"is resolved; Vigilbase stays quiet until {plain(alert.service_name)} is healthy again"
+    else:
+        said = "is resolved"
+    _tell(alert, said, as_json=as_json)
+
+
+async def _list(limit: int, service: str | None, *, only_open: bool) -> list[AlertEvent]:
+    async with ready_database(load_settings(), migrate=False):
+        return await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
+
+
+async def _find(prefix: str) -> AlertEvent:
+    async with ready_database(load_settings(), migrate=False):
+        return await _the_one(prefix)
+
+
+async def _acknowledge(prefix: str) -> tuple[AlertEvent, AlertEvent]:
+    """The alert as it was and as it is."""
+    async with ready_database(load_settings(), migrate=False):
+        before = await _the_one(prefix)
+        return before, _still_there(await AlertEventModel.acknowledge(before.id), prefix)
+
+
+async def _resolve(prefix: str) -> tuple[AlertEvent, AlertEvent]:
+    """The alert as it was and as it is."""
+    async with ready_database(load_settings(), migrate=False):
+        before = await _the_one(prefix)
+        return before, _still_there(await AlertEventModel.resolve(before.id), prefix)
+
+
+async def _the_one(prefix: str) -> AlertEvent:
+    try:
+        found = await AlertEventModel.find_by_id_prefix(prefix)
+    except InvalidInputError as error:
+        raise VigilbaseError(f'"{plain(prefix)}": {error}; {SEE_IDS}') from None
+    if len(found) > 1:
+        ids = ", ".join(str(alert.id) for alert in found)
+        raise VigilbaseError(f"several alerts begin with {prefix}: {ids}: give more of the id; {SEE_IDS}")
+    return _still_there(found[0] if found else None, prefix)
+
+
+def _still_there(alert: AlertEvent | None, prefix: str) -> AlertEvent:
+    if alert is None:
+        raise VigilbaseError(f"there is no alert {prefix}; {SEE_IDS}")
+    return alert
+
+
+def _tell(alert: AlertEvent, said: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(alert_as_json(alert))
+    else:
+        out.print(f"{plain(alert.service_name)}: {alert.alert_type} {str(alert.id)[:SHORT_ID]} {said}.", markup=False)
+
+
+def _table(alerts: Sequence[AlertEvent], now: datetime) -> Table:
+    table = Table("id", "service", "type", "status", "opened", "lasted", "message", box=None, header_style="bold")
+    for alert in alerts:
+        table.add_row(
+            str(alert.id)[:SHORT_ID],
+            plain(alert.service_name),
+            alert.alert_type,
+            alert.status,
+            ago(alert.created_at, now),
+            _lasted(alert, now),
+            plain(alert.message),
+        )
+    return table
+
+
+def _portrait(alert: AlertEvent, now: datetime) -> Table:
+    table = Table("", "", box=None, show_header=False)
+    rows = {
+        "id": Text(str(alert.id)),
+        "service": plain(alert.service_name),
+        "type": Text(alert.alert_type),
+        "status": Text(alert.status),
+        "message": plain(alert.message),
+        "opened": _moment(alert.created_at, now),
+        "acknowledged": _moment(alert.acknowledged_at, now),
+        "resolved": _moment(alert.resolved_at, now),
+        "lasted": Text(_lasted(alert, now)),
+        **_details(alert.details or {}),
+    }
+    for name, value in rows.items():
+        if value.plain:
+            table.add_row(plain(name), value, style="")
+    return table
+
+
+def _details(details: Mapping[str, JSON]) -> dict[str, Text]:
+    """The reason and the error first, the checks that caused it last."""
+    order = {"reason": 0, "last_error": 1, "check_ids": 3}
+    names = sorted(details, key=lambda name: (order.get(name, 2), name))
+    return {name.replace("_", " "): _readable(details[name]) for name in names}
+
+
+def _readable(value: JSON) -> Text:
+    if value is None or isinstance(value, str):
+        return plain(value)
+    if isinstance(value, list):
+        return Text("\n").join(_readable(item) for item in value)
+    return plain(json.dumps(value, ensure_ascii=False))
+
+
+def _moment(moment: datetime | None, now: datetime) -> Text:
+    return Text(f"{clock(moment)} ({ago(moment, now)})" if moment else "")
+
+
+def _lasted(alert: AlertEvent, now: datetime) -> str:
+    """How long, or for how long so far; a recovery is a moment."""
+    if alert.created_at is None or alert.alert_type == "recovery":
+        return ""
+    length = in_words(max((alert.resolved_at or now) - alert.created_at, now - now))
+    return length if alert.status == "resolved" else f"{length} so far"
