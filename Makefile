@@ -6,7 +6,7 @@ API := tests/supabase_api
 AS_ROOT_ON_DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint types layers tests format bench bench-smoke test-tools clean
+.PHONY: help up test check lint types layers tests format bench bench-smoke picture test-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,10 +38,17 @@ format: .venv/.installed-dev ## put the code into its form
 bench: test-tools ## the benchmarks, in full (minutes)
 	$(BIN)/python -m bench.write_rates
 	$(BIN)/python -m bench.find_latest
+	$(BIN)/python -m bench.runner
+	$(BIN)/python -m bench.first_check
 
 bench-smoke: test-tools ## the benchmarks, just to see that they run
 	$(BIN)/python -m bench.write_rates --quick
 	$(BIN)/python -m bench.find_latest --quick
+	$(BIN)/python -m bench.runner --quick
+	$(BIN)/python -m bench.first_check --quick
+
+picture: test-tools ## record the README's picture of a terminal
+	$(BIN)/python -m docs.pictures.record
 
 clean: ## remove what was installed here
 	rm -rf .venv $(API)/node_modules
