@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import typer
@@ -17,7 +18,8 @@ from vigilbase.clock import utc_now
 from vigilbase.errors import ConfigurationError
 from vigilbase.logging import get_logger
 from vigilbase.probes import observe
-from vigilbase.runner.loop import MAX_PROBES_AT_ONCE, Runner
+from vigilbase.runner.limits import probes_at_once
+from vigilbase.runner.loop import Runner
 from vigilbase.settings import Transport, chosen_transport, load_settings
 from vigilbase.spec import STARTER, ServiceSpec, Spec, load_spec
 from vigilbase.vocabulary import Observation
@@ -57,11 +59,29 @@ async def _watch(spec: Spec, *, migrate: bool, screen: Console | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = load_settings()
-    async with ready_database(settings, migrate=migrate):
+    async with AsyncExitStack() as stack:
+        if not await _enter(stack, ready_database(settings, migrate=migrate), stop, chosen_transport(settings)):
+            return
         if screen is None:
             await Runner(spec).run(stop)
         else:
             await _run_shown(spec, stop, screen, chosen_transport(settings))
+
+
+async def _enter(
+    stack: AsyncExitStack, ready: AbstractAsyncContextManager[None], stop: asyncio.Event, transport: Transport
+) -> bool:
+    """Make the database ready; False if `stop` was set meanwhile, as when the database hangs."""
+    starting = asyncio.create_task(stack.enter_async_context(ready))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done() and transport != "embedded":  # a server that we have begun to start is waited for
+        starting.cancel()
+        await asyncio.wait({starting})
+        return False
+    await starting
+    return not stop.is_set()
 
 
 async def _run_shown(spec: Spec, stop: asyncio.Event, screen: Console, transport: Transport) -> None:
@@ -113,7 +133,7 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
 
 
 async def _observe_all(specs: Sequence[ServiceSpec]) -> list[Observation]:
-    limit = asyncio.Semaphore(MAX_PROBES_AT_ONCE)
+    limit = asyncio.Semaphore(probes_at_once())
 
     async def one(spec: ServiceSpec) -> Observation:
         async with limit:

@@ -70,11 +70,11 @@ def _is_open(connection: Connection) -> bool:
     """Whether the server has not closed it meanwhile; without a round trip, as an idle one has nothing to read."""
     if connection.closed:
         return False
-    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-        duplicate.setblocking(False)
-        try:
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.setblocking(False)
             return duplicate.recv(1, socket.MSG_PEEK) != b""
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

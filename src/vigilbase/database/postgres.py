@@ -21,6 +21,7 @@ from psycopg.types.json import Jsonb
 from vigilbase.clock import monotonic
 from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
 from vigilbase.database.pool import Connection, ConnectionPool
+from vigilbase.database.tolerance import be_tolerant
 from vigilbase.errors import (
     AccessRefusedError,
     ConfigurationError,
@@ -137,6 +138,10 @@ class PostgresClient:
             raise domain_error(attempt, error) from error
         except EmbeddedPostgresError as error:
             raise DatabaseUnavailableError(f"{attempt}: {error}") from error
+        except OSError as error:  # no file descriptor left, say
+            raise DatabaseUnavailableError(f"{attempt}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise DatabaseError(f"{attempt}: the answer can't be read") from error
 
     async def _connect(self) -> Connection:
         conninfo = await self._conninfo()
@@ -151,7 +156,7 @@ async def connect(conninfo: str, timeout: float) -> Connection:
         psycopg.Error: the server can't be reached, or refuses.
 
     """
-    return await psycopg.AsyncConnection.connect(
+    connection = await psycopg.AsyncConnection.connect(
         conninfo,
         autocommit=True,
         prepare_threshold=None,
@@ -159,6 +164,8 @@ async def connect(conninfo: str, timeout: float) -> Connection:
         connect_timeout=max(1, round(timeout)),
         application_name="vigilbase",
     )
+    be_tolerant(connection.adapters, connection)
+    return connection
 
 
 def check_conninfo(conninfo: str) -> None:

@@ -111,6 +111,8 @@ class SupabaseClient:
             raise DatabaseUnavailableError(f"{attempt}: {_said(error)}") from error
         except APIError as error:
             raise domain_error(attempt, error) from error
+        except ValueError as error:
+            raise DatabaseError(f"{attempt}: the answer can't be read") from error
 
 
 def domain_error(attempt: str, error: APIError) -> DatabaseError:

@@ -9,20 +9,27 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from vigilbase.database.client import Row, Value
+from vigilbase.database.tolerance import nearest_moment
 from vigilbase.vocabulary import JSON
 
 
 def parse_timestamp(text: str) -> datetime:
-    """An aware time in UTC from ISO 8601, or from Postgres' own form with a space.
+    """An aware time in UTC from ISO 8601, or from Postgres' own form with a space; the nearest that Python has.
 
     Raises:
         ValueError: the text is no such time, or one without an offset.
 
     """
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return nearest_moment(text)
     if moment.tzinfo is None:
         raise ValueError(f"a time without an offset: {text}")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return nearest_moment("-infinity" if moment.year == 1 else "infinity")
 
 
 def revive(row: Mapping[str, JSON]) -> Row:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from vigilbase.probes.dns import DnsTarget, probe_dns
-from vigilbase.probes.finding import Finding, observe
+from vigilbase.probes.finding import Finding, ProbeNotPossibleError, observe
 from vigilbase.probes.http import HttpTarget, probe_http
 from vigilbase.probes.postgres import PostgresTarget, probe_postgres
 from vigilbase.probes.python import PythonTarget, probe_python
@@ -46,4 +46,4 @@ KINDS: Mapping[str, Kind[Any]] = {
     "python": Kind(PythonTarget, probe_python),
 }
 
-__all__ = ["KINDS", "Finding", "Kind", "observe"]
+__all__ = ["KINDS", "Finding", "Kind", "ProbeNotPossibleError", "observe"]

@@ -6,14 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from vigilbase.clock import monotonic
+from vigilbase.errors import VigilbaseError
 from vigilbase.probes.masking import masked
 from vigilbase.probes.storable import plain_text, storable
 from vigilbase.probes.trail import Trail, new_trail
-from vigilbase.probes.words import in_words
+from vigilbase.probes.words import in_words, is_our_own_shortage
 from vigilbase.vocabulary import JSON, Observation, Status
 
 MAX_ERROR_LENGTH = 500
 _MAX_MASKED_LENGTH = 100_000
+
+
+class ProbeNotPossibleError(VigilbaseError):
+    """Nothing could be found out, for a reason that lies with us and not with the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ async def observe(
 
     Raises:
         asyncio.CancelledError: somebody else wants this to end.
+        ProbeNotPossibleError: there is no file descriptor left for it.
 
     """
     checked_at, began = now(), monotonic()
@@ -71,9 +77,13 @@ async def _find(probe: Callable[[], Awaitable[Finding]], timeout: float, trail: 
     if task and task.cancelling() > cancelled:
         # From outside, even if the probe made something else of it.
         raise asyncio.CancelledError from error
+    if error:
+        finding = Finding("down", in_words(error))
+    if finding.status == "down" and is_our_own_shortage(error, finding.error_message or ""):
+        raise ProbeNotPossibleError("no file descriptor is left for a probe: raise the limit (ulimit -n)")
     if limit.expired() or (isinstance(error, TimeoutError) and not error.errno):
         return Finding("down", trail.verdict or _no_answer(timeout, trail))
-    return finding if error is None else Finding("down", in_words(error))
+    return finding
 
 
 def _no_answer(timeout: float, trail: Trail) -> str:

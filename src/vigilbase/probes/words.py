@@ -1,6 +1,7 @@
 """Where exceptions become words that a person understands."""
 
 import errno
+import os
 import re
 import socket
 import ssl
@@ -59,6 +60,18 @@ def _protocol_fault(said: str) -> str:
     if said.startswith(("illegal status line", "illegal request line")):
         return "the answer is not HTTP"
     return f"the answer is not valid HTTP: {re.split(r':? ?(?:bytearray)?[(:]', said)[0]}"
+
+
+def is_our_own_shortage(error: BaseException | None, said: str) -> bool:
+    """Whether a probe failed, and said so, because this process, or this machine, has no file descriptor left."""
+    shortage = (errno.EMFILE, errno.ENFILE)
+    if error and any(isinstance(cause, OSError) and cause.errno in shortage for cause in _chain(error)):
+        return True
+    try:  # a library, or the resolver, may have said something else about it
+        with open(os.devnull, "rb"):  # noqa: PTH123 (the cheapest way to see whether there is one)
+            return os.strerror(errno.EMFILE) in said
+    except OSError as failure:
+        return failure.errno in shortage
 
 
 def telling_errno(codes: Sequence[int]) -> int:

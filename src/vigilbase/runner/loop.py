@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
 from vigilbase.logging import get_logger
-from vigilbase.probes import observe
+from vigilbase.probes import ProbeNotPossibleError, observe
+from vigilbase.runner.limits import probes_at_once
 from vigilbase.runner.recorder import States, judge_batch, load_history, record, steadied
 from vigilbase.runner.retention import delete_old_daily
 from vigilbase.runner.schedule import first_due, missed, next_due
@@ -21,7 +22,6 @@ from vigilbase.vocabulary import Check, Policy, Transition
 
 log = get_logger(__name__)
 
-MAX_PROBES_AT_ONCE = 500  # each holds a file descriptor or two, and 1,024 are common
 MAX_BATCH = 200  # so that a batch takes at most as many locks
 MAX_WAITING = 10_000
 RETRY_DELAY_S = 1.0
@@ -41,7 +41,7 @@ class Runner:
         self._refused = 0
         self._policies: Mapping[str, Policy] = {service.name: service.policy for service in spec.services}
         self._clock_difference = timedelta(0)
-        self._probing = asyncio.Semaphore(MAX_PROBES_AT_ONCE)
+        self._probing = asyncio.Semaphore(probes_at_once())
         self._waiting = WaitingChecks(MAX_WAITING)
         self._in_hand = 0
 
@@ -92,10 +92,14 @@ class Runner:
                 log.warning("probe.missed", service_name=service.name, ticks=skipped)
 
     async def _probe(self, service: ServiceSpec) -> None:
-        async with self._probing:
-            observation = await observe(
-                service.probe, timeout=service.timeout, degraded_after=service.degraded_after, now=self._now
-            )
+        try:
+            async with self._probing:
+                observation = await observe(
+                    service.probe, timeout=service.timeout, degraded_after=service.degraded_after, now=self._now
+                )
+        except ProbeNotPossibleError as error:
+            log.warning("probe.not_possible", service_name=service.name, reason=str(error))
+            return
         check = Check(service.name, observation)
         if self._on_check:
             self._on_check(check)

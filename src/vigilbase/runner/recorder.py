@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from vigilbase.alerts.judge import JudgedService, judge, rebuild
 from vigilbase.alerts.wording import Wording, opening, recovery
@@ -23,17 +24,20 @@ log = get_logger(__name__)
 States = Mapping[str, JudgedService]
 
 
+Moment = Annotated[datetime, BeforeValidator(lambda value: parse_timestamp(str(value)))]
+
+
 class _RecentCheck(BaseModel):
     id: UUID
     status: Status
-    checked_at: AwareDatetime | None
+    checked_at: Moment
     latency_ms: int | None
     error_message: str | None
 
 
 class _Episode(BaseModel):
     alert_type: AlertType
-    created_at: AwareDatetime
+    created_at: Moment
     details: dict[str, object] | None
 
 
@@ -203,7 +207,6 @@ def _state(service: _ServiceHistory, policy: Policy) -> JudgedService:
     checks = [
         Observation(check.status, check.checked_at, check.latency_ms or 0, check.error_message, id=check.id)
         for check in reversed(service.checks)
-        if check.checked_at
     ]
     return rebuild(service.service_name, judged, since, checks, policy)
 

@@ -148,8 +148,9 @@ BEGIN
 END;
 $$;
 
--- Where services stand: for each name of the JSON array p_service_names its last p_checks checks (newest first) and
--- the judge's newest word, an open alert before all others; and the database's clock.
+-- Where services stand: for each name of the JSON array p_service_names its last p_checks checks (newest first; none
+-- from the future, which others may have written) and the judge's newest word, an open alert before all others; and the
+-- database's clock.
 CREATE OR REPLACE FUNCTION public.vigilbase_watch_state_v2(p_service_names text, p_checks integer)
 RETURNS json
 LANGUAGE plpgsql STABLE
@@ -165,7 +166,7 @@ BEGIN
         SELECT coalesce(json_agg(recent ORDER BY recent.checked_at DESC NULLS LAST), '[]') INTO v_checks
         FROM (
             SELECT c.id, c.status, c.checked_at, c.latency_ms, c.error_message FROM public.service_health_checks AS c
-            WHERE c.service_name = v_name
+            WHERE c.service_name = v_name AND c.checked_at <= clock_timestamp() + interval '1 second'
             ORDER BY c.checked_at DESC NULLS LAST
             LIMIT p_checks
         ) AS recent;

@@ -1,0 +1,28 @@
+"""A program that is told to stop before it has started."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.watched import running
+
+
+@pytest.mark.parametrize("command", ["up", "run"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_database_that_hangs_does_not_hold_up_the_stop(tmp_path: Path, command: str, number: signal.Signals) -> None:
+    (tmp_path / "vigilbase.yaml").write_text("services:\n  - {name: itself, postgres: self}\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        port = silent.getsockname()[1]
+        environ = {"DATABASE_URL": f"postgresql://a@127.0.0.1:{port}/b", "VIGILBASE_TIMEOUT": "60"}
+        with running(command, cwd=tmp_path, environ=environ) as process:
+            connection, _ = silent.accept()  # it is connecting, and will wait for a minute
+            began = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(20) == 0
+            assert time.monotonic() - began < 5
+            connection.close()
+    assert "Traceback" not in (tmp_path / "events.log").read_text()
