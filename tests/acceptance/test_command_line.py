@@ -184,6 +184,36 @@ def test_check_without_a_file_says_so(tmp_path: Path) -> None:
     _require_one_line(run("check", "-c", "other.yaml", cwd=tmp_path, environ={}), "other.yaml: can't be read")
 
 
+@pytest.mark.parametrize("command", [["check"], ["up"]])
+def test_a_file_without_end_is_not_read_to_its_end(command: list[str], tmp_path: Path) -> None:
+    _require_one_line(run(*command, "-c", "/dev/zero", cwd=tmp_path, environ={}), "/dev/zero: is larger than 5 MB")
+
+
+def test_a_file_of_5_mb_is_read_and_one_more_byte_is_too_much(tmp_path: Path) -> None:
+    spec = "services: [{name: a, tcp: nowhere}]\n"
+    (tmp_path / "vigilbase.yaml").write_text(spec + "#" * (5_000_000 - len(spec)))
+    _require_one_line(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml:1: services[0] (a).tcp: must be HOST")
+    with (tmp_path / "vigilbase.yaml").open("a") as file:
+        file.write("#")
+    _require_one_line(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: is larger than 5 MB")
+
+
+@pytest.mark.parametrize("arguments", ["version", "schema", "migrate --print", "status --json", "db url", "--help"])
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_a_command_whose_output_is_closed_ends_as_any_other(
+    arguments: str, closed: str, server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    import subprocess
+
+    environ = {**os.environ, "DATABASE_URL": server.url(database)}
+    command = f"{sys.executable} -m vigilbase {arguments} {closed}"
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environ, shell=True, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) is (closed == "2>&-")
+
+
 def test_a_dump_brings_everything_back(home: Path, tmp_path: Path) -> None:
     environ = {"VIGILBASE_HOME": str(home)}
     assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
@@ -195,6 +225,7 @@ def test_a_dump_brings_everything_back(home: Path, tmp_path: Path) -> None:
     kept = run("db", "psql", "-Atc", "SELECT service_name FROM service_health_checks", cwd=tmp_path, environ=environ)
     assert kept.stdout == "kept\n"
     _require_one_line(run("db", "restore", "none.dump", cwd=tmp_path, environ=environ), "there is no such file")
+    _require_one_line(run("db", "restore", "/dev/null", cwd=tmp_path, environ=environ), "/dev/null: is no file with a")
     (tmp_path / "bad.dump").write_text("no dump")
     _require_one_line(run("db", "restore", "bad.dump", cwd=tmp_path, environ=environ), "bad.dump: ")
     assert (tmp_path / "all.dump").stat().st_mode & 0o777 == 0o600

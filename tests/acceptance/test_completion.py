@@ -54,6 +54,9 @@ def test_commands_and_options_are_completed(tmp_path: Path) -> None:
     assert completed(tmp_path, "vigilbase history --la") == ["--last"]
 
 
+LARGE = "services: [{name: ok}]\n#" + "x" * 5_000_000
+
+
 def test_services_of_the_file_are_completed(tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text(SERVICES)
     # What a shell might take for more than a name is left out.
@@ -63,7 +66,19 @@ def test_services_of_the_file_are_completed(tmp_path: Path) -> None:
     assert (zsh.stdout, zsh.stderr) == ('_arguments \'*: :(("website"\n"web shop"))\'\n', "")
 
 
-@pytest.mark.parametrize("text", [None, "services: [", "services: 7", "[]", "", "services: [{name: ok}, 3]", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "services: [",
+        "services: 7",
+        "[]",
+        "",
+        "services: [{name: ok}, 3]",
+        "\x00",
+        pytest.param(LARGE, id="large"),
+    ],
+)
 def test_without_a_file_that_can_be_read_no_service_is_offered(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "vigilbase.yaml").write_text(text)

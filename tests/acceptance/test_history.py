@@ -72,6 +72,20 @@ async def test_a_service_without_checks_in_the_period_says_when_the_newest_was(
     assert result.stdout == "No checks of website in the last 24h; the newest ran 3 d ago.\n"
 
 
+async def test_a_service_whose_newest_check_has_no_time_says_that(backend: Backend, tmp_path: Path) -> None:
+    backend.execute(f"{CHECK} ('website', 'healthy', 1, NULL, NULL)")
+    result = run("history", "website", cwd=tmp_path, environ={})
+    assert result.stdout == "No checks of website in the last 24h; when the newest ran is not recorded.\n"
+
+
+async def test_a_service_that_was_down_without_an_alert_was_not_never_down(backend: Backend, tmp_path: Path) -> None:
+    backend.execute(f"{CHECK} ('website', 'down', 1, NULL, now()), ('other', 'degraded', 1, NULL, now())")
+    result = run("history", "website", cwd=tmp_path, environ={})
+    assert result.stdout.endswith("\n1 check in the last 24h: 0 % healthy, down without an alert.\n")
+    result = run("history", "other", cwd=tmp_path, environ={})
+    assert result.stdout.endswith("\n1 check in the last 24h: 0 % healthy, never down.\n")
+
+
 async def test_history_as_json_is_whole(backend: Backend, tmp_path: Path) -> None:
     backend.execute(HISTORY)
     result = run("history", "website", "--json", cwd=tmp_path, environ={})

@@ -12,6 +12,7 @@ from tests.support.server import free_port
 from vigilbase.probes import KINDS
 
 PASSWORD = "hunter2-hunter2"
+NO_ENCODINGS = ("klingon", "base64", "idna", "punycode", "undefined", "unicode_escape")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ async def test_a_body_is_judged_by_what_is_in_it(body: str, expect: dict[str, ob
 async def test_a_body_is_read_in_the_encoding_that_it_says_or_as_utf_8() -> None:
     for head, body in (
         ("200 OK\r\ncontent-type: text/plain; charset=iso-8859-1", "grün".encode("latin-1")),
-        ("200 OK\r\ncontent-type: text/plain; charset=klingon", "grün".encode()),
+        *((f"200 OK\r\ncontent-type: text/plain; charset={name}", b"\xff gr\xc3\xbcn") for name in NO_ENCODINGS),
         ("200 OK", "grün".encode()),
     ):
         async with serving(http_answer(head, body)) as port:
@@ -166,7 +167,30 @@ async def test_redirects_are_not_followed_for_ever_nor_to_what_is_no_web_address
         seen = await look("http", f"http://127.0.0.1:{other}/")
         assert seen.error_message == "can't be redirected to ftp://127.0.0.1/: it is no web address"
         seen = await look("http", f"http://127.0.0.1:{broken}/")
-        assert seen.error_message == "the answer is not valid HTTP: Invalid URL in location header"
+        assert seen.error_message == "redirects to an address that is none"
+
+
+@pytest.mark.parametrize(
+    ("location", "error"),
+    [
+        ("http://127.0.0.1:{0}/", "can't be redirected to http://127.0.0.1:{0}/: it is no web address"),
+        ("http://127.0.0.1:0/", "can't be redirected to http://127.0.0.1:0/: it is no web address"),
+        ("http://xn--a/", "redirects to an address that is none"),
+        ("//xn--a/", "redirects to an address that is none"),
+        ("javascript:alert(1)", "redirects to an address that is none"),
+        (":http://[xn--", "redirects to an address that is none"),
+    ],
+)
+async def test_a_redirect_to_an_address_that_is_none_is_said_in_words_and_only_if_it_is_followed(
+    location: str, error: str
+) -> None:
+    async with serving(http_answer("200 OK")) as end:  # where a port that is cut to 16 bits would lead
+        beyond = end + 65_536
+        async with serving(http_answer(f"302 Found\r\nlocation: {location.format(beyond)}")) as port:
+            seen = await look("http", f"http://127.0.0.1:{port}/")
+            assert (seen.status, seen.error_message) == ("down", error.format(beyond))
+            seen = await look("http", f"http://127.0.0.1:{port}/", follow_redirects=False, expect={"status": 302})
+            assert (seen.status, seen.error_message) == ("healthy", None)
 
 
 async def test_secret_headers_go_to_no_other_host_and_stay_at_the_same() -> None:
@@ -236,6 +260,8 @@ async def test_the_probe_looks_at_the_service_and_not_at_a_proxy_of_the_environm
         ({"http": "http:///x"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": "http://h:99999/"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": f"http://{'a' * 64}.example/"}, "http", "must be a URL such as https://example.com/health"),
+        ({"http": "http://xn--a/"}, "http", "must be a URL such as https://example.com/health"),
+        ({"http": "http://h:0/"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": "http://u:hunter2-hunter2@[/"}, "http", "must be a URL such as https://example.com/health"),
         ({"method": "TRACE"}, "method", "Input should be 'GET'"),
         ({"headers": {"a b": "x"}}, "headers", "must be names of HTTP headers and their values"),
@@ -247,6 +273,8 @@ async def test_the_probe_looks_at_the_service_and_not_at_a_proxy_of_the_environm
         ({"expect": {"certificate_days": -1}}, "expect.certificate_days", "greater than or equal to 0"),
         ({"expect": {"body_contains": ""}}, "expect.body_contains", "at least 1 character"),
         ({"expect": {"status": "600"}}, "expect.status", "must be status codes such as"),
+        ({"expect": {"status": 10**5000}}, "expect.status", "must be status codes such as"),
+        ({"expect": {"status": True}}, "expect.status", "must be status codes such as"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_said_with_its_place(values: dict[str, object], place: str, said: str) -> None:

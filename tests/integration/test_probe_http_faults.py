@@ -145,6 +145,10 @@ async def test_a_body_that_is_compressed_unasked_is_read_all_the_same(wbits: int
         (gibberish, "the answer is not HTTP"),
         (_in_one_go(HEAD + b"content-length: 10\r\n\r\nshort"), "connection closed in the middle of the answer"),
         (_in_one_go(HEAD + b"content-length: x\r\n\r\n"), "the answer is not valid HTTP: bad Content-Length"),
+        (
+            _in_one_go(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"),
+            "the answer switches to another protocol, which was not asked for",
+        ),
         (_in_one_go(HEAD + b"a" * 200_000), "the answer is not valid HTTP: "),
         (
             _in_one_go(HEAD + b"content-encoding: br\r\n\r\nx"),

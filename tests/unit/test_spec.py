@@ -124,6 +124,10 @@ TIMING = "every, timeout, failures, successes, degraded_after"
         (_service("name: web, tcp:"), "2: services[0] (web).tcp: must be text"),
         (_service("name: web, tcp: 25"), "2: services[0] (web).tcp: must be text; write it in quotes"),
         (
+            _service("name: web, http: 'http://xn--a/'"),
+            "2: services[0] (web).http: must be a URL such as https://example.com/health",
+        ),
+        (
             _service("name: web, http: example.com"),
             "2: services[0] (web).http: must be a URL such as https://example.com/health",
         ),

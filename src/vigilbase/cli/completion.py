@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import yaml
 
 from vigilbase.cli.context import DEFAULT_CONFIG
+from vigilbase.errors import ConfigurationError
+from vigilbase.spec import read_text
 
 # What no shell takes for anything but itself, once spaces are dealt with.
 _HARMLESS = re.compile(r"[\w./@+-]+(?: [\w./@+-]+)*")
@@ -17,9 +19,9 @@ def service_names(incomplete: str) -> list[str]:
     """The names in the current folder's vigilbase.yaml that begin so; none if the file can't be read."""
     try:
         # Only names are wanted, so the file needn't be right in all else.
-        services = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))["services"]
+        services = yaml.safe_load(read_text(DEFAULT_CONFIG))["services"]
         names = [str(service["name"]) for service in services]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
+    except (ConfigurationError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
         return []
     found = [name for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
     # Bash puts the word on the line as it comes; the other shells quote it themselves.

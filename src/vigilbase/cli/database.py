@@ -69,7 +69,7 @@ def restore(file: DumpFile) -> None:
     Example: vigilbase db restore vigilbase.dump
     """
     if not file.is_file():
-        raise ConfigurationError(f"{file}: there is no such file")
+        raise ConfigurationError(f"{file}: {'is no file with a dump' if file.exists() else 'there is no such file'}")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "restore.sql"
         _write_restore_script(file, script)

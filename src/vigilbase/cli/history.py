@@ -113,11 +113,12 @@ def _summary(service: str, period: _Period, last: str, *, cut: bool) -> Text:
     total = sum(counts.values())
     name, length = plain(service), plain(last)
     if not total:
-        return Text(
-            f"No checks of {name} in the last {length}; the newest ran {ago(period.newest.checked_at, utc_now())}."
-        )
+        ran = period.newest.checked_at
+        newest = f"the newest ran {ago(ran, utc_now())}" if ran else "when the newest ran is not recorded"
+        return Text(f"No checks of {name} in the last {length}; {newest}.")
     outages = sum(alert.alert_type == "service_down" for alert in period.alerts)
-    times = {0: "never down", 1: "down once"}.get(outages, f"down {outages} times")
+    without = "down without an alert" if counts["down"] else "never down"
+    times = {0: without, 1: "down once"}.get(outages, f"down {outages} times")
     shown = f" The newest {len(period.history.checks):,} are shown." if cut else ""
     checks = "1 check" if total == 1 else f"{total:,} checks"
     return Text(f"{checks} in the last {length}: {_share(counts['healthy'], total)} healthy, {times}.{shown}")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -46,8 +47,21 @@ def version() -> None:
     typer.echo(__version__)
 
 
+def _replace_closed_streams() -> None:
+    """Open what whoever started us has closed (`>&-`), where Python has None: nobody listens, but we may write.
+
+    In this order each gets its own file descriptor, so that no connection gets it, here or in a program we start.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 (open to the end)
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
 def main() -> None:
     """Run the command line. What a user can mend ends with one line and exit code 2, never with a traceback."""
+    _replace_closed_streams()
     allow_named_shell(sys.argv[1:])
     try:
         app()

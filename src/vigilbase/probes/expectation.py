@@ -1,5 +1,6 @@
 """What an answer over HTTP has to be: its status code, what its body has in it, and how long its certificate lasts."""
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from vigilbase.probes.masking import MASK, is_secret_key
 _MAX_SHOWN = 80
 _STATUS_CODES = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 _NOTHING = object()
+_OF_PYTHON = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined")
+"""Encodings that Python has for its own ends, and that no body is in; reading a long one as Punycode takes minutes."""
 
 
 class HttpExpectation(BaseModel):
@@ -32,7 +35,9 @@ class HttpExpectation(BaseModel):
     @field_validator("status", mode="before")
     @classmethod
     def _codes(cls, value: object) -> str:
-        text = str(value).replace(" ", "") if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+        if isinstance(value, int) and not isinstance(value, bool) and value in range(1000):
+            value = str(value)  # Python writes no number of thousands of digits
+        text = value.replace(" ", "") if isinstance(value, str) else ""
         status_ranges(text)
         return text
 
@@ -122,6 +127,7 @@ def _shown(value: object) -> str:
 
 def _decoded(body: bytes, charset: str) -> str:
     try:
-        return body.decode(charset, errors="replace")
-    except LookupError:  # an encoding that nobody knows
+        known = codecs.lookup(charset).name not in _OF_PYTHON
+        return body.decode(charset if known else "utf-8", errors="replace")
+    except (LookupError, ValueError):  # an encoding that nobody knows, or that is none of text
         return body.decode(errors="replace")

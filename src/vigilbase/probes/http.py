@@ -14,10 +14,11 @@ from vigilbase.probes.certificate import CertificateRefused, too_soon
 from vigilbase.probes.expectation import HttpExpectation, body_unmet, status_unmet
 from vigilbase.probes.finding import Finding
 from vigilbase.probes.http_body import Body, read_body
-from vigilbase.probes.http_connection import OneRequestTransport, certificate_of
+from vigilbase.probes.http_connection import OneRequestTransport, certificate_of, is_web_address
 from vigilbase.probes.http_secrets import secrets_of, without_secrets
 from vigilbase.probes.trail import current_trail
 from vigilbase.probes.trust import CaFile, trusted
+from vigilbase.probes.words import REDIRECTED_NOWHERE, ProbeFailure
 
 MAX_REDIRECTS = 10
 _PROTOCOL = "http/1.1"
@@ -49,7 +50,7 @@ class HttpTarget(BaseModel):
     @field_validator("http")
     @classmethod
     def _url(cls, value: str) -> str:
-        if not _is_web_address(value):
+        if not _names_a_web_address(value):
             raise ValueError("must be a URL such as https://example.com/health")
         trusted(None, _PROTOCOL)  # loaded now, and not in the time of the first probe
         return value
@@ -78,20 +79,18 @@ class HttpTarget(BaseModel):
         return self
 
 
-def _is_web_address(text: str) -> bool:
+def _names_a_web_address(text: str) -> bool:
     try:
-        url, port = httpx.URL(text), urlsplit(text).port
-        url.raw_host.decode().encode("idna")
+        return bool(urlsplit(text).netloc) and is_web_address(httpx.URL(text))
     except (httpx.InvalidURL, ValueError):
         return False
-    return url.scheme in ("http", "https") and bool(url.host) and port != 0
 
 
 async def probe_http(target: HttpTarget, timeout: float) -> Finding:
     """Send the request over a new connection, and judge the answer."""
     trail = current_trail()
     trail.keep_secret(secrets_of(target.http, _plain(target.headers)))
-    transport = OneRequestTransport(trusted(target.ca_file, _PROTOCOL))
+    transport = OneRequestTransport(trusted(target.ca_file, _PROTOCOL), target.follow_redirects)
     # What is watched is the service, and not a proxy that a variable happens to name.
     async with httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False) as client:
         try:
@@ -120,13 +119,13 @@ async def _answer(client: httpx.AsyncClient, target: HttpTarget) -> httpx.Respon
     details = current_trail().details
     request, auth = _first_request(client, target)
     for redirects in range(MAX_REDIRECTS + 1):
-        response = await client.send(request, stream=True, auth=auth)
+        response = await _sent(client, request, auth)
         details["status_code"] = response.status_code
         certificate = certificate_of(response)
         if certificate is not None:
             details["certificate_days"] = certificate.days_left(utc_now())
         following = response.next_request
-        if following is None or not target.follow_redirects:
+        if following is None:
             return response
         await response.aclose()
         for of_the_last in ("status_code", "certificate_days", "remote_address"):
@@ -134,6 +133,14 @@ async def _answer(client: httpx.AsyncClient, target: HttpTarget) -> httpx.Respon
         details |= {"redirects": redirects + 1, "url": str(following.url)}
         request, auth = without_secrets(following, request, _plain(target.headers)), None
     raise httpx.TooManyRedirects("more than ten")
+
+
+async def _sent(client: httpx.AsyncClient, request: httpx.Request, auth: httpx.BasicAuth | None) -> httpx.Response:
+    """The answer to a request, and the request that follows it where it is a redirect: httpx makes that at once."""
+    try:
+        return await client.send(request, stream=True, auth=auth)
+    except (httpx.InvalidURL, ValueError):
+        raise ProbeFailure(REDIRECTED_NOWHERE) from None
 
 
 def _first_request(client: httpx.AsyncClient, target: HttpTarget) -> tuple[httpx.Request, httpx.BasicAuth | None]:

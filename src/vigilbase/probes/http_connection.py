@@ -13,6 +13,7 @@ from vigilbase.probes.trail import Trail, current_trail
 from vigilbase.probes.words import ProbeFailure
 
 CERTIFICATE = "vigilbase.certificate"
+MAX_PORT = 65_535
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -20,10 +21,12 @@ _PORTS = {"http": 80, "https": 443}
 class OneRequestTransport(httpx.AsyncBaseTransport):
     """Opens a connection for each request, and trusts whom `context` trusts.
 
-    The server's certificate is in the answer's extensions as `CERTIFICATE`.
+    The server's certificate is in the answer's extensions as `CERTIFICATE`. Where a redirect leads, the answer says
+    only if it is to be followed.
     """
 
     context: ssl.SSLContext
+    follows_redirects: bool
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the answer's body is still to be read.
@@ -34,7 +37,7 @@ class OneRequestTransport(httpx.AsyncBaseTransport):
 
         """
         url = request.url
-        if url.scheme not in _PORTS or not url.host:
+        if not is_web_address(url):
             raise ProbeFailure(f"can't be redirected to {url}: it is no web address")
         trail = current_trail()
         trail.restart()
@@ -51,10 +54,19 @@ class OneRequestTransport(httpx.AsyncBaseTransport):
             raise
         return httpx.Response(
             answer.status,
-            headers=answer.headers,
+            headers=[header for header in answer.headers if self.follows_redirects or header[0].lower() != b"location"],
             stream=_Body(answer, connection),
             extensions={CERTIFICATE: connection.certificate},
         )
+
+
+def is_web_address(url: httpx.URL) -> bool:
+    """Whether a URL leads to a host that may speak HTTP. httpx takes any port, and looks at few names closely."""
+    try:
+        url.raw_host.decode().encode("idna")
+        return url.scheme in _PORTS and bool(url.host) and (url.port is None or 0 < url.port <= MAX_PORT)
+    except UnicodeError:
+        return False
 
 
 def certificate_of(response: httpx.Response) -> Certificate | None:

@@ -12,6 +12,8 @@ import httpx
 
 from vigilbase.errors import VigilbaseError
 
+REDIRECTED_NOWHERE = "redirects to an address that is none"
+
 
 class ProbeFailure(VigilbaseError):  # noqa: N818 (what fails is the service)
     """A probe found the service down, and says so in its own words."""
@@ -59,6 +61,10 @@ def _protocol_fault(said: str) -> str:
         return "connection closed in the middle of the answer"
     if said.startswith(("illegal status line", "illegal request line")):
         return "the answer is not HTTP"
+    if said.startswith("Invalid URL in location header"):
+        return REDIRECTED_NOWHERE
+    if "_SWITCH_" in said:
+        return "the answer switches to another protocol, which was not asked for"
     return f"the answer is not valid HTTP: {re.split(r':? ?(?:bytearray)?[(:]', said)[0]}"
 
 

@@ -16,6 +16,8 @@ from vigilbase.spec.syntax import Fault, Path
 from vigilbase.spec.validation import validated
 from vigilbase.vocabulary import Policy
 
+MAX_FILE_BYTES = 5_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
@@ -48,13 +50,27 @@ def load_spec(path: FilePath) -> Spec:
         ConfigurationError: the file can't be read or is wrong; the message names file, line and field.
 
     """
+    return _spec(read_text(path), os.environ, f"{path}:")
+
+
+def read_text(path: FilePath) -> str:
+    """The text of a file such as vigilbase.yaml, which holds 5 MB at the most.
+
+    Raises:
+        ConfigurationError: the file can't be read, is larger, or is no text.
+
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigurationError(f"{path}: is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+    try:
+        return content.decode()
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: is not a text in UTF-8") from None
-    return _spec(text, os.environ, f"{path}:")
 
 
 def parse_spec(text: str, environ: Mapping[str, str] | None = None) -> Spec:

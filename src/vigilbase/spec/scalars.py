@@ -1,6 +1,7 @@
 """What a scalar of YAML says: text, a number, a truth value or nothing, and no more than JSON has."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -19,6 +20,8 @@ _PLAIN = {f"{_PREFIX}bool", f"{_PREFIX}null", *_NUMBERS}
 LIST, MAPPING = f"{_PREFIX}seq", f"{_PREFIX}map"
 _DATE = f"{_PREFIX}timestamp"
 
+_DIGITS = re.compile(r"[-+]?[0-9][0-9_:]*")
+_NO_NUMBER = "must be a finite number, and not a huge one"
 UNKNOWN_TAG = "an unknown tag; write a text that begins with ! in quotes"
 
 
@@ -50,9 +53,10 @@ def scalar(node: yaml.ScalarNode, environ: Mapping[str, str]) -> Scalar:
     try:
         value: str | float | bool | None = SafeConstructor().construct_object(node)
     except (ValueError, KeyError, IndexError, OverflowError):
-        raise ValueError("is not what its tag says") from None
+        # Python reads no whole number of thousands of digits.
+        raise ValueError(_NO_NUMBER if _DIGITS.fullmatch(node.value) else "is not what its tag says") from None
     if node.tag in _NUMBERS and not (isinstance(value, (int, float)) and _is_moderate(value)):
-        raise ValueError("must be a finite number, and not a huge one")
+        raise ValueError(_NO_NUMBER)
     return value
 
 
