@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import TextIOBase
 from typing import TextIO
 
 Field = str | int | float | bool | None
@@ -63,12 +64,18 @@ class EventFormatter(logging.Formatter):
 
 def _quoted(value: Field) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    plain = text.isprintable() and text.isascii() and text and not set(text) & set(' "=\\')
-    return text if plain else json.dumps(text)
+    plain = text.isprintable() and text and not set(text) & set(' "=\\')
+    return text if plain else _in_quotes(text)
 
 
 def _quoted_message(text: str) -> str:
-    return text if text.isprintable() else json.dumps(text)
+    return text if text.isprintable() else _in_quotes(text)
+
+
+def _in_quotes(text: str) -> str:
+    """As a JSON string: letters of any language as they are, whatever a terminal would obey or reorder escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in quoted)
 
 
 def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -82,7 +89,7 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
 
 
 @contextmanager
-def log_to(stream: TextIO) -> Iterator[None]:
+def log_to(stream: TextIO | TextIOBase) -> Iterator[None]:
     """Write a program's events to another stream for a while."""
     handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
     previous = [handler.setStream(stream) for handler in handlers]

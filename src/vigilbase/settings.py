@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from vigilbase.errors import ConfigurationError
 
@@ -69,7 +70,7 @@ class Settings(BaseModel):
         None,
         validation_alias="VIGILBASE_LOG_LEVEL",
         description="The least serious events that the command line shows: DEBUG, INFO, WARNING or ERROR. Default: "
-        "INFO for `vigilbase up`, WARNING for commands that end by themselves.",
+        "INFO for `vigilbase up` and `vigilbase run`, WARNING for commands that end by themselves.",
     )
 
 
@@ -85,10 +86,22 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         settings = Settings.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        said = str(first["msg"])
-        raise ConfigurationError(f"{first['loc'][0]}: {said[:1].lower()}{said[1:]}") from None
+        raise ConfigurationError(f"{first['loc'][0]}: {_in_words(first)}") from None
     chosen_transport(settings)
     return settings
+
+
+_NUMBERS = {
+    "VIGILBASE_TIMEOUT": "must be a number of seconds above 0, at most 300",
+    "VIGILBASE_POOL_SIZE": "must be a whole number from 1 to 100",
+}
+
+
+def _in_words(error: ErrorDetails) -> str:
+    if error["type"] == "literal_error":
+        return f"must be one of {error['ctx']['expected']}".replace("'", "").replace(" or ", ", ")
+    said = error["msg"]
+    return _NUMBERS.get(str(error["loc"][0]), f"{said[:1].lower()}{said[1:]}")
 
 
 def chosen_transport(settings: Settings) -> Transport:

@@ -1,6 +1,7 @@
 """The shell's completion: its scripts, and the protocol that they speak with the command."""
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -85,16 +86,28 @@ def test_without_a_file_that_can_be_read_no_service_is_offered(text: str | None,
     assert completed(tmp_path, "vigilbase history ") == []
 
 
-def test_what_bash_makes_of_it_is_one_word(tmp_path: Path) -> None:
-    """Through bash itself, with the script that is printed."""
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("web", ["website", "web\\ shop"]),
+        ("web\\ ", ["web\\ shop"]),
+        ("web\\ s", ["web\\ shop"]),
+        ('"web', ["website", "web shop"]),
+        ('"web s', ["web shop"]),
+        ("'web ", ["web shop"]),
+        ('"nope', []),
+    ],
+)
+def test_what_bash_makes_of_it_is_one_word(typed: str, offered: list[str], tmp_path: Path) -> None:
+    """Through bash itself, with the script that is printed, and the word as readline hands it over."""
     (tmp_path / "vigilbase.yaml").write_text(SERVICES)
     script = run("--show-completion", "bash", cwd=tmp_path, environ={}).stdout
     probe = (
-        f"{script}\nCOMP_WORDS=(vigilbase history web); COMP_CWORD=2; _vigilbase_completion vigilbase\n"
-        "printf '%s|' \"${COMPREPLY[@]}\"\n"
+        f"{script}\nCOMP_WORDS=(vigilbase history {shlex.quote(typed)}); COMP_CWORD=2\n"
+        "_vigilbase_completion vigilbase; printf '%s|' \"${COMPREPLY[@]}\"\n"
     )
     path = f"{Path(VIGILBASE).parent}:{os.defpath}"
     done = subprocess.run(
         ["bash", "--norc", "-c", probe], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == ("website|web\\ shop|", "")
+    assert (done.stdout, done.stderr) == ("|".join([*offered, ""]) or "|", "")

@@ -260,6 +260,8 @@ async def test_the_probe_looks_at_the_service_and_not_at_a_proxy_of_the_environm
         ({"http": "http:///x"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": "http://h:99999/"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": f"http://{'a' * 64}.example/"}, "http", "must be a URL such as https://example.com/health"),
+        ({"http": "http://exa mple.com/"}, "http", "must be a URL such as https://example.com/health"),
+        ({"http": "http://a%20b/"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": "http://xn--a/"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": "http://h:0/"}, "http", "must be a URL such as https://example.com/health"),
         ({"http": "http://u:hunter2-hunter2@[/"}, "http", "must be a URL such as https://example.com/health"),

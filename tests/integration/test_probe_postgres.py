@@ -142,6 +142,29 @@ async def test_a_host_that_cannot_be_reached_is_said_in_the_words_of_every_probe
     assert (seen.status, seen.error_message) == ("down", said)
 
 
+async def test_a_socket_that_is_not_there_and_an_answer_that_is_not_postgres_are_said_so(tmp_path: Path) -> None:
+    seen = await look("postgres", f"postgresql://u:{PASSWORD}@/d?host={tmp_path}")
+    assert (seen.status, seen.error_message) == ("down", "nobody listens on the socket")
+
+    async def speak_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async with serving(speak_http) as port:
+        seen = await look("postgres", f"postgresql://u:{PASSWORD}@127.0.0.1:{port}/d", timeout=5)
+    assert (seen.status, seen.error_message) == ("down", "what answers is no Postgres")
+
+
+async def test_vigilbases_own_database_that_is_away_is_said_without_a_function_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{PASSWORD}@127.0.0.1:{port}/d")
+    seen = await look("postgres", "self")
+    await close_supabase_service_client()
+    assert seen.error_message == f"can't connect to 127.0.0.1:{port} (from DATABASE_URL): connection refused"
+
+
 @pytest.mark.parametrize(
     "url",
     [

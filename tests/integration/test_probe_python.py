@@ -252,6 +252,11 @@ async def test_a_module_that_cannot_be_imported_is_down(module: str, tmp_path: P
     assert str(seen.error_message).startswith(f"can't import {module}_bad: {said}")
 
 
+def test_a_file_for_a_module_is_refused_with_what_to_write() -> None:
+    with pytest.raises(ValidationError, match="must be MODULE:FUNCTION; write myapp.health:check"):
+        KINDS["python"].bind({"python": "myapp.health.py:check"}, 1)
+
+
 @pytest.mark.parametrize(
     "path",
     ["myapp", "myapp.health", "myapp:", ":check", "myapp:check()", "my-app:check", "myapp..health:check", "a:b:c"],

@@ -104,7 +104,8 @@ async def test_redis_that_is_stopped_is_down_and_healthy_again_once_it_is_starte
     seen = await _look(redis.url)
     assert (seen.status, seen.error_message) == ("down", "connection refused")
     assert seen.latency_ms < 1000  # it isn't tried again and again
-    assert (await _look(f"unix://{redis.socket}")).status == "down"
+    seen = await _look(f"unix://{redis.socket}.away")
+    assert (seen.status, seen.error_message) == ("down", "nobody listens on the socket")
     redis.start()
     assert (await _look(redis.url)).status == "healthy"
 

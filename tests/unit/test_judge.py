@@ -141,6 +141,9 @@ def test_what_an_alert_says_is_the_status_the_cause_and_the_checks() -> None:
         "down_since": "2026-11-24T12:01:00+00:00",
         "last_error": "connection refused",
     }
+    silent = opening(replace(down, last_error=None))
+    assert silent
+    assert silent.message == "api is down"
     assert recovered.message == "api is healthy again after 5 min"
     assert recovered.details == {
         "reason": "2 checks in a row were healthy",

@@ -29,7 +29,7 @@ def test_an_event_is_a_line_of_its_name_and_fields(lines: io.StringIO) -> None:
     assert line.split()[0].endswith("Z")
 
 
-@pytest.mark.parametrize("hostile", ["a\nfake event", "\x1b[31mred", 'a"b', "a=b", "", "\u2028", "ü"])
+@pytest.mark.parametrize("hostile", ["a\nfake event", "\x1b[31mred", 'a"b', "a=b", "", "\u2028", "\u202e"])
 def test_a_field_cannot_break_out_of_its_line(lines: io.StringIO, hostile: str) -> None:
     get_logger("vigilbase.x").warning("probe.failed", service_name=hostile, last="end")
     text = lines.getvalue()
@@ -37,6 +37,11 @@ def test_a_field_cannot_break_out_of_its_line(lines: io.StringIO, hostile: str) 
     assert text.isascii()
     assert "\x1b" not in text
     assert text.endswith(" last=end\n")
+
+
+def test_letters_of_any_language_stay_readable(lines: io.StringIO) -> None:
+    get_logger("vigilbase.x").info("alert.opened", service_name="日本語サービス", message="für dich")
+    assert lines.getvalue().endswith('alert.opened service_name=日本語サービス message="für dich"\n')
 
 
 def test_events_below_the_level_are_left_out(lines: io.StringIO) -> None:

@@ -84,6 +84,7 @@ GOOD = "services: [{{name: a, tcp: 'h:1', {}}}]"
         'retention_days: "${N}"\n' + GOOD.format(""),
         f"services: [{{name: '{'$$' * 60}', tcp: 'h:1'}}]",
         "services: [{name: a, http: 'https://h/', expect: {status: 200}}]",
+        "services: [{name: a, http: 'https://h/', expect: {status: ' 200 - 299, 301 '}}]",
         "services: [{name: a, http: 'https://h/', follow_redirects: \"${FOLLOW:-true}\"}]",
         "services: [{name: a, dns: example.com, record: a, expect: {answers: 192.0.2.1}}]",
         "services: [{name: a, dns: example.com, expect: {answers: [192.0.2.1]}}]",
@@ -125,6 +126,8 @@ def test_what_the_program_accepts_fits(text: str) -> None:
         GOOD.format("degraded_after: soon"),
         "services: [{name: a, http: 'https://h/', expect: {statuss: 200}}]",
         "services: [{name: a, http: 'https://h/', expect: []}]",
+        "services: [{name: a, http: 'https://h/', expect: {status: 2xx}}]",
+        "services: [{name: a, http: 'https://h/', expect: {status: 99}}]",
         "services: [{name: a, http: 'https://h/', follow_redirects: 1}]",
     ],
 )
@@ -132,6 +135,24 @@ def test_what_both_refuse(text: str) -> None:
     assert not _fits(text)
     with pytest.raises(ConfigurationError):
         parse_spec(text, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (GOOD.format("failures: 0"), ["services", 0, "failures"]),
+        (GOOD.format("every: 3"), ["services", 0, "every"]),
+        (GOOD.format("color: red"), ["services", 0]),
+        ("services: [{tcp: 'h:1'}]", ["services", 0]),
+        ("services: [web]", ["services", 0]),
+        ("services: [{name: a, http: 'https://h/', expect: {status: 2xx}}]", ["services", 0, "expect", "status"]),
+        ("services: [{name: a, tls: 'h', expect: {certificate_days: -1}}]", ["services", 0, "expect", "certificate_days"]),
+    ],
+)
+def test_an_editor_can_say_where_a_service_is_wrong(text: str, place: list[str | int]) -> None:
+    value = read_document(text, {}).value
+    errors = list(SCHEMA.iter_errors(value))
+    assert [list(error.absolute_path) for error in errors] == [place]
 
 
 def _mapping(**fields: list[object]) -> st.SearchStrategy[dict[str, object]]:

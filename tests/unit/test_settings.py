@@ -74,12 +74,14 @@ def test_the_settings_choose_the_transport(environ: dict[str, str], transport: s
         ({"VIGILBASE_TRANSPORT": "supabase"}, "SUPABASE_URL is not set"),
         (
             {"VIGILBASE_TRANSPORT": "hunter2"},
-            "VIGILBASE_TRANSPORT: input should be 'supabase', 'postgres' or 'embedded'",
+            "VIGILBASE_TRANSPORT: must be one of supabase, postgres, embedded",
         ),
-        ({"VIGILBASE_TIMEOUT": "soon"}, "VIGILBASE_TIMEOUT"),
-        ({"VIGILBASE_TIMEOUT": "0"}, "VIGILBASE_TIMEOUT"),
-        ({"VIGILBASE_POOL_SIZE": "0"}, "VIGILBASE_POOL_SIZE"),
-        ({"VIGILBASE_LOG_LEVEL": "loud"}, "VIGILBASE_LOG_LEVEL"),
+        ({"VIGILBASE_TIMEOUT": "soon"}, "VIGILBASE_TIMEOUT: must be a number of seconds above 0, at most 300"),
+        ({"VIGILBASE_TIMEOUT": "0"}, "VIGILBASE_TIMEOUT: must be a number of seconds above 0, at most 300"),
+        ({"VIGILBASE_TIMEOUT": "nan"}, "VIGILBASE_TIMEOUT: must be a number of seconds above 0, at most 300"),
+        ({"VIGILBASE_POOL_SIZE": "0"}, "VIGILBASE_POOL_SIZE: must be a whole number from 1 to 100"),
+        ({"VIGILBASE_POOL_SIZE": "1.5"}, "VIGILBASE_POOL_SIZE: must be a whole number from 1 to 100"),
+        ({"VIGILBASE_LOG_LEVEL": "loud"}, "VIGILBASE_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line_without_its_value(environ: dict[str, str], said: str) -> None:

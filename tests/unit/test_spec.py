@@ -115,7 +115,7 @@ TIMING = "every, timeout, failures, successes, degraded_after"
         ),
         (
             _service("name: web, tcp: 'h:1', http: 'http://h/'"),
-            f"2: services[0] (web): must have exactly one of {KNOWN}",
+            f"2: services[0] (web): must have exactly one of {KNOWN}, and has http and tcp",
         ),
         (
             _service("name: web, tcp: h"),

@@ -98,7 +98,8 @@ DEEP = "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2)
         ("a: \x01", (1, "", "is no YAML: a character that no text has")),
         ("a: 1\nb: 1\nc: \x00", (3, "", "is no YAML: a character that no text has")),
         ("a: 1\nb: [", (2, "", "is no YAML: expected the node content, but found '<stream end>'")),
-        ("a: 1\nb: c: d", (2, "", "is no YAML: mapping values are not allowed here")),
+        ("a: 1\nb: c: d", (2, "", "is no YAML: is this line indented like the ones above? A text with a colon and a space in it must be in quotes")),
+        ("a:\n  - b: 1\n c: 2", (3, "", "is no YAML: is this line indented like the ones above?")),
         ('a: "\\UFFFFFFFF"', (1, "", "is no YAML")),
     ],
 )  # fmt: skip

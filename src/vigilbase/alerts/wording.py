@@ -19,9 +19,9 @@ def opening(transition: Transition) -> Wording | None:
     """What the alert says that a transition opens; None when the service became healthy."""
     if transition.to == "healthy":
         return None
-    cause = transition.last_error or f"the check was {transition.to}"
+    cause = f": {transition.last_error}" if transition.last_error else ""
     return Wording(
-        f"{transition.service_name} is {transition.to}: {cause}",
+        f"{transition.service_name} is {transition.to}{cause}",
         {
             **_cause(transition),
             f"{transition.to}_since": transition.since.isoformat(),

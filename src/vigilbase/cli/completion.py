@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from typing import Self, SupportsIndex
 
 import yaml
 
@@ -25,9 +26,26 @@ def service_names(incomplete: str) -> list[str]:
         return []
     found = [name for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
     # Bash puts the word on the line as it comes; the other shells quote it themselves.
-    if os.environ.get("_VIGILBASE_COMPLETE") == "complete_bash":
-        return [name.replace(" ", "\\ ") for name in found]
-    return found
+    return list(map(_Escaped, found)) if _completes_bare_word_of_bash() else found
+
+
+class _Escaped(str):
+    """A name as bash needs it on the line. Typer looks whether it begins with what was typed, which has no backslashes."""
+
+    def __new__(cls, name: str) -> Self:
+        return super().__new__(cls, name.replace(" ", "\\ "))
+
+    def startswith(self, prefix: str | tuple[str, ...], *within: SupportsIndex | None) -> bool:
+        return self.replace("\\ ", " ").startswith(prefix, *within)
+
+
+def _completes_bare_word_of_bash() -> bool:
+    """Whether bash asks, and for a word that isn't in quotes: there a backslash is a backslash."""
+    if os.environ.get("_VIGILBASE_COMPLETE") != "complete_bash":
+        return False
+    words, index = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
+    word = words[int(index)] if index.isdecimal() and int(index) < len(words) else ""
+    return not word.startswith(("'", '"'))
 
 
 def allow_named_shell(arguments: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from vigilbase.database.migrate import (
     read_ledger,
     read_ledger_through,
 )
-from vigilbase.errors import MigrationError
+from vigilbase.errors import ConfigurationError, MigrationError
 from vigilbase.runner.threads import DaemonThreads
 from vigilbase.settings import Settings, check_database_url, chosen_transport
 
@@ -133,8 +133,10 @@ async def ready_database(settings: Settings, *, migrate: bool) -> AsyncIterator[
         await check_service_client(service_client())
         yield
         return
+    if not migrate:
+        _require_embedded_data(settings)
     async with postgres_for_ddl(settings) as url:
-        if migrate or chosen_transport(settings) == "embedded":
+        if migrate:
             await apply_pending(url, discover(), timeout=settings.timeout)
         else:
             _require_none(
@@ -142,6 +144,18 @@ async def ready_database(settings: Settings, *, migrate: bool) -> AsyncIterator[
             )
         await check_service_client(service_client())
         yield
+
+
+def _require_embedded_data(settings: Settings) -> None:
+    """Refuse to make a database where one is expected: DATABASE_URL may just have been forgotten."""
+    if chosen_transport(settings) != "embedded":
+        return
+    home = embedded_server(settings).home
+    if not embedded_server(settings).data.exists():
+        raise ConfigurationError(
+            f"there is no database in {home} yet: `vigilbase up` or `vigilbase migrate` makes one; "
+            "for another one set DATABASE_URL, or SUPABASE_URL and SUPABASE_SECRET_KEY"
+        )
 
 
 def _require_none(waiting: Sequence[Migration], remedy: str) -> None:

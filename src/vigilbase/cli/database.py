@@ -55,10 +55,16 @@ def dump(file: DumpFile) -> None:
 
     Example: vigilbase db dump vigilbase.dump
     """
-    file.touch(mode=0o600)  # it holds everything
-    code = run(_program("pg_dump", "--format=custom", "--no-owner", f"--file={file}"))
-    if code:
-        raise EmbeddedPostgresError(f"the dump failed: pg_dump ended with exit code {code}")
+    if file.exists() and not file.is_file():
+        raise ConfigurationError(f"{file}: is no file to write a dump into")
+    # Beside it first, so that a dump that fails leaves the one of yesterday as it is.
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+        whole = Path(folder) / "dump"
+        whole.touch(mode=0o600)  # it holds everything
+        code = run(_program("pg_dump", "--format=custom", "--no-owner", f"--file={whole}"))
+        if code:
+            raise EmbeddedPostgresError(f"nothing was dumped: pg_dump ended with exit code {code}")
+        whole.replace(file)
     out.print(f"dumped into {file}", markup=False)
 
 

@@ -18,8 +18,9 @@ from vigilbase.cli.examination import Finding, examine_database, ok, problem, wa
 from vigilbase.cli.render import plain, print_json
 from vigilbase.config.supabase import embedded_server
 from vigilbase.database.embedded import EmbeddedServer
+from vigilbase.database.programs import account_if_there, require_reachable
 from vigilbase.database.urls import masked
-from vigilbase.errors import ConfigurationError
+from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
 from vigilbase.settings import Settings, chosen_transport, load_settings
 from vigilbase.spec import load_spec
 
@@ -100,6 +101,10 @@ def _examine_folder(server: EmbeddedServer) -> tuple[Finding, bool]:
         free, has_data = shutil.disk_usage(folder).free, server.data.exists()
     except OSError as error:
         return problem("data folder", f"{folder}: {error.strerror}", advice), False
+    try:
+        require_reachable(folder, account_if_there())
+    except EmbeddedPostgresError as error:
+        return problem("data folder", str(error)), has_data
     found = f"{server.home}: {free / 1e9:.1f} GB free"
     if free < LEAST_FREE_BYTES:
         return warning("data folder", found, "make room, or set VIGILBASE_HOME to a folder on a larger disk"), has_data

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import NamedTuple
+from io import TextIOBase
+from typing import Literal, NamedTuple
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleDimensions, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -19,9 +20,8 @@ from vigilbase.cli.render import STYLES, ago, plain
 from vigilbase.logging import log_to
 from vigilbase.vocabulary import Check, Observation, Status
 
-REDRAWS_A_SECOND = 4
+REDRAWS_A_SECOND = 2
 CHECKS_SHOWN = 20
-LONGEST_NAME = 32
 LINES_BESIDE = 5  # the head, the foot, and room for an event
 BARS: Mapping[Status, tuple[str, str]] = {"healthy": ("▂", "green"), "degraded": ("▅", "yellow"), "down": ("█", "red")}
 WORST_FIRST: Mapping[Status, int] = {"down": 0, "degraded": 1, "healthy": 2}
@@ -50,18 +50,26 @@ class Board:
         return [Row(name, states.get(name, JudgedService(name)), tuple(seen)) for name, seen in self._checks.items()]
 
 
-def picture(rows: Sequence[Row], *, now: datetime, height: int, foot: str) -> Group:
-    """The table and its foot. Where not all rows fit, those that aren't healthy come first and the rest is counted."""
+def picture(rows: Sequence[Row], *, now: datetime, size: ConsoleDimensions, foot: str) -> Group:
+    """The table and its foot. Where not all rows fit, those that aren't healthy come first and the rest is counted.
+
+    In a narrow terminal there is room for less beside the status and what is wrong.
+    """
+    shown = [column for column in _COLUMNS if size.width >= column.from_width]
     table = Table(box=None, header_style="bold", expand=True, pad_edge=False)
-    table.add_column("service", no_wrap=True, overflow="ellipsis", max_width=LONGEST_NAME)
-    table.add_column("status", no_wrap=True)
-    table.add_column("latency", justify="right", no_wrap=True)
-    table.add_column("checked", no_wrap=True)
-    table.add_column("last checks", no_wrap=True, min_width=CHECKS_SHOWN)
-    table.add_column("", ratio=1, no_wrap=True)
-    fitting, hidden = _fitting(rows, max(1, height - LINES_BESIDE))
+    for column in shown:
+        table.add_column(
+            column.heading,
+            no_wrap=True,
+            overflow="ellipsis",
+            justify=column.justify,
+            min_width=column.width,
+            ratio=1 if column.stretches else None,
+            max_width=max(8, size.width // 3) if column.heading == "service" else None,
+        )
+    fitting, hidden = _fitting(rows, max(1, size.height - LINES_BESIDE))
     for row in fitting:
-        table.add_row(*_cells(row, now))
+        table.add_row(*(column.cell(row, now) for column in shown))
     rest = [Text(_counted(hidden), style="dim")] if hidden else []
     return Group(table, *rest, Text(), Text(foot, style="dim", no_wrap=True, overflow="ellipsis"))
 
@@ -79,18 +87,10 @@ def _worse(row: Row) -> Status:
     return min(seen, row.judged.judged, key=lambda status: WORST_FIRST[status])
 
 
-def _cells(row: Row, now: datetime) -> Sequence[Text | str]:
-    name = plain(row.name)
-    if not row.checks:
-        return name, Text("…", style="dim"), "", "", "", ""
-    last = row.checks[-1]
-    bars = [BARS[check.status] for check in row.checks]
-    checked = ago(last.checked_at, now)
-    return name, STYLES[row.judged.judged], f"{last.latency_ms} ms", checked, Text.assemble(*bars), _remark(row, now)
-
-
 def _remark(row: Row, now: datetime) -> Text:
     """What is wrong, and for how long it has been."""
+    if not row.checks:
+        return Text()
     error = plain(row.checks[-1].error_message)
     if row.judged.since is None:
         return error
@@ -98,25 +98,71 @@ def _remark(row: Row, now: datetime) -> Text:
     return Text(": ").join([lasting, error]) if error else lasting
 
 
+class _Column(NamedTuple):
+    """A column: what a cell of it says, how wide it is at least, and from which width of the terminal it is shown."""
+
+    heading: str
+    cell: Callable[[Row, datetime], Text | str]
+    width: int | None = None
+    from_width: int = 0
+    justify: Literal["left", "right"] = "left"
+    stretches: bool = False
+
+
+_COLUMNS = (
+    _Column("service", lambda row, _: plain(row.name)),
+    _Column("status", lambda row, _: STYLES[row.judged.judged] if row.checks else Text("…", style="dim"), width=8),
+    _Column(
+        "latency",
+        lambda row, _: f"{row.checks[-1].latency_ms} ms" if row.checks else "",
+        width=7,
+        from_width=60,
+        justify="right",
+    ),
+    _Column(
+        "checked", lambda row, now: ago(row.checks[-1].checked_at, now) if row.checks else "", width=8, from_width=70
+    ),
+    _Column(
+        "last checks",
+        lambda row, _: Text.assemble(*(BARS[check.status] for check in row.checks)),
+        width=CHECKS_SHOWN,
+        from_width=96,
+    ),
+    _Column("", _remark, stretches=True),
+)
+
+
 def _counted(rows: Sequence[Row]) -> str:
     by_status = {status: sum(_worse(row) == status for row in rows) for status in WORST_FIRST}
     return "… and " + ", ".join(f"{count} more {status}" for status, count in by_status.items() if count)
 
 
+class _Above(TextIOBase):
+    """A stream whose lines are printed above the table, whole: the terminal wraps them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        if line := text.rstrip("\n"):
+            self._console.print(Text(line), soft_wrap=True)
+        return len(text)
+
+
 @contextmanager
-def shown(console: Console, draw: Callable[[int], Group]) -> Iterator[Live]:
-    """Keep what `draw(height)` makes on the screen; events are written above it, unless they go somewhere else."""
-    with Live(draw(console.height), console=console, auto_refresh=False) as live:
-        if console.file.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty():
-            with log_to(sys.stderr):  # while it lives, this is a way through the display
+def shown(console: Console, draw: Callable[[ConsoleDimensions], Group]) -> Iterator[Live]:
+    """Keep what `draw(size)` makes on the screen; events are written above it, unless they go somewhere else."""
+    with Live(draw(console.size), console=console, auto_refresh=False) as live:
+        if sys.__stderr__ is not None and sys.__stderr__.isatty():
+            with log_to(_Above(console)):
                 yield live
         else:
             yield live
-        live.update(draw(console.height), refresh=True)
+        live.update(draw(console.size), refresh=True)
 
 
-async def redraw(live: Live, draw: Callable[[int], Group]) -> None:
+async def redraw(live: Live, draw: Callable[[ConsoleDimensions], Group]) -> None:
     """Draw again and again, for ever."""
     while True:
-        live.update(draw(live.console.height), refresh=True)
+        live.update(draw(live.console.size), refresh=True)
         await asyncio.sleep(1 / REDRAWS_A_SECOND)

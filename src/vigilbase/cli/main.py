@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Annotated, cast
 
 import typer
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 watch.register(app)
 status.register(app)
@@ -29,8 +31,20 @@ schema.register(app)
 app.add_typer(database.app, name="db")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def _prepare(context: typer.Context) -> None:
+def _prepare(
+    context: typer.Context,
+    *,
+    tell_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     default = "INFO" if context.invoked_subcommand in ("up", "run") else "WARNING"
     # What is wrong with the settings, the doctor says itself.
     chosen = None if context.invoked_subcommand == "doctor" else load_settings().log_level
@@ -59,16 +73,35 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, stream)
 
 
+# Typer comes with a Click of its own or uses the installed one, by its version; this is the class of either.
+_UsageError = cast("type[Exception]", typer.BadParameter.__base__)
+
+
+def _tell_usage(error: BaseException) -> None:
+    """A command line that can't be understood, in one line; without a command, the help."""
+    said = str(getattr(error, "format_message", error.__str__)()).strip()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "vigilbase"
+    if "\n" in said:
+        typer.echo(said, err=True)
+    else:
+        more = "" if said.endswith("?") else f"; see `{command} --help`"
+        typer.echo(f"vigilbase: {said[:1].lower()}{said[1:].rstrip('.')}{more}", err=True)
+
+
 def main() -> None:
     """Run the command line. What a user can mend ends with one line and exit code 2, never with a traceback."""
     _replace_closed_streams()
     allow_named_shell(sys.argv[1:])
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except _UsageError as error:
+        _tell_usage(error)
+        sys.exit(2)
     except VigilbaseError as error:
         typer.echo(f"vigilbase: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing is left to be flushed into it.

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, out, ready_database, run
+from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
 from vigilbase.cli.render import STYLES, ago, iso, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import ConfigurationError
@@ -19,30 +20,35 @@ from vigilbase.spec import load_spec
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """A service's latest check, its open alert, and whether it should have been checked since (None: who knows)."""
+    """A service's latest check, its open alert, and what the file says about both.
+
+    `watched`: whether it is in the file; `stale`: whether it should have been checked since. None where nobody knows.
+    """
 
     check: ServiceHealthCheck
     alert: AlertEvent | None
+    watched: bool | None
     stale: bool | None
 
 
-def status(*, as_json: AsJson = False) -> None:
+def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
     """Show each service with its latest check and its open alert.
 
-    A check is stale when the vigilbase.yaml of the current folder says that there should be a newer one.
+    If the file can be read, it tells which checks are stale, and which services aren't watched any more.
 
     Example: vigilbase status --json
     """
     checks, alerts = run(_load())
-    now, max_gaps = utc_now(), _max_gaps()
-    services = [
-        _Service(check, alerts.get(check.service_name), _is_stale(check, max_gaps.get(check.service_name), now))
-        for check in checks
-    ]
+    now, max_gaps = utc_now(), _max_gaps(config)
+    services = [_service(check, alerts.get(check.service_name), max_gaps, now) for check in checks]
     if as_json:
         print_json({"services": [_as_json(service) for service in services]})
     elif services:
         out.print(_table(services, now))
+        if any(service.alert and service.watched is False for service in services):
+            out.print(
+                f"Nothing in {config} ends the alert of a service that it doesn't name: `vigilbase alerts resolve ID`"
+            )
     else:
         out.print("Nothing has been recorded yet: `vigilbase up` watches and records.")
 
@@ -56,18 +62,23 @@ async def _load() -> tuple[list[ServiceHealthCheck], Mapping[str, AlertEvent]]:
         return checks, {alert.service_name: alert for alert in alerts}
 
 
-def _max_gaps() -> Mapping[str, timedelta]:
-    """How far apart the checks of a service may be, by the current folder's file; nothing if there is none."""
+def _max_gaps(config: Path) -> Mapping[str, timedelta] | None:
+    """How far apart the checks of each service in the file may be; None if it can't be read."""
     try:
-        return {spec.name: spec.policy.max_gap for spec in load_spec(DEFAULT_CONFIG).services}
+        return {spec.name: spec.policy.max_gap for spec in load_spec(config).services}
     except ConfigurationError:
-        return {}
-
-
-def _is_stale(check: ServiceHealthCheck, max_gap: timedelta | None, now: datetime) -> bool | None:
-    if max_gap is None or check.checked_at is None:
+        if config != DEFAULT_CONFIG:
+            raise
         return None
-    return now - check.checked_at > max_gap
+
+
+def _service(
+    check: ServiceHealthCheck, alert: AlertEvent | None, max_gaps: Mapping[str, timedelta] | None, now: datetime
+) -> _Service:
+    watched = None if max_gaps is None else check.service_name in max_gaps
+    if not max_gaps or not watched or check.checked_at is None:
+        return _Service(check, alert, watched, None)
+    return _Service(check, alert, watched, now - check.checked_at > max_gaps[check.service_name])
 
 
 def _as_json(service: _Service) -> dict[str, object]:
@@ -77,6 +88,7 @@ def _as_json(service: _Service) -> dict[str, object]:
         "status": check.status,
         "latency_ms": check.latency_ms,
         "checked_at": iso(check.checked_at),
+        "watched": service.watched,
         "stale": service.stale,
         "error_message": check.error_message,
         "alert": alert
@@ -96,11 +108,12 @@ def _table(services: Sequence[_Service], now: datetime) -> Table:
     for service in services:
         check, alert = service.check, service.alert
         checked = ago(check.checked_at, now)
+        remark = ", not watched" if service.watched is False else ", stale" if service.stale else ""
         table.add_row(
             plain(check.service_name),
             STYLES[check.status],
             "" if check.latency_ms is None else f"{check.latency_ms} ms",
-            Text(f"{checked}, stale", style="yellow") if service.stale else checked,
+            Text(f"{checked}{remark}", style="yellow") if remark else checked,
             f"{alert.alert_type}, {alert.status}, {ago(alert.created_at, now)}" if alert else "",
             plain(check.error_message),
         )

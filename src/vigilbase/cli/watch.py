@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, ConsoleDimensions, Group
 from rich.table import Table
 
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
@@ -27,6 +27,7 @@ from vigilbase.vocabulary import Observation
 log = get_logger(__name__)
 
 WORTH_TELLING = 200  # a batch is always on its way
+CHECKED_AT_ONCE = 10  # more, begun at one moment, would wait for each other and look slow
 
 
 def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
@@ -88,11 +89,11 @@ async def _run_shown(spec: Spec, stop: asyncio.Event, screen: Console, transport
     board = Board([service.name for service in spec.services])
     runner = Runner(spec, on_check=board.see)
 
-    def draw(height: int) -> Group:
+    def draw(size: ConsoleDimensions) -> Group:
         foot = f"watched: {len(spec.services):,} · recorded: {runner.recorded:,} · {transport} · Ctrl-C stops"
         if runner.unwritten > WORTH_TELLING:
             foot = f"waiting for the database: {runner.unwritten:,} · {foot}"
-        return picture(board.rows(runner.states), now=utc_now(), height=height, foot=foot)
+        return picture(board.rows(runner.states), now=utc_now(), size=size, foot=foot)
 
     with shown(screen, draw) as live:
         drawing = asyncio.create_task(redraw(live, draw))
@@ -110,6 +111,8 @@ def _exists(path: Path) -> bool:
 
 
 def _write_starter(path: Path) -> None:
+    if (other := path.with_suffix(".yml")).is_file() and path == DEFAULT_CONFIG:
+        raise ConfigurationError(f"there is a {other}, but no {path}: rename it, or say `--config {other}`")
     try:
         path.write_text(STARTER, encoding="utf-8")
     except OSError as error:
@@ -133,7 +136,7 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
 
 
 async def _observe_all(specs: Sequence[ServiceSpec]) -> list[Observation]:
-    limit = asyncio.Semaphore(probes_at_once())
+    limit = asyncio.Semaphore(min(CHECKED_AT_ONCE, probes_at_once()))
 
     async def one(spec: ServiceSpec) -> Observation:
         async with limit:

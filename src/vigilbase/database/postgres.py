@@ -21,6 +21,7 @@ from psycopg.types.json import Jsonb
 from vigilbase.clock import monotonic
 from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
 from vigilbase.database.pool import Connection, ConnectionPool
+from vigilbase.database.refusals import refusal_of
 from vigilbase.database.tolerance import be_tolerant
 from vigilbase.errors import (
     AccessRefusedError,
@@ -192,6 +193,8 @@ def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
     if isinstance(error, errors.InsufficientPrivilege):
         return AccessRefusedError(f"{attempt}: {said(error)}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        if refusal := refusal_of(error):
+            return DatabaseUnavailableError(str(refusal))
         return DatabaseUnavailableError(f"{attempt}: {said(error)}")
     return DatabaseError(f"{attempt}: {said(error)}")
 

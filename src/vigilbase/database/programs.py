@@ -86,6 +86,18 @@ def account_of_server() -> Account | None:
         return _create_account()
 
 
+def account_if_there() -> Account | None:
+    """The same, but nobody is created: None also where that is yet to come."""
+    return account_of_server() if os.geteuid() == 0 and _account_exists() else None
+
+
+def _account_exists() -> bool:
+    try:
+        return bool(pwd.getpwnam(_SYSTEM_USER))
+    except KeyError:
+        return False
+
+
 def _create_account() -> Account:
     useradd = shutil.which("useradd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if useradd is None:

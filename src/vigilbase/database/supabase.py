@@ -6,6 +6,7 @@ Each verb is one HTTP request. Timeouts are ours and nothing is repeated silentl
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from postgrest import APIError, APIResponse
@@ -44,6 +45,7 @@ class SupabaseClient:
 
     def __init__(self, url: str, key: str, *, timeout: float = 5.0) -> None:
         self._timeout = timeout
+        self._host = urlsplit(url).netloc
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(timeout), follow_redirects=False)
         self._client = AsyncClient(
             url,
@@ -107,6 +109,10 @@ class SupabaseClient:
                 return await request
         except (TimeoutError, httpx.TimeoutException) as error:
             raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
+        except httpx.ConnectError as error:
+            raise DatabaseUnavailableError(
+                f"can't connect to {self._host} (from SUPABASE_URL): {_reason(error)}"
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
             raise DatabaseUnavailableError(f"{attempt}: {_said(error)}") from error
         except APIError as error:
@@ -134,6 +140,14 @@ def domain_error(attempt: str, error: APIError) -> DatabaseError:
 
 def _said(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _reason(error: BaseException) -> str:
+    """What the network said first; the errors around it say less."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return (strerror or str(error) or type(error).__name__).strip().split("\n")[0].lower()
 
 
 def _filtered(request: Filtered, where: Sequence[Where]) -> Filtered:

@@ -11,6 +11,7 @@ from vigilbase.probes.masking import MASK, is_secret_key
 
 _MAX_SHOWN = 80
 _STATUS_CODES = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
+_CODE_OR_RANGE = r" *[1-5] *[0-9] *[0-9] *(- *[1-5] *[0-9] *[0-9] *)?"
 _NOTHING = object()
 _OF_PYTHON = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined")
 """Encodings that Python has for its own ends, and that no body is in; reading a long one as Punycode takes minutes."""
@@ -24,7 +25,12 @@ class HttpExpectation(BaseModel):
     status: str = Field(
         "200-299",
         description="Status codes and ranges of them, such as 200,301-302.",
-        json_schema_extra={"type": ["string", "integer"]},
+        json_schema_extra={
+            "type": ["string", "integer"],
+            "pattern": f"^{_CODE_OR_RANGE}(,{_CODE_OR_RANGE})*$",
+            "minimum": 100,
+            "maximum": 599,
+        },
     )
     body_contains: str | None = Field(None, min_length=1, description="A text that must be in the body.")
     json_value: JsonValue = Field(None, alias="json", description="What must be in the body, which must be JSON.")

@@ -1,5 +1,6 @@
 """One HTTP request over one new connection, as a transport of httpx that measures the phases."""
 
+import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from vigilbase.probes.words import ProbeFailure
 CERTIFICATE = "vigilbase.certificate"
 MAX_PORT = 65_535
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*(%[\w.%-]+)?", re.ASCII)
+"""A name, as IDNA encodes it, or an IP address; httpx would percent-encode what is in neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,10 @@ class OneRequestTransport(httpx.AsyncBaseTransport):
 def is_web_address(url: httpx.URL) -> bool:
     """Whether a URL leads to a host that may speak HTTP. httpx takes any port, and looks at few names closely."""
     try:
-        url.raw_host.decode().encode("idna")
-        return url.scheme in _PORTS and bool(url.host) and (url.port is None or 0 < url.port <= MAX_PORT)
+        host = url.raw_host.decode()
+        host.encode("idna")
+        is_host = bool(url.host and _HOST.fullmatch(host))
+        return url.scheme in _PORTS and is_host and (url.port is None or 0 < url.port <= MAX_PORT)
     except UnicodeError:
         return False
 

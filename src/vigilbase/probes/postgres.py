@@ -10,12 +10,16 @@ from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 from vigilbase.clock import monotonic
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.postgres import connect, run_within, said
+from vigilbase.database.refusals import refusal_of
+from vigilbase.errors import DatabaseError
 from vigilbase.probes.finding import Finding
 from vigilbase.probes.trail import current_trail
+from vigilbase.probes.words import ProbeFailure
 from vigilbase.settings import is_postgres_url
 from vigilbase.vocabulary import JSON
 
 SELF = "self"
+_ACCESS = "vigilbase_access_v1"
 
 
 class PostgresTarget(BaseModel):
@@ -46,8 +50,7 @@ async def probe_postgres(target: PostgresTarget, timeout: float) -> Finding:
     url, trail, began = target.postgres.get_secret_value(), current_trail(), monotonic()
     if url == SELF:
         trail.begin("query", "waiting for the database")
-        await get_supabase_service_client().call("vigilbase_access_v1")
-        return Finding()
+        return await _probe_self()
     trail.keep_secret(_passwords(url))
     try:
         trail.begin("connect", "connecting")
@@ -59,7 +62,16 @@ async def probe_postgres(target: PostgresTarget, timeout: float) -> Finding:
     except psycopg.errors.ConnectionTimeout:
         raise TimeoutError from None
     except psycopg.Error as error:
-        return Finding("down", _reason(said(error)))
+        refusal = refusal_of(error)
+        return Finding("down", refusal.reason if refusal else said(error))
+    return Finding()
+
+
+async def _probe_self() -> Finding:
+    try:
+        await get_supabase_service_client().call(_ACCESS)
+    except DatabaseError as error:
+        raise ProbeFailure(str(error).removeprefix(f"call {_ACCESS}: ")) from error
     return Finding()
 
 
@@ -78,10 +90,3 @@ def _told(connection: psycopg.AsyncConnection[DictRow]) -> Mapping[str, JSON]:
     if connection.info.parameter_status("in_hot_standby") == "on":
         details["in_recovery"] = True
     return details
-
-
-def _reason(reason: str) -> str:
-    """The commonest of the driver's words as every probe says them."""
-    if "Connection refused" in reason:
-        return "connection refused"
-    return "the host's name can't be resolved" if reason.startswith("failed to resolve host") else reason

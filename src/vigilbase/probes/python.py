@@ -37,6 +37,8 @@ class PythonTarget(BaseModel):
         module, _, function = value.partition(":")
         if not _is_dotted_name(module) or not _is_dotted_name(function):
             raise ValueError("must be MODULE:FUNCTION, such as myapp.health:check_orders")
+        if module.endswith(".py"):
+            raise ValueError(f"must be MODULE:FUNCTION; write {module.removesuffix('.py')}:{function}")
         _make_current_folder_importable()
         package = module.partition(".")[0]
         if not _is_there(package):

@@ -75,6 +75,8 @@ async def probe_redis(target: RedisTarget, timeout: float) -> Finding:
         trail.end()
         return Finding(details=await _details(connection))
     except RedisError as error:
+        if isinstance(error.__context__, FileNotFoundError):
+            return Finding("down", "nobody listens on the socket")
         if isinstance(error.__context__, OSError):
             raise  # what the network said is said in the words of every probe
         return Finding("down", _said(error))
@@ -121,6 +123,8 @@ def _said(error: RedisError) -> str:
         return "Redis is loading its data"
     if isinstance(error, InvalidResponse):  # its text quotes the answer, which may quote what was sent
         return _NOT_REDIS
+    if str(error).startswith("Connection closed by server"):
+        return "connection closed before an answer"
     # A server that doesn't know a command quotes its arguments, and those of AUTH are secrets.
     text = str(error).split(" with args beginning with")[0].strip(" ,.")
     return f"login refused: {text}" if isinstance(error, AuthenticationError) else text or type(error).__name__

@@ -76,6 +76,8 @@ class Runner:
             self._waiting.close()
             await asyncio.wait({recording}, timeout=STOP_WITHIN_S)
             recording.cancel()
+        if self.unwritten:
+            log.error("checks.lost", reason="the database was away at the stop", count=self.unwritten)
         log.info("runner.stopped", recorded=self.recorded, lost=self.lost + self.unwritten)
 
     async def _watch(self, service: ServiceSpec) -> None:

@@ -138,7 +138,8 @@ def _kind(item: Value, path: Path, document: Document) -> str | None:
         return kinds[0]
     close = [kind for key in item.keys() - Service.model_fields.keys() for kind in get_close_matches(key, KINDS, 1)]
     meant = f"; did you mean {min(close)}?" if close and not kinds else ""
-    _note(document, path, f"must have exactly one of {', '.join(KINDS)}{meant}")
+    several = f", and has {' and '.join(kinds)}" if kinds else ""
+    _note(document, path, f"must have exactly one of {', '.join(KINDS)}{several}{meant}")
     return None
 
 

@@ -23,11 +23,11 @@ def file_schema() -> JsonSchemaValue:
     models: list[type[BaseModel]] = [File, *SERVICES.values()]
     references, shared = models_json_schema([(model, "validation") for model in models], schema_generator=_Generator)
     definitions = {name: _substitutable(schema) for name, schema in shared["$defs"].items()}
-    of_kinds = [references[model, "validation"] for model in SERVICES.values()]
-    for reference in of_kinds:
+    of_kinds = {kind: references[model, "validation"] for kind, model in SERVICES.items()}
+    for reference in of_kinds.values():
         _forget_defaults(definitions[_name(reference)])
     file = definitions.pop(_name(references[File, "validation"]))
-    file["properties"]["services"]["items"] = {"anyOf": of_kinds}
+    file["properties"]["services"]["items"] = _service(of_kinds)
     return {"$schema": DIALECT, **file, "$defs": definitions}
 
 
@@ -46,6 +46,16 @@ class _Generator(GenerateJsonSchema):
         if made.get("type") == "array" and "items" in made:
             return {"anyOf": [made, made["items"]]}
         return {**made, "type": ["string", "number"]} if made.get("type") == "string" else made
+
+
+def _service(of_kinds: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
+    """A service of any kind. What is wrong within one is said of its field: only one of the kinds is looked at."""
+    says = {kind: {"type": "object", "required": [kind]} for kind in of_kinds}
+    return {
+        "type": "object",
+        "anyOf": [{"required": [kind]} for kind in of_kinds],
+        "allOf": [{"if": says[kind], "then": reference} for kind, reference in of_kinds.items()],
+    }
 
 
 def _name(reference: Mapping[str, str]) -> str:
