@@ -17,13 +17,15 @@ DETAILS = {
     "source": "judge",
     "reason": "2 checks in a row were down",
     "last_error": "connection refused",
+    "down_since": "2026-11-24T09:43:18.277846+00:00",
+    "downtime_s": 194.0,
     "check_ids": CAUSES,
 }
 ALERTS = f"""
     INSERT INTO alert_events
         (id, service_name, alert_type, status, message, details, created_at, acknowledged_at, resolved_at)
     VALUES
-        ('{OPEN}', 'website', 'service_down', 'active', '[bold]website is down', '{json.dumps(DETAILS)}',
+        ('{OPEN}', 'website', 'service_down', 'active', 'website is down: [bold]', '{json.dumps(DETAILS)}',
             now() - interval '3 hours 5 minutes 5 seconds', NULL, NULL),
         ('{ACKNOWLEDGED}', 'api', 'service_degraded', 'acknowledged', 'slow', NULL,
             now() - interval '4 hours 10 minutes 5 seconds', now() - interval '1 hour', NULL),
@@ -50,12 +52,12 @@ async def test_open_alerts_are_listed_newest_first(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert [" ".join(line.split()) for line in result.stdout.splitlines()] == [
         "id service type status opened lasted message",
-        "4f3a21c9 website service_down active 3 h 5 min ago 3 h 5 min so far [bold]website is down",
+        "4f3a21c9 website service_down active 3 h 5 min ago 3 h 5 min so far down: [bold]",
         "4f3abbbb api service_degraded acknowledged 4 h 10 min ago 4 h 10 min so far slow",
     ]
 
 
-async def test_all_may_be_listed_or_those_of_a_service_or_a_few(tmp_path: Path) -> None:
+async def test_all_may_be_listed_or_those_of_a_service_or_a_few(backend: Backend, tmp_path: Path) -> None:
     def listed(*arguments: str) -> list[str]:
         found = json.loads(alerts(tmp_path, "list", "--json", *arguments).stdout)["alerts"]
         return [alert["id"] for alert in found]
@@ -66,7 +68,12 @@ async def test_all_may_be_listed_or_those_of_a_service_or_a_few(tmp_path: Path) 
     assert listed("--service", "nobody") == []
     assert listed("--limit", "1") == [OPEN]
     assert alerts(tmp_path, "list", "--limit", "1").stdout.endswith("There may be more: --limit 2 shows them.\n")
-    assert alerts(tmp_path, "list", "--service", "nobody").stdout == "No open alerts of nobody.\n"
+    assert alerts(tmp_path, "list", "--service", "nobody").stdout == (
+        "No open alerts of nobody, and no checks are recorded of it; `vigilbase status` shows which there are\n"
+    )
+    backend.execute("INSERT INTO service_health_checks (service_name, status) VALUES ('somebody', 'healthy')")
+    assert alerts(tmp_path, "list", "--service", "sombody").stdout.endswith('; did you mean "somebody"?\n')
+    assert alerts(tmp_path, "list", "--service", "somebody").stdout == "No open alerts of somebody.\n"
 
 
 async def test_one_alert_is_shown_in_full(tmp_path: Path) -> None:
@@ -78,14 +85,16 @@ async def test_one_alert_is_shown_in_full(tmp_path: Path) -> None:
         "service website",
         "type service_down",
         "status active",
-        "message [bold]website is down",
+        "message website is down: [bold]",
     ]
     assert shown[5].startswith("opened 20")
     assert shown[5].endswith("Z (3 h 5 min ago)")
+    assert shown.pop(9).startswith("down since 2026-11-24T09:43:18Z (")
     assert shown[6:] == [
         "lasted 3 h 5 min so far",
         "reason 2 checks in a row were down",
         "last error connection refused",
+        "downtime 3 min 14 s",
         "source judge",
         f"check ids {CAUSES[0]}",
         CAUSES[1],

@@ -227,7 +227,7 @@ def test_a_dump_brings_everything_back(home: Path, tmp_path: Path) -> None:
     _require_one_line(run("db", "restore", "none.dump", cwd=tmp_path, environ=environ), "there is no such file")
     _require_one_line(run("db", "restore", "/dev/null", cwd=tmp_path, environ=environ), "/dev/null: is no file with a")
     (tmp_path / "bad.dump").write_text("no dump")
-    _require_one_line(run("db", "restore", "bad.dump", cwd=tmp_path, environ=environ), "bad.dump: ")
+    _require_one_line(run("db", "restore", "bad.dump", cwd=tmp_path, environ=environ), "bad.dump: is no dump of")
     assert (tmp_path / "all.dump").stat().st_mode & 0o777 == 0o600
 
 

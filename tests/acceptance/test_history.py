@@ -58,10 +58,10 @@ async def test_the_period_and_the_number_of_checks_may_be_chosen(backend: Backen
     backend.execute(HISTORY)
     longer = run("history", "website", "--last", "7d", cwd=tmp_path, environ={}).stdout
     assert rows(longer)[-2:] == ["service_down, resolved long ago", "healthy 7 ms"]
-    assert longer.splitlines()[-1] == "4 checks in the last 7d: 50 % healthy, down 2 times."
+    assert longer.splitlines()[-1] == "4 checks in the last 7d: 50 % healthy, down twice."
     cut = run("history", "website", "--limit", "1", cwd=tmp_path, environ={}).stdout
     assert rows(cut) == ["degraded 900 ms"]
-    assert cut.endswith("33.33 % healthy, down once. The newest 1 are shown.\n")
+    assert cut.endswith("33.33 % healthy, down once. The newest one is shown.\n")
 
 
 async def test_a_service_without_checks_in_the_period_says_when_the_newest_was(
@@ -139,10 +139,12 @@ def test_json_on_a_terminal_is_coloured_and_as_harmless(server: PostgresServer, 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--last", "yesterday"], "--last must be a duration such as 500ms, 30s, 5m or 1h"),
+        (["--last", "yesterday"], "--last must be a duration such as 30m, 24h or 7d"),
         (["--last", "99999999d"], "--last must be at most 36500d"),
-        (["--limit", "0"], "limit must be a whole number from 1 to 2147483647"),
-        (["--limit", "3000000000"], "limit must be a whole number from 1 to 2147483647"),
+        (["--limit", "x"], "--limit must be a whole number from 1 to 2147483647"),
+        (["--limit", "9" * 5000], "--limit must be a whole number from 1 to 2147483647"),
+        (["--limit", "0"], "--limit must be a whole number from 1 to 2147483647"),
+        (["--limit", "3000000000"], "--limit must be a whole number from 1 to 2147483647"),
     ],
 )
 def test_a_wrong_option_ends_with_one_line(

@@ -1,5 +1,6 @@
 """The probe `postgres` on real servers, through a real pooler, and on what only pretends to be one."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -253,7 +253,7 @@ async def test_a_module_that_cannot_be_imported_is_down(module: str, tmp_path: P
 
 
 def test_a_file_for_a_module_is_refused_with_what_to_write() -> None:
-    with pytest.raises(ValidationError, match="must be MODULE:FUNCTION; write myapp.health:check"):
+    with pytest.raises(ValidationError, match=r"must be MODULE:FUNCTION; write myapp\.health:check"):
         KINDS["python"].bind({"python": "myapp.health.py:check"}, 1)
 
 

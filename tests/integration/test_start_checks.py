@@ -84,7 +84,8 @@ async def test_nobody_listens_at_the_supabase_url(
     host = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("SUPABASE_URL", f"http://{host}")
     monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
-    assert await _said(DatabaseUnavailableError, caplog) == f"can't connect to {host} (from SUPABASE_URL): connection refused"
+    said = f"can't connect to {host} (from SUPABASE_URL): connection refused"
+    assert await _said(DatabaseUnavailableError, caplog) == said
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "SUPABASE_URL"])

@@ -1,6 +1,7 @@
 """The judge, as a table, and as a state machine over any history with restarts at every point."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 

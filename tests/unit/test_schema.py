@@ -146,7 +146,7 @@ def test_what_both_refuse(text: str) -> None:
         ("services: [{tcp: 'h:1'}]", ["services", 0]),
         ("services: [web]", ["services", 0]),
         ("services: [{name: a, http: 'https://h/', expect: {status: 2xx}}]", ["services", 0, "expect", "status"]),
-        ("services: [{name: a, tls: 'h', expect: {certificate_days: -1}}]", ["services", 0, "expect", "certificate_days"]),
+        ("services: [{name: a, tls: 'h', server_name: 3}]", ["services", 0, "server_name"]),
     ],
 )
 def test_an_editor_can_say_where_a_service_is_wrong(text: str, place: list[str | int]) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from vigilbase.spec.document import MAX_DEPTH, read_document
 
+INDENTED = "is no YAML: is this line indented like the ones above?"
+
 
 def _fault(text: str) -> tuple[int, str, str]:
     """Line, path and words of the first fault."""
@@ -98,8 +100,8 @@ DEEP = "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2)
         ("a: \x01", (1, "", "is no YAML: a character that no text has")),
         ("a: 1\nb: 1\nc: \x00", (3, "", "is no YAML: a character that no text has")),
         ("a: 1\nb: [", (2, "", "is no YAML: expected the node content, but found '<stream end>'")),
-        ("a: 1\nb: c: d", (2, "", "is no YAML: is this line indented like the ones above? A text with a colon and a space in it must be in quotes")),
-        ("a:\n  - b: 1\n c: 2", (3, "", "is no YAML: is this line indented like the ones above?")),
+        ("a: 1\nb: c: d", (2, "", f"{INDENTED} And a text with ': ' in it must be in quotes")),
+        ("a:\n  - b: 1\n c: 2", (3, "", INDENTED)),
         ('a: "\\UFFFFFFFF"', (1, "", "is no YAML")),
     ],
 )  # fmt: skip

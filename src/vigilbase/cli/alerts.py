@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -12,10 +12,14 @@ from rich.text import Text
 from vigilbase.alerts.wording import in_words
 from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import AsJson, out, ready_database, run
+from vigilbase.cli.history import find_meant
+from vigilbase.cli.limit import Limit, valid_limit
 from vigilbase.cli.render import ago, alert_as_json, clock, plain, print_json
 from vigilbase.clock import utc_now
+from vigilbase.database.values import parse_timestamp
 from vigilbase.errors import InvalidInputError, VigilbaseError
-from vigilbase.models import AlertEvent, AlertEventModel
+from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
+from vigilbase.models.validation import MAX_INTEGER
 from vigilbase.settings import load_settings
 from vigilbase.vocabulary import JSON
 
@@ -30,25 +34,26 @@ Service = Annotated[
     str | None,
     typer.Option("--service", metavar="NAME", help="Only those of one service.", autocompletion=service_names),
 ]
-Limit = Annotated[int, typer.Option("--limit", metavar="N", help="How many to show at the most, the newest.")]
 
 
 @app.command("list")
-def list_(*, every: All = False, service: Service = None, limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_(*, every: All = False, service: Service = None, limit: Limit = "50", as_json: AsJson = False) -> None:
     """List the open alerts, newest first.
 
     Example: vigilbase alerts list --all --service website
     """
-    alerts = run(_list(limit, service, only_open=not every))
+    number = valid_limit(limit)
+    alerts, hint = run(_list(number, service, only_open=not every))
     if as_json:
         print_json({"alerts": [alert_as_json(alert) for alert in alerts]})
         return
     if alerts:
         out.print(_table(alerts, utc_now()))
     else:
-        out.print(f"No {'' if every else 'open '}alerts{f' of {plain(service)}' if service else ''}.", markup=False)
-    if len(alerts) == limit:
-        out.print(f"There may be more: --limit {2 * limit} shows them.")
+        of_it = f" of {plain(service)}" if service else ""
+        out.print(f"No {'' if every else 'open '}alerts{of_it}{hint or '.'}", markup=False)
+    if len(alerts) == number:
+        out.print(f"There may be more: --limit {min(2 * number, MAX_INTEGER)} shows them.")
 
 
 @app.command()
@@ -66,7 +71,7 @@ def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def ack(alert_id: AlertId, *, as_json: AsJson = False) -> None:
-    """Acknowledge an alert: it stays open, and everybody sees that somebody is at it.
+    """Acknowledge an alert, which stays open: somebody is at it.
 
     Example: vigilbase alerts ack 4f3a21c9
     """
@@ -78,7 +83,9 @@ def ack(alert_id: AlertId, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def resolve(alert_id: AlertId, *, as_json: AsJson = False) -> None:
-    """Resolve an alert by hand. Vigilbase resolves its own when the service is healthy again.
+    """Resolve an alert by hand.
+
+    Vigilbase resolves its own when the service is healthy again.
 
     Example: vigilbase alerts resolve 4f3a21c9
     """
@@ -93,9 +100,13 @@ def resolve(alert_id: AlertId, *, as_json: AsJson = False) -> None:
     _tell(alert, said, as_json=as_json)
 
 
-async def _list(limit: int, service: str | None, *, only_open: bool) -> list[AlertEvent]:
+async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[list[AlertEvent], str]:
+    """The alerts; and, of a service that nothing is known of, what to say about its name."""
     async with ready_database(load_settings(), migrate=False):
-        return await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
+        found = await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
+        if found or service is None or await HealthCheckModel.find_latest_by_service(service):
+            return found, ""
+        return found, f", and no checks are recorded of it; {await find_meant(service)}"
 
 
 async def _find(prefix: str) -> AlertEvent:
@@ -151,7 +162,7 @@ def _table(alerts: Sequence[AlertEvent], now: datetime) -> Table:
             alert.status,
             ago(alert.created_at, now),
             _lasted(alert, now),
-            plain(alert.message),
+            plain((alert.message or "").removeprefix(f"{alert.service_name} is ")),
         )
     return table
 
@@ -168,7 +179,7 @@ def _portrait(alert: AlertEvent, now: datetime) -> Table:
         "acknowledged": _moment(alert.acknowledged_at, now),
         "resolved": _moment(alert.resolved_at, now),
         "lasted": Text(_lasted(alert, now)),
-        **_details(alert.details or {}),
+        **_details(alert.details or {}, now),
     }
     for name, value in rows.items():
         if value.plain:
@@ -176,11 +187,24 @@ def _portrait(alert: AlertEvent, now: datetime) -> Table:
     return table
 
 
-def _details(details: Mapping[str, JSON]) -> dict[str, Text]:
+def _details(details: Mapping[str, JSON], now: datetime) -> dict[str, Text]:
     """The reason and the error first, the checks that caused it last."""
     order = {"reason": 0, "last_error": 1, "check_ids": 3}
     names = sorted(details, key=lambda name: (order.get(name, 2), name))
-    return {name.replace("_", " "): _readable(details[name]) for name in names}
+    return dict(_detail(name, details[name], now) for name in names)
+
+
+def _detail(name: str, value: JSON, now: datetime) -> tuple[str, Text]:
+    """A detail's name and value: a time and a length of time as they are shown elsewhere."""
+    words = name.replace("_", " ")
+    try:
+        if isinstance(value, str) and name.endswith(("_since", "_at")):
+            return words, _moment(parse_timestamp(value), now)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and name.endswith("_s"):
+            return words.removesuffix(" s"), Text(in_words(timedelta(seconds=value)))
+    except (ValueError, OverflowError):  # somebody else's detail, which means something else
+        pass
+    return words, _readable(value)
 
 
 def _readable(value: JSON) -> Text:

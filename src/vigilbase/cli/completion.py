@@ -30,7 +30,7 @@ def service_names(incomplete: str) -> list[str]:
 
 
 class _Escaped(str):
-    """A name as bash needs it on the line. Typer looks whether it begins with what was typed, which has no backslashes."""
+    """A name as bash needs it on the line. Typer looks whether it begins with what was typed, without backslashes."""
 
     def __new__(cls, name: str) -> Self:
         return super().__new__(cls, name.replace(" ", "\\ "))

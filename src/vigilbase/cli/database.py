@@ -70,7 +70,9 @@ def dump(file: DumpFile) -> None:
 
 @app.command()
 def restore(file: DumpFile) -> None:
-    """Bring a dump back into the database, in one transaction; tables of the same names are replaced.
+    """Bring a dump back into the database.
+
+    All in one transaction; tables of the same names are replaced.
 
     Example: vigilbase db restore vigilbase.dump
     """
@@ -93,7 +95,9 @@ def _write_restore_script(dump: Path, script: Path) -> None:
     command = [str(programs_folder() / "pg_restore"), *options, str(dump)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise ConfigurationError(f"{dump}: {done.stderr.strip().removeprefix('pg_restore: error: ')}")
+        said = done.stderr.strip().removeprefix("pg_restore: error: ")
+        is_none = "input file" in said  # it has several ways to say so, each of a format that it tried
+        raise ConfigurationError(f"{dump}: {'is no dump of `vigilbase db dump`' if is_none else said}")
     with whole.open("rb") as given, script.open("wb") as taken:
         taken.write(given.read(HEAD_OF_DUMP_BYTES).replace(b"SET transaction_timeout = 0;\n", b""))
         shutil.copyfileobj(given, taken)

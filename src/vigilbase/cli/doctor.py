@@ -33,7 +33,9 @@ VERDICTS = {
 
 
 def doctor(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """Look at everything that Vigilbase needs, and say what is wrong and what to do. Exit code 1 if there is a problem.
+    """Say whether everything is set up as it should be.
+
+    Looks at everything that Vigilbase needs, and says what to do. Exit code 1 if there is a problem.
 
     Example: vigilbase doctor --config vigilbase.yaml
     """

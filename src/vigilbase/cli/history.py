@@ -12,6 +12,7 @@ from rich.text import Text
 
 from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import AsJson, out, ready_database, run
+from vigilbase.cli.limit import Limit, valid_limit
 from vigilbase.cli.render import STYLES, ago, alert_as_json, check_as_json, clock, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import InvalidInputError, VigilbaseError
@@ -24,7 +25,6 @@ MAX_ALERTS = 1000
 
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="Its name.", autocompletion=service_names)]
 Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="How far back to look, such as 1h or 7d.")]
-Limit = Annotated[int, typer.Option("--limit", metavar="N", help="How many to show at the most, the newest.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class _Period:
     newest: ServiceHealthCheck
 
 
-def history(service: ServiceName, *, last: Last = "24h", limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Show a service's checks, newest first, with the alerts of that time in between. Times are UTC.
+def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as_json: AsJson = False) -> None:
+    """Show a service's checks and alerts, newest first. Times are UTC.
 
     Example: vigilbase history website --last 7d
     """
-    period = run(_load(service, _length("--last", last), limit))
+    period = run(_load(service, _length("--last", last), valid_limit(limit)))
     checks, alerts = period.history.checks, period.alerts
     if as_json:
         print_json(
@@ -64,8 +64,8 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = 50, as_j
 def _length(field: str, text: str) -> timedelta:
     try:
         seconds = duration_s(text)
-    except ValueError as error:
-        raise InvalidInputError(field, str(error)) from None
+    except ValueError:
+        raise InvalidInputError(field, "must be a duration such as 30m, 24h or 7d") from None
     if seconds > timedelta(days=MAX_DAYS).total_seconds():
         raise InvalidInputError(field, f"must be at most {MAX_DAYS}d")
     return timedelta(seconds=seconds)
@@ -77,15 +77,16 @@ async def _load(service: str, length: timedelta, limit: int) -> _Period:
         found = await HealthCheckModel.find_history(service, since=since, limit=limit)
         newest = found.checks[0] if found.checks else await HealthCheckModel.find_latest_by_service(service)
         if newest is None:
-            raise _unknown(service, [check.service_name for check in await HealthCheckModel.find_latest()])
+            raise VigilbaseError(f'no checks of "{plain(service)}" are recorded; {await find_meant(service)}')
         alerts = await AlertEventModel.find_newest(limit=MAX_ALERTS, service_name=service, since=since)
         return _Period(found, alerts, newest)
 
 
-def _unknown(service: str, known: Sequence[str]) -> VigilbaseError:
+async def find_meant(service: str) -> str:
+    """Which service may be meant by a name that nothing is recorded of."""
+    known = [check.service_name for check in await HealthCheckModel.find_latest()]
     close = get_close_matches(service, known, n=1)
-    hint = f'did you mean "{plain(close[0])}"?' if close else "`vigilbase status` shows which there are"
-    return VigilbaseError(f'no checks of "{plain(service)}" are recorded; {hint}')
+    return f'did you mean "{plain(close[0])}"?' if close else "`vigilbase status` shows which there are"
 
 
 def _table(checks: Sequence[ServiceHealthCheck], alerts: Sequence[AlertEvent]) -> Table:
@@ -118,8 +119,9 @@ def _summary(service: str, period: _Period, last: str, *, cut: bool) -> Text:
         return Text(f"No checks of {name} in the last {length}; {newest}.")
     outages = sum(alert.alert_type == "service_down" for alert in period.alerts)
     without = "down without an alert" if counts["down"] else "never down"
-    times = {0: without, 1: "down once"}.get(outages, f"down {outages} times")
-    shown = f" The newest {len(period.history.checks):,} are shown." if cut else ""
+    times = {0: without, 1: "down once", 2: "down twice"}.get(outages, f"down {outages} times")
+    many = len(period.history.checks)
+    shown = f" The newest {f'{many:,} are' if many != 1 else 'one is'} shown." if cut else ""
     checks = "1 check" if total == 1 else f"{total:,} checks"
     return Text(f"{checks} in the last {length}: {_share(counts['healthy'], total)} healthy, {times}.{shown}")
 

@@ -27,7 +27,9 @@ def migrate(
         ),
     ] = None,
 ) -> None:
-    """Bring the database's schema up to date: apply what is pending, in order, each file in one transaction.
+    """Bring the database's schema up to date.
+
+    What is pending is applied in order, each file in one transaction.
 
     Example: vigilbase migrate --check
     """

@@ -8,7 +8,9 @@ from vigilbase.spec import file_schema
 
 
 def schema() -> None:
-    """Print the JSON schema of vigilbase.yaml, with which editors complete and check it.
+    """Print the JSON schema of vigilbase.yaml.
+
+    With it, editors complete and check the file.
 
     Example: vigilbase schema > vigilbase.schema.json
     """

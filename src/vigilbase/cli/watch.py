@@ -31,7 +31,9 @@ CHECKED_AT_ONCE = 10  # more, begun at one moment, would wait for each other and
 
 
 def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Watch: start what is needed, migrate, probe on schedule, record, and open and resolve alerts.
+    """Start what is needed, migrate, and watch.
+
+    Services are probed on schedule, checks recorded, and alerts opened and resolved.
 
     Without a database configured, Vigilbase brings its own Postgres. Without a file, it writes one to begin with.
     In a terminal a live table shows what is seen; elsewhere there is a line for each event.
@@ -46,9 +48,9 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
 
 def run_only(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Watch, with nothing around it: the database must be ready, and there is a line for each event.
+    """Watch, and nothing else: for services and containers.
 
-    For services and containers, where `vigilbase migrate` is a step of its own.
+    The database must be there and migrated, and there is a line for each event.
 
     Example: vigilbase run --config /etc/vigilbase.yaml
     """
@@ -121,7 +123,9 @@ def _write_starter(path: Path) -> None:
 
 
 def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """Probe every service once and show what was seen; nothing is recorded. Exit code 1 if something is down.
+    """Probe every service once, and record nothing.
+
+    Exit code 1 if something is down.
 
     Example: vigilbase check --json
     """

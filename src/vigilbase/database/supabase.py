@@ -4,6 +4,8 @@ Each verb is one HTTP request. Timeouts are ours and nothing is repeated silentl
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar
 from urllib.parse import urlsplit
@@ -138,7 +140,7 @@ def domain_error(attempt: str, error: APIError) -> DatabaseError:
     return DatabaseError(f"{attempt}: {said}")
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 
@@ -146,8 +148,9 @@ def _reason(error: BaseException) -> str:
     """What the network said first; the errors around it say less."""
     while inner := error.__cause__ or error.__context__:
         error = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner
-    strerror = error.strerror if isinstance(error, OSError) else None
-    return (strerror or str(error) or type(error).__name__).strip().split("\n")[0].lower()
+    if isinstance(error, socket.gaierror):
+        return "the host's name can't be resolved"
+    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else _said(error)
 
 
 def _filtered(request: Filtered, where: Sequence[Where]) -> Filtered:

@@ -69,9 +69,9 @@ def is_web_address(url: httpx.URL) -> bool:
         host = url.raw_host.decode()
         host.encode("idna")
         is_host = bool(url.host and _HOST.fullmatch(host))
-        return url.scheme in _PORTS and is_host and (url.port is None or 0 < url.port <= MAX_PORT)
     except UnicodeError:
         return False
+    return url.scheme in _PORTS and is_host and (url.port is None or 0 < url.port <= MAX_PORT)
 
 
 def certificate_of(response: httpx.Response) -> Certificate | None:

@@ -63,6 +63,9 @@ def read_text(path: FilePath) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        advice = "`vigilbase up` writes one, or name another with --config"
+        raise ConfigurationError(f"{path}: there is no such file: {advice}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from error
     if len(content) > MAX_FILE_BYTES:

@@ -52,8 +52,8 @@ _WORDS = {
     "second occurrence": "an anchor that is there twice; write a text that begins with & in quotes",
     "found undefined tag handle": "an unknown tag; write a text that begins with ! in quotes",
     "found character '\\t'": "a tab; YAML is indented with spaces",
-    "mapping values are not allowed here": "is no YAML: is this line indented like the ones above? A text with a colon "
-    "and a space in it must be in quotes",
+    "mapping values are not allowed here": "is no YAML: is this line indented like the ones above? "
+    "And a text with ': ' in it must be in quotes",
     "expected <block end>": "is no YAML: is this line indented like the ones above?",
     "found character '@'": "write a text that begins with @ in quotes",
     "found character '`'": "write a text that begins with ` in quotes",
