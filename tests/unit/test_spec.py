@@ -227,7 +227,7 @@ def test_the_line_is_that_of_the_key_and_for_a_missing_one_that_of_its_mapping()
 
 def test_a_mistake_in_a_file_names_the_file_and_the_line(tmp_path: Path) -> None:
     path = tmp_path / "vigilbase.yaml"
-    with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml: can't be read: No such file or directory"):
+    with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml: there is no such file: `vigilbase up` writes one"):
         load_spec(path)
     path.write_bytes(b"services: \xff")
     with pytest.raises(ConfigurationError, match=r"vigilbase\.yaml: is not a text in UTF-8"):
