@@ -181,7 +181,7 @@ def test_a_mistake_in_the_file_ends_a_command_with_one_line(command: list[str], 
 
 
 def test_check_without_a_file_says_so(tmp_path: Path) -> None:
-    _require_one_line(run("check", "-c", "other.yaml", cwd=tmp_path, environ={}), "other.yaml: can't be read")
+    _require_one_line(run("check", "-c", "other.yaml", cwd=tmp_path, environ={}), "other.yaml: there is no such file")
 
 
 @pytest.mark.parametrize("command", [["check"], ["up"]])
