@@ -20,9 +20,33 @@ AlertType = Literal["service_down", "service_degraded", "recovery"]
 AlertStatus = Literal["active", "acknowledged", "resolved"]
 """How far an alert event has come."""
 
+DeliveryKind = Literal["triggered", "acknowledged", "resolved", "reminder"]
+"""What a message says about an alert event."""
+
+DeliveryStatus = Literal["pending", "delivered", "dead", "cancelled"]
+"""How far a delivery has come: `dead` was given up after its last try, `cancelled` is not needed any more."""
+
+TimelineEvent = Literal[
+    "opened", "taken_over", "acknowledged", "resolved", "delivered", "failed", "gave_up", "cancelled", "commented"
+]
+"""What happened to an alert event: `taken_over` is one of somebody else's that became the judge's."""
+
 STATUSES: tuple[Status, ...] = ("healthy", "degraded", "down")
 ALERT_TYPES: tuple[AlertType, ...] = ("service_down", "service_degraded", "recovery")
 ALERT_STATUSES: tuple[AlertStatus, ...] = ("active", "acknowledged", "resolved")
+DELIVERY_KINDS: tuple[DeliveryKind, ...] = ("triggered", "acknowledged", "resolved", "reminder")
+DELIVERY_STATUSES: tuple[DeliveryStatus, ...] = ("pending", "delivered", "dead", "cancelled")
+TIMELINE_EVENTS: tuple[TimelineEvent, ...] = (
+    "opened",
+    "taken_over",
+    "acknowledged",
+    "resolved",
+    "delivered",
+    "failed",
+    "gave_up",
+    "cancelled",
+    "commented",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from vigilbase import ConfigurationError
+from vigilbase.alerts.channels import CHANNELS
 from vigilbase.cli.main import app
 from vigilbase.probes import KINDS
 from vigilbase.spec import STARTER, file_schema, parse_spec
@@ -18,7 +19,11 @@ from vigilbase.spec.document import read_document
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Draft202012Validator(file_schema())
-ENVIRON = {"DATABASE_URL": "self", "N": "7", "EVERY": "10s", "NAME": "web", "TRUE": "true"}
+ENVIRON = {
+    "DATABASE_URL": "self", "N": "7", "EVERY": "10s", "NAME": "web", "TRUE": "true",
+    "URL": "json://localhost/hunter2", "ON": "down",
+}  # fmt: skip
+UNCOMMENTED = re.sub(r"^(  )?# (?=- |  |\w+:)", r"\1", STARTER, flags=re.MULTILINE)
 EXAMPLES = [
     example
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -42,7 +47,7 @@ def test_the_command_prints_a_schema_of_its_draft() -> None:
     Draft202012Validator.check_schema(printed)
 
 
-@pytest.mark.parametrize("text", [STARTER, re.sub(r"^  # ", "  ", STARTER, flags=re.MULTILINE), *EXAMPLES])
+@pytest.mark.parametrize("text", [STARTER, UNCOMMENTED, *EXAMPLES])
 def test_the_starter_and_every_example_fit(text: str) -> None:
     assert _fits(text)
 
@@ -71,6 +76,7 @@ def test_defaults_are_written_as_in_the_file_and_fields_are_described() -> None:
 
 
 GOOD = "services: [{{name: a, tcp: 'h:1', {}}}]"
+CHAT = "channels: {chat: {apprise: 'json://h'}}\n"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +95,12 @@ GOOD = "services: [{{name: a, tcp: 'h:1', {}}}]"
         "services: [{name: a, dns: example.com, record: a, expect: {answers: 192.0.2.1}}]",
         "services: [{name: a, dns: example.com, expect: {answers: [192.0.2.1]}}]",
         'services: [{name: "${NAME}", postgres: "${DATABASE_URL}"}]',
+        CHAT + GOOD.format("alerts: [{channels: [chat], on: [down], after: 15m, unless: acknowledged}]"),
+        GOOD.format("tags: [a, 'ä ö']"),
+        CHAT + 'alerts: [{channels: ["${CHAT:-chat}"], on: ["${ON}"], unless: null}]\n' + GOOD.format("alerts: []"),
+        "channels: {chat: {apprise: ['json://h', \"${URL}\"]}}\nalerts: []\n" + GOOD.format("tags: ['${NAME}']"),
+        "channels:\nremind_every: 1m\ngroup_window: 0s\n" + GOOD.format("tags: []"),
+        "remind_every:\ngroup_window: ${EVERY}\n" + GOOD.format(""),
     ],
 )
 def test_what_the_program_accepts_fits(text: str) -> None:
@@ -107,6 +119,27 @@ def test_what_the_program_accepts_fits(text: str) -> None:
         "retention_days: 0\n" + GOOD.format(""),
         "retention_days: true\n" + GOOD.format(""),
         "channels: []\n" + GOOD.format(""),
+        "channels: {'a b': {apprise: 'json://h'}}\n" + GOOD.format(""),
+        "channels: {a: 'json://h'}\n" + GOOD.format(""),
+        "channels: {a: {}}\n" + GOOD.format(""),
+        "channels: {a: {mail: {}}}\n" + GOOD.format(""),
+        "channels: {a: {email: {to: [a@b.c], frm: a@b.c, smtp: 'smtp://h'}}}\n" + GOOD.format(""),
+        "channels: {a: {apprise: 'json://h', color: red}}\n" + GOOD.format(""),
+        "channels: {a: {apprise: 3}}\n" + GOOD.format(""),
+        CHAT + "alerts:\n" + GOOD.format(""),
+        CHAT + "alerts: [{}]\n" + GOOD.format(""),
+        CHAT + "alerts: [{channels: []}]\n" + GOOD.format(""),
+        CHAT + "alerts: [{channels: [chat, chat]}]\n" + GOOD.format(""),
+        CHAT + "alerts: [{channels: [chat], on: [up]}]\n" + GOOD.format(""),
+        CHAT + "alerts: [{channels: [chat], after: 15}]\n" + GOOD.format(""),
+        CHAT + "alerts: [{channels: [chat], after: 1m, unless: seen}]\n" + GOOD.format(""),
+        "remind_every: often\n" + GOOD.format(""),
+        "group_window: 0\n" + GOOD.format(""),
+        GOOD.format("tags: shop"),
+        GOOD.format("tags: [a, a]"),
+        GOOD.format("tags: ['']"),
+        GOOD.format(f"tags: [{'a' * 51}]"),
+        GOOD.format("tags: [1]"),
         "defaults: {often: 3s}\n" + GOOD.format(""),
         "defaults: {every: 30}\n" + GOOD.format(""),
         "services: [{tcp: 'h:1'}]",
@@ -186,10 +219,62 @@ FILE = st.fixed_dictionaries(
     {"services": st.lists(SERVICE, max_size=2)},
     optional={"defaults": st.none() | TIMING, "retention_days": st.sampled_from(COUNTS)},
 )
+MAIL: dict[str, object] = {"to": ["a@example.com"], "from": "${NAME}@example.com", "smtp": "smtp://h"}
+HTTP: dict[str, object] = {"url": "https://h/", "timeout": "${EVERY}"}
+CONFIGURED: list[dict[str, object]] = [
+    {"apprise": "${URL}"},
+    {"apprise": ["json://h", "${URL}"]},
+    {"apprise": []},
+    {"email": MAIL},
+    {"email": {**MAIL, "to": [], "ca_file": None}},
+    {"webhook": HTTP},
+    {"webhook": {**HTTP, "secret": "${NAME}", "headers": {"A": "${NAME}"}, "format": "alertmanager"}},
+    {"webhook": {**HTTP, "secret": ["${NAME}", "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"], "template": "{{ '$$' }}"}},
+    {"pagerduty": {"routing_key": "0" * 32, "severity": {"degraded": "info"}}},
+    {"alertmanager": {**HTTP, "expires_after": "1d"}},
+    {"slack": HTTP},
+    {"slack": {**HTTP, "severity": "info"}},
+    {"email": MAIL, "slack": HTTP},
+    {},
+]
+ROUTES = st.lists(
+    st.fixed_dictionaries(
+        {"channels": st.sampled_from([["ops"], ["ops", "b"], ["${OPS:-ops}"], ["b", "b"], []])},
+        optional={
+            "on": st.sampled_from([["down"], ["recovery", "degraded"], ["${ON}"], ["down", "${ON}"], ["up"]]),
+            "after": st.sampled_from(["1s", "15m", "${EVERY}", None, "0s"]),
+            "unless": st.sampled_from(["acknowledged", None, "${ON}"]),
+        },
+    ),
+    max_size=2,
+)
+TOLD = st.fixed_dictionaries(
+    {"name": st.just("a"), "tcp": st.just("h:1")},
+    optional={"alerts": ROUTES, "tags": st.lists(st.sampled_from(["shop", "${NAME}", "ä ö", " "]), max_size=2)},
+)
+TELLING = st.fixed_dictionaries(
+    {
+        "services": TOLD.map(lambda service: [service]),
+        "channels": st.fixed_dictionaries({name: st.sampled_from(CONFIGURED) for name in ("ops", "b")}),
+    },
+    optional={
+        "alerts": ROUTES,
+        "remind_every": st.sampled_from(["1m", "4h", "${NAME}", None]),
+        "group_window": st.sampled_from(["0s", "30s", "${EVERY}", None]),
+    },
+)
 
 
-@settings(max_examples=300)
-@given(FILE)
+@pytest.mark.parametrize("kind", CHANNELS)
+def test_some_channel_of_every_kind_is_among_what_is_tried(kind: str) -> None:
+    config = next(config for config in CONFIGURED if kind in config)
+    text = json.dumps({"channels": {"a": config}, "services": [{"name": "a", "tcp": "h:1"}]})
+    assert parse_spec(text, ENVIRON).channels["a"].kind == kind
+    assert _fits(text)
+
+
+@settings(max_examples=400, deadline=None)  # the first address of Apprise's takes longer
+@given(FILE | TELLING)
 def test_whatever_the_program_accepts_fits(value: dict[str, object]) -> None:
     text = json.dumps(value)
     try:

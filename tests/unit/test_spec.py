@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vigilbase import ConfigurationError
+from vigilbase.durations import duration_between
 from vigilbase.probes import KINDS
 from vigilbase.spec import duration_s, load_spec, parse_spec
 from vigilbase.vocabulary import Policy
@@ -50,6 +51,23 @@ def test_anything_else_is_no_duration(text: object) -> None:
         duration_s(text)
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        ("0s", "1d", "must be a duration from 0s to 1d, such as 500ms, 30s, 5m or 1h"),
+        ("1s", "1m", "must be a duration from 1s to 1m, such as 30s"),
+        ("2h", "1d", "must be a duration from 2h to 1d"),
+    ],
+)
+def test_a_duration_within_bounds_may_be_a_bound_and_its_examples_lie_within(least: str, most: str, said: str) -> None:
+    between = duration_between(least, most)
+    assert between(most) > between(least) >= 0
+    for text in ("-1s", "0.9ms", "366d", "", 3, None):
+        if text != "0.9ms" or least != "0s":
+            with pytest.raises(ValueError, match=f"^{said}$"):
+                between(text)
+
+
 def test_a_duration_of_the_defaults_gives_way_to_that_of_a_service() -> None:
     text = (
         "defaults: {degraded_after: 800ms}\n"
@@ -73,9 +91,10 @@ def test_defaults_may_be_empty(text: str) -> None:
 
 COUNT = "must be a whole number from 1 to 100"
 EVERY = "must be a duration from 100ms to 1d, such as 500ms, 30s, 5m or 1h"
-TIMEOUT = "must be a duration from 1ms to 5m, such as 500ms, 30s, 5m or 1h"
+TIMEOUT = "must be a duration from 1ms to 5m, such as 500ms, 30s or 5m"
 KNOWN = ", ".join(KINDS)
 TIMING = "every, timeout, failures, successes, degraded_after"
+OF_FILE = "defaults, services, channels, alerts, remind_every, group_window, retention_days"
 
 
 @pytest.mark.parametrize(
@@ -89,9 +108,9 @@ TIMING = "every, timeout, failures, successes, degraded_after"
         ("services: {a: b}", "1: services: must be a list"),
         (
             "service: []",
-            "1: service: unknown field; there are defaults, services, retention_days; did you mean services?",
+            f"1: service: unknown field; there are {OF_FILE}; did you mean services?",
         ),
-        ("zzz: []\n" + WEBSITE + "}", "1: zzz: unknown field; there are defaults, services, retention_days"),
+        ("zzz: []\n" + WEBSITE + "}", f"1: zzz: unknown field; there are {OF_FILE}"),
         ("retention_days: 0\n" + WEBSITE + "}", "1: retention_days: must be a whole number from 1 to 36,500"),
         ("retention_days: 1.0\n" + WEBSITE + "}", "1: retention_days: must be a whole number from 1 to 36,500"),
         ("defaults: []\n" + WEBSITE + "}", "1: defaults: must be a mapping"),
@@ -133,7 +152,7 @@ TIMING = "every, timeout, failures, successes, degraded_after"
         ),
         (
             _service("name: web, tcp: 'h:1', color: red"),
-            f"2: services[0] (web).color: unknown field; there are name, {TIMING}, tcp",
+            f"2: services[0] (web).color: unknown field; there are name, {TIMING}, tags, alerts, tcp",
         ),
         (_service("name: web, tcp: 'h:1', failures: 0"), f"2: services[0] (web).failures: {COUNT}"),
         (_service("name: web, tcp: 'h:1', failures: 101"), f"2: services[0] (web).failures: {COUNT}"),
@@ -162,7 +181,7 @@ TIMING = "every, timeout, failures, successes, degraded_after"
         ),
         (
             _service("name: db, postgres: self, postgresql://u:hunter2@h/d"),
-            f"2: services[0] (db).…: unknown field; there are name, {TIMING}, postgres",
+            f"2: services[0] (db).…: unknown field; there are name, {TIMING}, tags, alerts, postgres",
         ),
         (
             WEBSITE + "}\n  - {name: website, tcp: 'h:1'}",

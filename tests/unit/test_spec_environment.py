@@ -84,6 +84,54 @@ def test_a_variable_that_is_not_set_is_named_with_its_place() -> None:
     )
 
 
+def test_a_variable_that_is_not_set_may_be_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    environ = {"A_FILE": str(path)}
+    for content, meant in [
+        ("hunter2", "hunter2"),
+        (" a \t\n", " a \t"),
+        ("ä ${A}\r\n\n", "ä ${A}"),
+        ("a\nb\n", "a\nb"),
+        ("\n", ""),
+    ]:
+        path.write_bytes(content.encode())
+        assert _value("- ${A}\n- <${A:-else}>", environ) == [meant, f"<{meant or 'else'}>"]
+    path.write_text("7\n")
+    assert parse_spec(COUNTED, {"NAME": "a", "N_FILE": str(path)}).services[0].policy.failures == 7
+
+
+def test_a_variable_that_is_set_is_not_looked_for_in_a_file(tmp_path: Path) -> None:
+    environ = {"A": "a", "A_FILE": str(tmp_path / "nothing"), "B": "", "B_FILE": str(tmp_path / "nothing")}
+    assert _value('["${A}${B}", "${B:-else}"]', environ) == ["a", "else"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "can't be read: no such file or directory"),
+        (b"hunter2\xff", "holds no text in UTF-8"),
+        (b"hunter2" * 10_000, "has more than 65,536 characters"),
+    ],
+)
+@pytest.mark.parametrize("written", ["${DATABASE_URL}", "${DATABASE_URL:-self}"])
+def test_a_file_that_is_no_help_is_named_by_its_variables(
+    content: bytes | None, said: str, written: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "hunter2"
+    if content is not None:
+        path.write_bytes(content)
+    told = _error(DATABASE.replace("${DATABASE_URL}", written), {"DATABASE_URL_FILE": str(path)})
+    assert told == (
+        "line 4: services[1] (database).postgres: the environment variable DATABASE_URL is not set, "
+        f"and the file that DATABASE_URL_FILE names {said}"
+    )
+
+
+def test_a_name_that_no_file_can_have_or_an_empty_one_is_a_mistake_as_well() -> None:
+    assert _error(DATABASE, {"DATABASE_URL_FILE": "hunter2\0"}).endswith("that DATABASE_URL_FILE names can't be read")
+    assert "variable DATABASE_URL is not set; set it" in _error(DATABASE, {"DATABASE_URL_FILE": ""})
+
+
 def test_what_a_variable_says_is_in_no_error() -> None:
     for value in ("mysql://u:hunter2@h/d", "postgresql://u:hunter2@h:x/d", "hunter2\nhunter2", "hunter2\udcff"):
         said = _error(DATABASE, {"DATABASE_URL": value})

@@ -9,13 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vigilbase import ConfigurationError
+from vigilbase.alerts.channels import CHANNELS
 from vigilbase.probes import KINDS
 from vigilbase.spec import Spec, parse_spec
 
-ENVIRON = {"DATABASE_URL": "self", "N": "3", "SECRET": "hunter2\n"}
+ENVIRON = {"DATABASE_URL": "self", "N": "3", "SECRET": "hunter2\n", "SECRET_PART": "hunter2"}
 VALID = """\
 defaults: &d {every: 30s, timeout: 5s, failures: 3, successes: 2}
 retention_days: 0x1F
+channels:
+  team: {email: {to: [team@example.com], from: vigilbase@example.com, smtp: "smtp://u:${SECRET_PART}@localhost"}}
+  chat: {apprise: ["json://localhost/hunter2"]}
+alerts:
+  - {channels: [team, chat], on: [down, degraded, recovery]}
+  - {channels: [chat], on: [down], after: 15m, unless: acknowledged}
+remind_every: 4h
+group_window: 0s
 services:
   - name: website
     http: https://example.com/
@@ -27,6 +36,8 @@ services:
       cache
     redis: !!str redis://:$$ecret@localhost:6379
     every: 1.5s
+    tags: [shop]
+    alerts: [{channels: [team], on: [down]}]
 """
 WORDS = [
     "${N}", "${SECRET}", "${UNSET}", "${", "$$", "*d", "&d", "<<: *d", "!!int ", "!!float ", "!!bool ", "!!null ",
@@ -53,6 +64,7 @@ def test_the_valid_text_is_valid() -> None:
     assert spec
     assert [service.name for service in spec.services] == ["website", "dA", "cache"]
     assert spec.retention_days == 31
+    assert [*spec.channels] == ["team", "chat"]
 
 
 @given(st.text())
@@ -77,6 +89,13 @@ KEYS = [
     "failures",
     "headers",
     "<<",
+    "channels",
+    "alerts",
+    "on",
+    "after",
+    "unless",
+    "tags",
+    "a",
     *KINDS,
 ]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.sampled_from(WORDS)
@@ -99,7 +118,18 @@ def test_any_value_of_every_kind(kind: str, value: object, expect: object) -> No
     _read(yaml.safe_dump({"services": [{"name": "a", kind: value, "expect": expect}]}))
 
 
-@settings(max_examples=300)
+FIELDS = ["url", "headers", "secret", "template", "to", "from", "smtp", "routing_key", "severity", "timeout", "ca_file"]
+
+
+@pytest.mark.parametrize("kind", CHANNELS)
+@settings(max_examples=50, deadline=None)  # the first address of Apprise's takes longer
+@given(value=VALUES | st.dictionaries(st.sampled_from(FIELDS), VALUES), routes=VALUES)
+def test_any_value_of_every_kind_of_channel(kind: str, value: object, routes: object) -> None:
+    service = {"name": "a", "tcp": "h:1", "alerts": routes}
+    _read(yaml.safe_dump({"services": [service], "channels": {"a": {kind: value}}}))
+
+
+@settings(max_examples=300, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_a_valid_text_with_accidents(chance: random.Random) -> None:
     text = VALID

@@ -19,6 +19,12 @@ def test_plain_values_are_those_of_json() -> None:
     assert document.value == ["text", 3, 1.5, True, None, [1, {"g": "2"}], 16, "=", "<<", {"<<": "k"}]
 
 
+def test_words_that_are_truth_values_in_yaml_1_1_alone_are_text_as_keys() -> None:
+    document = read_document("on: on\nOff: {yes: off}\nNO: no\n", {})
+    assert not document.faults
+    assert document.value == {"on": True, "Off": {"yes": False}, "NO": False}
+
+
 def test_an_empty_text_says_nothing() -> None:
     for text in ("", "# a comment\n", "---\n", "\ufeff"):
         document = read_document(text, {})
@@ -65,7 +71,8 @@ DEEP = "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2)
         ("a: 1\nb: 2\na: 3", (3, "a", "is there twice, first in line 1")),
         ("x:\n  a: 1\n  'a': 3", (3, "x.a", "is there twice, first in line 2")),
         ("x: &x {}\ny:\n  <<: *x\n  <<: *x", (4, "y.<<", "is there twice, first in line 3")),
-        ("a:\n  on: 1", (2, "a", "a key must be text; write it in quotes")),
+        ("a:\n  true: 1", (2, "a", "a key must be text; write it in quotes")),
+        ("a:\n  'on': 1\n  on: 1", (3, "a.on", "is there twice, first in line 2")),
         ("200: ok", (1, "", "a key must be text; write it in quotes")),
         ("2026-01-01: ok", (1, "", "a key must be text; write it in quotes")),
         ("? [a]\n: ok", (1, "", "a key must be text; write it in quotes")),

@@ -1,7 +1,7 @@
 """The probe `http`: a request, redirects followed, judged by status code, body and certificate."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Literal
 from urllib.parse import urlsplit
@@ -50,7 +50,7 @@ class HttpTarget(BaseModel):
     @field_validator("http")
     @classmethod
     def _url(cls, value: str) -> str:
-        if not _names_a_web_address(value):
+        if not names_a_web_address(value):
             raise ValueError("must be a URL such as https://example.com/health")
         trusted(None, _PROTOCOL)  # loaded now, and not in the time of the first probe
         return value
@@ -63,13 +63,7 @@ class HttpTarget(BaseModel):
     @field_validator("headers")
     @classmethod
     def _sendable(cls, value: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
-        for name, content in value.items():
-            if not _HEADER_NAME.fullmatch(name):
-                raise ValueError("must be names of HTTP headers and their values")
-            if name.lower() in _FRAMING:
-                raise ValueError(f"{name} is set by the probe itself")
-            if any(ord(character) < 32 or ord(character) == 127 for character in content.get_secret_value()):
-                raise ValueError(f"the value of {name} must be one line without control characters")
+        require_sendable(value, _FRAMING, "probe")
         return value
 
     @model_validator(mode="after")
@@ -79,7 +73,19 @@ class HttpTarget(BaseModel):
         return self
 
 
-def _names_a_web_address(text: str) -> bool:
+def require_sendable(headers: Mapping[str, SecretStr], own: Collection[str], sender: str) -> None:
+    """Raise a ValueError that says why headers can't be sent; `own` are the sender's, in small letters."""
+    for name, content in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("must be names of HTTP headers and their values")
+        if name.lower() in own:
+            raise ValueError(f"{name} is set by the {sender} itself")
+        if any(ord(character) < 32 or ord(character) == 127 for character in content.get_secret_value()):
+            raise ValueError(f"the value of {name} must be one line without control characters")
+
+
+def names_a_web_address(text: str) -> bool:
+    """Whether a text is a URL that a request can be sent to."""
     try:
         return bool(urlsplit(text).netloc) and is_web_address(httpx.URL(text))
     except (httpx.InvalidURL, ValueError):

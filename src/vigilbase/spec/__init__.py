@@ -1,6 +1,6 @@
 """`vigilbase.yaml`: what to watch, read and checked."""
 
-from vigilbase.spec.durations import duration_s
+from vigilbase.durations import duration_s
 from vigilbase.spec.fields import Defaults
 from vigilbase.spec.reading import ServiceSpec, Spec, load_spec, parse_spec, read_text
 from vigilbase.spec.schema import file_schema

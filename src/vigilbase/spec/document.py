@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import yaml
 
-from vigilbase.spec.scalars import LIST, MAPPING, MERGE, TEXT, UNKNOWN_TAG, is_text, number_or_truth, scalar
+from vigilbase.spec.scalars import LIST, MAPPING, MERGE, UNKNOWN_TAG, is_key, number_or_truth, scalar
 from vigilbase.spec.substitution import has_variable
 from vigilbase.spec.syntax import Fault, Path, compose
 
@@ -55,6 +55,10 @@ class Document:
         for part in path:
             value = child(value, part)
         return value
+
+    def note(self, path: Path, said: str) -> None:
+        """Note what is wrong at a path, or with what should be there."""
+        self.faults.append(Fault(self.locate(path)[1], path, said))
 
     def reread(self, path: Path) -> bool:
         """Let a value that comes from the environment be the number or the truth value that it spells.
@@ -142,7 +146,7 @@ class Document:
 
     def _is_new_key(self, key: yaml.Node, seen: Entries, path: Path) -> bool:
         """Is it a text that the mapping doesn't have yet? If not, that is noted."""
-        if not isinstance(key, yaml.ScalarNode) or key.tag not in TEXT or not is_text(key.value):
+        if not isinstance(key, yaml.ScalarNode) or not is_key(key):
             self.faults.append(Fault(_line(key), path, "a key must be text; write it in quotes"))
         elif key.value in seen:
             first = _line(seen[key.value][0])

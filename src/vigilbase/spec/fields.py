@@ -1,7 +1,7 @@
 """The fields of the file as pydantic models: what a kind of probe asks for comes from the kind."""
 
 from collections.abc import Mapping
-from typing import Annotated, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -10,18 +10,24 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    ValidationInfo,
     WithJsonSchema,
     create_model,
+    field_validator,
 )
 
+from vigilbase.alerts.routing import OCCASIONS, Occasion
+from vigilbase.durations import duration_between
 from vigilbase.errors import InvalidInputError
-from vigilbase.models.validation import MAX_DAYS, valid_service_name
+from vigilbase.models.validation import MAX_DAYS, valid_service_name, valid_text
 from vigilbase.probes import KINDS
-from vigilbase.spec.durations import duration_between
 
 _DURATION = WithJsonSchema({"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?(ms|s|m|h|d)\s*$"})
 Every: TypeAlias = Annotated[float, BeforeValidator(duration_between("100ms", "1d")), _DURATION]
 Timeout: TypeAlias = Annotated[float, BeforeValidator(duration_between("1ms", "5m")), _DURATION]
+After: TypeAlias = Annotated[float, BeforeValidator(duration_between("1s", "30d")), _DURATION]
+RemindEvery: TypeAlias = Annotated[float, BeforeValidator(duration_between("1m", "30d")), _DURATION]
+GroupWindow: TypeAlias = Annotated[float, BeforeValidator(duration_between("0s", "1h")), _DURATION]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -30,6 +36,57 @@ def _service_name(value: str) -> str:
         return valid_service_name(value)
     except InvalidInputError as error:
         raise ValueError(error.rule) from None
+
+
+def _tag(value: str) -> str:
+    try:
+        valid_text("tags", value)
+    except InvalidInputError as error:
+        raise ValueError(error.rule) from None
+    if value != value.strip():
+        raise ValueError("must not begin or end with white space")
+    return value
+
+
+Item = TypeVar("Item")
+
+
+def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not have the same entry twice")
+    return values
+
+
+Distinct = Annotated[tuple[Item, ...], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})]
+Tag: TypeAlias = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_tag)]
+CHANNEL_NAME = r"[A-Za-z0-9_-]{1,50}"
+
+
+class AlertRoute(BaseModel):
+    """Which alerts go to which channels, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: Distinct[str] = Field(description="Where to: names of channels.", min_length=1)
+    on: Distinct[Occasion] = Field(OCCASIONS, description="What is told: down, degraded, recovery.", min_length=1)
+    after: After | None = Field(
+        None, description="How long an alert must last before it is told: 1s to 30d.", examples=["15m"]
+    )
+    unless: Literal["acknowledged"] | None = Field(None, description="Not if somebody has acknowledged it by then.")
+
+    @field_validator("on")
+    @classmethod
+    def _has_a_beginning(cls, value: tuple[Occasion, ...]) -> tuple[Occasion, ...]:
+        if set(value) == {"recovery"}:
+            raise ValueError("must have down or degraded as well; a recovery is the end of one of them")
+        return value
+
+    @field_validator("unless")
+    @classmethod
+    def _needs_a_delay(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("after", 0) is None:
+            raise ValueError("is possible only with `after`")
+        return value
 
 
 class Named(BaseModel):
@@ -69,11 +126,29 @@ class File(BaseModel):
 
     defaults: Defaults | None = Field(None, description="What holds for every service that doesn't say otherwise.")
     services: list[JsonValue] = Field(description="What to watch.", min_length=1)
+    channels: dict[str, JsonValue] | None = Field(None, description="Where messages go: channels by their names.")
+    alerts: tuple[AlertRoute, ...] = Field(
+        default_factory=tuple, description="Which alerts go where. Without it, all go to every channel."
+    )
+    remind_every: RemindEvery | None = Field(
+        None, description="How often an open alert that nobody acknowledged is told again: 1m to 30d.", examples=["4h"]
+    )
+    group_window: GroupWindow = Field(
+        30.0,
+        description="For how long after a message to a channel what follows is gathered into one: 0s (off) to 1h.",
+        json_schema_extra={"default": "30s"},
+    )
     retention_days: int = Field(30, ge=1, le=MAX_DAYS, description="How many days checks and resolved alerts are kept.")
 
 
 class Service(Defaults, Named):
     """What the services of every kind have in common."""
+
+    tags: Distinct[Tag] = Field((), description="Words to find the service by, as silences do.")
+    alerts: tuple[AlertRoute, ...] = Field(
+        default_factory=tuple,
+        description="Which alerts of this service go where, in place of what the file says for all.",
+    )
 
 
 def _of_kind(kind: str) -> type[Service]:

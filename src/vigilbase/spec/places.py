@@ -7,6 +7,8 @@ from vigilbase.spec.syntax import Path
 
 _SHOWN = re.compile(r"[\w .$/-]{1,60}")
 """Keys that are shown: in place of one may stand a URL with a password, where a colon or a space is missing."""
+_SHOWN_OF_CHANNELS = re.compile(r"[A-Za-z_-]{1,30}")
+"""What is in a channel is an address or a key more often than not."""
 
 
 def place(path: Path, value: Value) -> str:
@@ -16,7 +18,8 @@ def place(path: Path, value: Value) -> str:
         if isinstance(part, int):
             said += f"[{part}]"
         else:
-            said += f".{part}" if _SHOWN.fullmatch(part) else ".…"
+            shown = _SHOWN_OF_CHANNELS if depth > 1 and path[0] == "channels" else _SHOWN
+            said += f".{part}" if shown.fullmatch(part) else ".…"
         value = child(value, part)
         if depth == 1 and path[0] == "services" and isinstance(name := child(value, "name"), str):
             said += f" ({name})" if name.isprintable() and 0 < len(name) <= 100 else ""

@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path as FilePath
 
+from vigilbase.alerts.channels import Channel
+from vigilbase.alerts.routing import Route
 from vigilbase.errors import ConfigurationError
 from vigilbase.probes import KINDS, Finding
 from vigilbase.spec.document import Document, Value, read_document
 from vigilbase.spec.fields import SERVICES, Defaults, File, Service, names
+from vigilbase.spec.kinds import kind_of
+from vigilbase.spec.messages import channels_of, routes_of, routes_of_all
 from vigilbase.spec.places import place
 from vigilbase.spec.syntax import Fault, Path
 from vigilbase.spec.validation import validated
@@ -23,7 +26,7 @@ MAX_FILE_BYTES = 5_000_000
 class ServiceSpec:
     """A service to watch: how often (s), for how long at the most (s), by which policy and with which probe.
 
-    A healthy answer that takes longer than `degraded_after` seconds is degraded.
+    A healthy answer that takes longer than `degraded_after` seconds is degraded. `routes` say where its alerts go.
     """
 
     name: str
@@ -33,14 +36,23 @@ class ServiceSpec:
     policy: Policy
     probe: Callable[[], Awaitable[Finding]]
     degraded_after: float | None = None
+    tags: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a file says: the services to watch, and for how many days to keep what is recorded."""
+    """What a file says: the services to watch, for how many days to keep what is recorded, and where messages go.
+
+    Open alerts are told again every `remind_every_s` seconds (None: never); what follows on a message within
+    `group_window_s` seconds is gathered (0: nothing is).
+    """
 
     services: Sequence[ServiceSpec]
     retention_days: int = 30
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    remind_every_s: float | None = None
+    group_window_s: float = 30.0
 
 
 def load_spec(path: FilePath) -> Spec:
@@ -99,55 +111,69 @@ def _spec(text: str, environ: Mapping[str, str], source: str) -> Spec:
 def _checked(document: Document) -> Spec | None:
     """What a document says; None if it has faults, which are noted in it."""
     if not isinstance(document.value, dict):
-        document.faults.append(Fault(1, (), "must be a mapping with a list `services:`"))
+        document.note((), "must be a mapping with a list `services:`")
         return None
     file = validated(File, document, ())
+    channels = channels_of(document)
+    common = _common(file, document)
     items = document.value.get("services")
-    defaults = (file and file.defaults) or Defaults()
     listed = items if isinstance(items, list) else []
-    found = [_service(item, index, defaults, document) for index, item in enumerate(listed)]
+    found = [_service(item, index, common, document) for index, item in enumerate(listed)]
     services = [service for service in found if service]
     if file is None or len(services) < len(found):
         return None
     _note_repeated_names(services, document)
-    return Spec(services, file.retention_days)
+    return Spec(services, file.retention_days, channels, file.remind_every, file.group_window)
 
 
-def _service(item: Value, index: int, defaults: Defaults, document: Document) -> ServiceSpec | None:
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What holds for services that don't say otherwise, and the names of all channels, working or not."""
+
+    defaults: Defaults
+    routes: tuple[Route, ...]
+    channels: Sequence[str]
+
+
+def _common(file: File | None, document: Document) -> _Common:
+    named = document.at(("channels",))
+    channels = list(named) if isinstance(named, dict) else []
+    if file is None:
+        return _Common(Defaults(), (), channels)
+    return _Common(file.defaults or Defaults(), routes_of_all(file, document, channels), channels)
+
+
+def _service(item: Value, index: int, common: _Common, document: Document) -> ServiceSpec | None:
     path: Path = ("services", index)
-    kind = _kind(item, path, document)
-    if kind is None or not isinstance(item, dict):
+    if not isinstance(item, dict):
+        document.note(path, f"must be a mapping with a name and one of {', '.join(KINDS)}")
         return None
-    service = validated(SERVICES[kind], document, path)
-    if service is None:
+    kind = kind_of(item, KINDS, Service.model_fields, document, path)
+    service = validated(SERVICES[kind], document, path) if kind else None
+    if kind is None or service is None:
         return None
     own = {name: getattr(service, name) for name in Defaults.model_fields if name in service.model_fields_set}
-    timing = defaults.model_copy(update=own)
+    timing = common.defaults.model_copy(update=own)
     _note_late_degradation(timing, path, document)
     asked = {key: item[key] for key in names(KINDS[kind].target) if key in item}
     max_gap = timedelta(seconds=2 * timing.every + timing.timeout)
-    policy = Policy(failures=timing.failures, successes=timing.successes, max_gap=max_gap)
-    probe = KINDS[kind].bind(asked, timing.timeout)
-    return ServiceSpec(service.name, kind, timing.every, timing.timeout, policy, probe, timing.degraded_after)
+    return ServiceSpec(
+        name=service.name,
+        kind=kind,
+        every=timing.every,
+        timeout=timing.timeout,
+        policy=Policy(failures=timing.failures, successes=timing.successes, max_gap=max_gap),
+        probe=KINDS[kind].bind(asked, timing.timeout),
+        degraded_after=timing.degraded_after,
+        tags=service.tags,
+        routes=_routes(service, common, document, path),
+    )
 
 
-def _kind(item: Value, path: Path, document: Document) -> str | None:
-    """The kind of a service; None, and a fault, if it has none or several."""
-    if not isinstance(item, dict):
-        _note(document, path, f"must be a mapping with a name and one of {', '.join(KINDS)}")
-        return None
-    kinds = [kind for kind in KINDS if kind in item]
-    if len(kinds) == 1:
-        return kinds[0]
-    close = [kind for key in item.keys() - Service.model_fields.keys() for kind in get_close_matches(key, KINDS, 1)]
-    meant = f"; did you mean {min(close)}?" if close and not kinds else ""
-    several = f", and has {' and '.join(kinds)}" if kinds else ""
-    _note(document, path, f"must have exactly one of {', '.join(KINDS)}{several}{meant}")
-    return None
-
-
-def _note(document: Document, path: Path, said: str) -> None:
-    document.faults.append(Fault(document.locate(path)[1], path, said))
+def _routes(service: Service, common: _Common, document: Document, path: Path) -> tuple[Route, ...]:
+    if "alerts" not in service.model_fields_set:
+        return common.routes
+    return routes_of(service.alerts, document, (*path, "alerts"), common.channels)
 
 
 def _note_late_degradation(timing: Defaults, path: Path, document: Document) -> None:

@@ -16,7 +16,8 @@ _PREFIX = "tag:yaml.org,2002:"
 MERGE = f"{_PREFIX}merge"
 TEXT = {f"{_PREFIX}str", f"{_PREFIX}value", MERGE}
 _NUMBERS = {f"{_PREFIX}int", f"{_PREFIX}float"}
-_PLAIN = {f"{_PREFIX}bool", f"{_PREFIX}null", *_NUMBERS}
+_TRUTH = f"{_PREFIX}bool"
+_PLAIN = {_TRUTH, f"{_PREFIX}null", *_NUMBERS}
 LIST, MAPPING = f"{_PREFIX}seq", f"{_PREFIX}map"
 _DATE = f"{_PREFIX}timestamp"
 
@@ -58,6 +59,12 @@ def scalar(node: yaml.ScalarNode, environ: Mapping[str, str]) -> Scalar:
     if node.tag in _NUMBERS and not (isinstance(value, (int, float)) and _is_moderate(value)):
         raise ValueError(_NO_NUMBER)
     return value
+
+
+def is_key(node: yaml.ScalarNode) -> bool:
+    """Is it text, as keys are? So are `on`, `off`, `yes` and `no`: since YAML 1.2 they are no truth values."""
+    is_word = node.tag == _TRUTH and node.value.lower() not in ("true", "false")
+    return (is_word or node.tag in TEXT) and is_text(node.value)
 
 
 def _is_moderate(number: float) -> bool:

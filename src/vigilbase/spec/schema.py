@@ -6,7 +6,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from vigilbase.spec.fields import SERVICES, Defaults, File
+from vigilbase.alerts.channels import CHANNELS
+from vigilbase.spec.fields import CHANNEL_NAME, SERVICES, Defaults, File
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _FROM_ENVIRONMENT = {"type": "string", "pattern": r"\$[{$]"}
@@ -20,7 +21,8 @@ def file_schema() -> JsonSchemaValue:
     What the program accepts, the schema accepts. It refuses less: not a timeout that is shorter than `degraded_after`,
     for one, nor a variable that isn't set.
     """
-    models: list[type[BaseModel]] = [File, *SERVICES.values()]
+    configs = {kind: channel.config for kind, channel in CHANNELS.items()}
+    models: list[type[BaseModel]] = [File, *SERVICES.values(), *configs.values()]
     references, shared = models_json_schema([(model, "validation") for model in models], schema_generator=_Generator)
     definitions = {name: _substitutable(schema) for name, schema in shared["$defs"].items()}
     of_kinds = {kind: references[model, "validation"] for kind, model in SERVICES.items()}
@@ -28,6 +30,8 @@ def file_schema() -> JsonSchemaValue:
         _forget_defaults(definitions[_name(reference)])
     file = definitions.pop(_name(references[File, "validation"]))
     file["properties"]["services"]["items"] = _service(of_kinds)
+    channels = {kind: references[config, "validation"] for kind, config in configs.items()}
+    file["properties"]["channels"]["anyOf"][0] = _channels(channels)
     return {"$schema": DIALECT, **file, "$defs": definitions}
 
 
@@ -60,6 +64,19 @@ def _service(of_kinds: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
 
 def _name(reference: Mapping[str, str]) -> str:
     return reference["$ref"].rsplit("/", 1)[-1]
+
+
+def _channels(configs: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
+    """A mapping of names to channels, each of one kind."""
+    of_kinds = [
+        {"type": "object", "properties": {kind: config}, "required": [kind], "additionalProperties": False}
+        for kind, config in configs.items()
+    ]
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{CHANNEL_NAME}$"},
+        "additionalProperties": {"anyOf": of_kinds},
+    }
 
 
 def _forget_defaults(service: JsonSchemaValue) -> None:

@@ -9,6 +9,16 @@ STARTER = """\
 defaults: {every: 30s, timeout: 5s, failures: 3, successes: 2}
 retention_days: 30 # how long checks and resolved alerts are kept
 
+channels: # where messages go; what else there is: docs/reference/channels.md
+  # team: {email: {to: [team@example.com], from: vigilbase@example.com, smtp: "smtp://localhost:25"}}
+  # ops: {webhook: {url: "${OPS_URL}", secret: "${OPS_SECRET}"}}
+  # boss: {pagerduty: {routing_key: "${PAGERDUTY_KEY}"}}
+
+# alerts: # which go where; without this, all go to every channel
+#   - {channels: [ops, team], on: [down, degraded, recovery]}
+#   - {channels: [boss], on: [down], after: 15m, unless: acknowledged}
+# remind_every: 4h # as long as an alert is open and nobody has acknowledged it
+
 services:
   - name: vigilbase database
     postgres: self # Vigilbase's own database
@@ -18,6 +28,8 @@ services:
   #   expect: {status: 200-299, body_contains: Example, certificate_days: 14}
   #   degraded_after: 800ms
   #   every: 10s
+  #   tags: [shop, public]
+  #   alerts: [{channels: [ops], on: [down]}] # for this service, in place of those above; [] for none
 
   # - name: orders database
   #   postgres: ${DATABASE_URL} # from the environment; $$ is a dollar sign

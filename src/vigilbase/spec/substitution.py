@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from vigilbase.spec.environment import variable
+
 _DOLLAR = re.compile(r"\$(?:(\$)|\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}$]*))?\})?)")
 """`$$`, `${NAME}`, `${NAME:-default}`, or the beginning of neither; a `$` before anything else is itself."""
 
@@ -16,7 +18,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
     """The text with the environment's values in it. What they say is not looked at again.
 
     Raises:
-        ValueError: a variable is not set, or `${` begins no variable.
+        ValueError: a variable is not set, its file can't be read, or `${` begins no variable.
 
     """
 
@@ -29,7 +31,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
                 "after ${ must follow the name of an environment variable and }, as in ${NAME} or ${NAME:-default}; "
                 "write $$ for a dollar sign"
             )
-        value = environ.get(name)
+        value = variable(name, environ)
         if default is not None:
             return value or default
         if value is None:

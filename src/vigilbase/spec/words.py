@@ -30,7 +30,7 @@ def in_words(error: ErrorDetails, model: type[BaseModel], path: Path) -> str:
     kind, context = error["type"], error.get("ctx", {})
     said = error["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
     if kind == "extra_forbidden":
-        said = _unknown(path[-1], names(_model_of(_field_at(model, path[:-1])) or model))
+        said = unknown("field", path[-1], names(_model_of(_field_at(model, path[:-1])) or model))
     elif kind == "string_type":
         said = "must be text; write it in quotes" if isinstance(error["input"], (int, float)) else "must be text"
     elif kind.startswith(_OF_NUMBERS):
@@ -42,11 +42,13 @@ def in_words(error: ErrorDetails, model: type[BaseModel], path: Path) -> str:
     return _RULES.get(kind, said)
 
 
-def _unknown(name: object, known: list[str]) -> str:
-    """That there is no such field, which there are, and which of them may be meant."""
+def unknown(noun: str, name: object, known: list[str]) -> str:
+    """That there is no such field or the like, which there are, and which of them may be meant."""
+    if not known:
+        return f"unknown {noun}; there is none"
     close = get_close_matches(str(name), known, 1)
     meant = f"; did you mean {close[0]}?" if close else ""
-    return f"unknown field; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}{meant}"
+    return f"unknown {noun}; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}{meant}"
 
 
 def _number(field: FieldInfo | None, kind: str) -> str:

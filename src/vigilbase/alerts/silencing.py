@@ -1,0 +1,105 @@
+"""Which messages are withheld, and until when: the one place for the rules of silences and maintenance. Pure.
+
+Both are half-open: they hold at their start and no longer at their end. Names fit a pattern in which `*` stands for any
+characters, `?` for one and `[abc]` for one of these, capitals being no small letters; a tag is meant as it is written.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TypeAlias
+
+from vigilbase.models import MaintenanceWindow, Recurrence, Silence
+from vigilbase.models.recurrence import times_after
+
+LOOK_AGAIN = timedelta(hours=1)
+"""What holds longer than that is looked at again then: it may be ended early, and far ahead costs time to find out."""
+
+Withholding: TypeAlias = Silence | MaintenanceWindow
+
+
+def withheld_until(
+    service_name: str,
+    tags: Sequence[str],
+    now: datetime,
+    silences: Sequence[Silence],
+    windows: Sequence[MaintenanceWindow],
+    *,
+    look_again: timedelta = LOOK_AGAIN,
+) -> datetime | None:
+    """Until when messages about a service are withheld now, whatever overlaps or follows at once; None if not at all.
+
+    At most `look_again` from now.
+    """
+    every: Sequence[Withholding] = [*silences, *windows]
+    concerned = [each for each in every if concerns(each, service_name, tags)]
+    latest = now + look_again
+    until = now
+    while until < latest:
+        ends = [end for each in concerned if (end := holds_until(each, until, latest)) is not None]
+        if not ends:
+            break
+        until = max(ends)
+    return min(until, latest) if until > now else None
+
+
+def under_maintenance(
+    service_name: str, tags: Sequence[str], moment: datetime, windows: Sequence[MaintenanceWindow]
+) -> bool:
+    """Whether a service is worked on at a moment, so that what is found of it then says nothing about its uptime."""
+    return any(
+        concerns(window, service_name, tags) and holds_until(window, moment, moment + LOOK_AGAIN) is not None
+        for window in windows
+    )
+
+
+def concerns(each: Withholding, service_name: str, tags: Sequence[str]) -> bool:
+    """Whether a service is one of those that are meant."""
+    if each.service_glob is not None:
+        return fnmatchcase(service_name, each.service_glob)
+    return each.tag in tags
+
+
+def holds_until(each: Withholding, moment: datetime, latest: datetime) -> datetime | None:
+    """When it ends, if it holds at a moment; `latest` if it has no end.
+
+    Of what comes again, the end may be one at which it comes again.
+    """
+    if moment < each.starts_at or (each.ends_at is not None and moment >= each.ends_at):
+        return None
+    ends = [latest if each.ends_at is None else each.ends_at]
+    if isinstance(each, MaintenanceWindow) and each.recurrence is not None:
+        comes = _last_end(each.recurrence, moment)
+        if comes is None:
+            return None
+        ends.append(comes)
+    return min(ends)
+
+
+def next_start(each: Withholding, now: datetime) -> datetime | None:
+    """When it will begin next, if it doesn't hold now; None if it does or is over."""
+    if holds_until(each, now, now + LOOK_AGAIN) is not None:
+        return None
+    start: datetime | None = max(each.starts_at, now)
+    if isinstance(each, MaintenanceWindow) and each.recurrence is not None and start is not None:
+        begun = _last_end(each.recurrence, start) is not None
+        start = start if begun else next(_times(each.recurrence, start), None)
+    is_over = start is None or (each.ends_at is not None and start >= each.ends_at)
+    return None if is_over else start
+
+
+@lru_cache(maxsize=1024)  # what is claimed together is asked about at one moment
+def _last_end(recurrence: Recurrence, moment: datetime) -> datetime | None:
+    """When what has begun by a moment and isn't over ends; None if there is no such."""
+    duration = timedelta(seconds=recurrence.duration_s)
+    first = next(_times(recurrence, moment - duration), None)
+    return first + duration if first is not None and first <= moment else None
+
+
+def _times(recurrence: Recurrence, after: datetime) -> Iterator[datetime]:
+    """Nothing for what this machine doesn't understand: better a message too many than one too few."""
+    try:
+        yield from times_after(recurrence.cron, recurrence.time_zone, after)
+    except (ValueError, OverflowError):
+        return

@@ -1,0 +1,145 @@
+"""`vigilbase channels list|test|enable`."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from rich.table import Table
+
+from vigilbase.alerts.channels import CHANNELS, Channel, deliver
+from vigilbase.alerts.channels.sending import DeliveryError
+from vigilbase.alerts.message import Message
+from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
+from vigilbase.cli.render import plain, print_json
+from vigilbase.clock import utc_now
+from vigilbase.errors import VigilbaseError
+from vigilbase.models import AlertEvent, DeliveryModel
+from vigilbase.settings import load_settings
+from vigilbase.spec import load_spec
+from vigilbase.vocabulary import DeliveryKind
+
+app = typer.Typer(help="List the channels of the file, and try one.", no_args_is_help=True)
+
+TIME_LIMIT_S = 30.0
+TESTED = "vigilbase test"
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The channel's name in the file.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A test message and what became of it: the receiver's answer, or the error."""
+
+    kind: DeliveryKind
+    answer: str | None
+    error: str | None
+
+
+@app.command("list")
+def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
+    """List the channels that the file names, and where they lead to; no secrets.
+
+    Example: vigilbase channels list --config vigilbase.yaml
+    """
+    channels = load_spec(config).channels
+    if as_json:
+        print_json({"channels": [_as_json(channel) for channel in channels.values()]})
+    elif channels:
+        out.print(_table(list(channels.values())))
+    else:
+        out.print(f"{config} names no channels.", markup=False)
+
+
+@app.command("test")
+def try_(name: Name, config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
+    """Send a real alert of a made-up service, and then that it is over. Exit code 1 if the channel doesn't take them.
+
+    Example: vigilbase channels test team
+    """
+    channel = _the_one(name, load_spec(config).channels)
+    trials = run(_send_to(channel))
+    failed = any(trial.error for trial in trials)
+    if as_json:
+        sent = [{"kind": trial.kind, "answer": trial.answer, "error": trial.error} for trial in trials]
+        print_json({"channel": channel.name, "kind": channel.kind, "delivered": not failed, "messages": sent})
+    else:
+        for trial in trials:
+            said = plain(trial.error or trial.answer)
+            typer.echo(f"{channel.name}: {trial.kind}: {said}", err=bool(trial.error))
+    if failed:
+        sys.exit(1)
+
+
+@app.command()
+def enable(name: Name) -> None:
+    """Switch a channel on again that was switched off for an error; what waits for it goes out.
+
+    Example: vigilbase channels enable ops
+    """
+    was_off = run(_enable(name))
+    out.print(f"{name} {'is on again' if was_off else 'was not switched off'}", markup=False)
+
+
+async def _enable(name: str) -> bool:
+    async with ready_database(load_settings(), migrate=False):
+        return await DeliveryModel.switch_channel_on(name)
+
+
+def _the_one(name: str, channels: Mapping[str, Channel]) -> Channel:
+    if name in channels:
+        return channels[name]
+    known = f"there are {', '.join(channels)}" if channels else "the file names none, under `channels:`"
+    raise VigilbaseError(f'there is no channel "{plain(name)}"; {known}')
+
+
+async def _send_to(channel: Channel) -> list[Trial]:
+    """Send one message after the other, up to the first that isn't taken."""
+    trials: list[Trial] = []
+    for message in made_up(channel.name, utc_now()):
+        try:
+            async with asyncio.timeout(TIME_LIMIT_S):
+                trials.append(Trial(message.kind, await deliver(channel, message), None))
+        except TimeoutError:
+            return [*trials, Trial(message.kind, None, f"no answer within {TIME_LIMIT_S:g} s")]
+        except DeliveryError as error:
+            return [*trials, Trial(message.kind, None, str(error))]
+    return trials
+
+
+def made_up(channel: str, now: datetime) -> Iterator[Message]:
+    """An alert that says of itself that it is a test, and its end, so that it stays open nowhere."""
+    said = f'this is a test of the channel "{channel}", nothing is wrong'
+    alert = AlertEvent(
+        id=uuid4(),
+        service_name=TESTED,
+        alert_type="service_down",
+        status="active",
+        message=f"{TESTED} is down: {said}",
+        details={"test": True, "last_error": said},
+        created_at=now,
+        acknowledged_at=None,
+        resolved_at=None,
+    )
+    over = replace(alert, status="resolved", resolved_at=now)
+    yield Message(uuid4(), "triggered", now, [alert])
+    yield Message(uuid4(), "resolved", now, [over])
+
+
+def _receiver(channel: Channel) -> str | None:
+    return CHANNELS[channel.kind].receiver(channel.config)
+
+
+def _as_json(channel: Channel) -> dict[str, object]:
+    return {"name": channel.name, "kind": channel.kind, "receiver": _receiver(channel)}
+
+
+def _table(channels: Sequence[Channel]) -> Table:
+    table = Table("name", "kind", "receiver", box=None, header_style="bold")
+    for channel in channels:
+        table.add_row(plain(channel.name), channel.kind, plain(_receiver(channel)))
+    return table
