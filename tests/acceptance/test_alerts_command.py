@@ -1,6 +1,7 @@
 """`vigilbase alerts`: what is open, one alert in full, and taking care of it; on every transport."""
 
 import json
+import re
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -104,6 +105,46 @@ async def test_one_alert_is_shown_in_full(tmp_path: Path) -> None:
     assert '{"hand": true}' in other
     found = json.loads(alerts(tmp_path, "show", OPEN, "--json").stdout)
     assert (found["id"], found["details"], found["resolved_at"]) == (OPEN, DETAILS, None)
+    assert found["timeline"] == []
+
+
+async def test_the_timeline_tells_who_did_what_and_who_was_told(backend: Backend, tmp_path: Path) -> None:
+    told = {"channel": "ops", "kind": "triggered", "message_id": str(OPEN)}
+    for event, details in (
+        ("opened", {"reason": DETAILS["reason"]}),
+        ("failed", {**told, "attempts": 1, "answer": None, "error": "HTTP 503"}),
+        ("delivered", {**told, "attempts": 2, "answer": "204 No Content", "error": None}),
+    ):
+        backend.execute(
+            "INSERT INTO alert_timeline (alert_id, service_name, event, details) "
+            f"VALUES ('{OPEN}', 'website', '{event}', '{json.dumps(details)}')"
+        )
+    assert alerts(tmp_path, "ack", OPEN, "--by", "ada", "--comment", "[bold]looking\x1b[2J").returncode == 0
+    assert alerts(tmp_path, "ack", OPEN, "--by", "bob", "--comment", "me too").returncode == 0
+    assert alerts(tmp_path, "resolve", OPEN, "--by", "ada").returncode == 0
+    result = alerts(tmp_path, "show", OPEN)
+    assert (result.returncode, result.stderr) == (0, "")
+    _, _, timeline = result.stdout.partition("\n\n")
+    heading, *entries = timeline.splitlines()
+    assert heading.split() == ["time", "what"]
+    times, whats, texts = zip(*(re.split(r" {2,}", line.strip()) for line in entries), strict=True)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time) for time in times)
+    assert whats == ("opened", "failed", "delivered", "acknowledged", "commented", "resolved")
+    assert texts == (
+        "2 checks in a row were down",
+        "ops: triggered, HTTP 503, try 1",
+        "ops: triggered, 204 No Content, try 2",
+        "by ada: [bold]looking\\x1b[2J",
+        "by bob: me too",
+        "by ada; after 3 h 5 min",
+    )
+    found = json.loads(alerts(tmp_path, "show", OPEN, "--json").stdout)["timeline"]
+    assert [(entry["event"], entry["author"], entry["comment"]) for entry in found[3:]] == [
+        ("acknowledged", "ada", "[bold]looking\x1b[2J"),
+        ("commented", "bob", "me too"),
+        ("resolved", "ada", None),
+    ]
+    assert found[2]["details"]["answer"] == "204 No Content"
 
 
 async def test_an_alert_is_acknowledged_once(tmp_path: Path) -> None:

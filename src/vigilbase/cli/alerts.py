@@ -10,15 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilbase.alerts.wording import in_words
+from vigilbase.cli.authors import By, author_of
 from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.history import find_meant
 from vigilbase.cli.limit import Limit, valid_limit
 from vigilbase.cli.render import ago, alert_as_json, clock, plain, print_json
+from vigilbase.cli.timeline import entry_as_json, timeline_table
 from vigilbase.clock import utc_now
 from vigilbase.database.values import parse_timestamp
 from vigilbase.errors import InvalidInputError, VigilbaseError
-from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
+from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel, TimelineEntry, TimelineModel
 from vigilbase.models.validation import MAX_INTEGER
 from vigilbase.settings import load_settings
 from vigilbase.vocabulary import JSON
@@ -33,6 +35,10 @@ All = Annotated[bool, typer.Option("--all", help="Also those that are resolved."
 Service = Annotated[
     str | None,
     typer.Option("--service", metavar="NAME", help="Only those of one service.", autocompletion=service_names),
+]
+Comment = Annotated[
+    str | None,
+    typer.Option("--comment", metavar="TEXT", help="Why, or what else there is to say; kept in its timeline."),
 ]
 
 
@@ -58,38 +64,41 @@ def list_(*, every: All = False, service: Service = None, limit: Limit = "50", a
 
 @app.command()
 def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
-    """Show all that is known of an alert.
+    """Show all that is known of an alert, and its timeline: what happened to it, who was told, and who did what.
 
     Example: vigilbase alerts show 4f3a21c9
     """
-    alert = run(_find(alert_id))
+    alert, timeline = run(_find(alert_id))
     if as_json:
-        print_json(alert_as_json(alert))
-    else:
-        out.print(_portrait(alert, utc_now()))
+        print_json({**alert_as_json(alert), "timeline": [entry_as_json(entry) for entry in timeline]})
+        return
+    out.print(_portrait(alert, utc_now()))
+    if timeline:
+        out.print()
+        out.print(timeline_table(alert, timeline))
 
 
 @app.command()
-def ack(alert_id: AlertId, *, as_json: AsJson = False) -> None:
+def ack(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_json: AsJson = False) -> None:
     """Acknowledge an alert, which stays open: somebody is at it.
 
-    Example: vigilbase alerts ack 4f3a21c9
+    Example: vigilbase alerts ack 4f3a21c9 --by ada --comment "looking into it"
     """
-    before, alert = run(_acknowledge(alert_id))
+    before, alert = run(_acknowledge(alert_id, author_of(by), comment))
     again = before.status == "acknowledged"
     said = f"was acknowledged already, {ago(alert.acknowledged_at, utc_now())}" if again else "is acknowledged"
     _tell(alert, said, as_json=as_json)
 
 
 @app.command()
-def resolve(alert_id: AlertId, *, as_json: AsJson = False) -> None:
+def resolve(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_json: AsJson = False) -> None:
     """Resolve an alert by hand.
 
     Vigilbase resolves its own when the service is healthy again.
 
-    Example: vigilbase alerts resolve 4f3a21c9
+    Example: vigilbase alerts resolve 4f3a21c9 --comment "a false alarm"
     """
-    before, alert = run(_resolve(alert_id))
+    before, alert = run(_resolve(alert_id, author_of(by), comment))
     if before.status == "resolved":
         said = f"was resolved already, {ago(alert.resolved_at, utc_now())}"
     elif (alert.details or {}).get("source") == "judge":
@@ -109,23 +118,26 @@ async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[li
         return found, f", and no checks are recorded of it; {await find_meant(service)}"
 
 
-async def _find(prefix: str) -> AlertEvent:
+async def _find(prefix: str) -> tuple[AlertEvent, list[TimelineEntry]]:
     async with ready_database(load_settings(), migrate=False):
-        return await _the_one(prefix)
+        alert = await _the_one(prefix)
+        return alert, await TimelineModel.find_by_alert(alert.id)
 
 
-async def _acknowledge(prefix: str) -> tuple[AlertEvent, AlertEvent]:
+async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert as it was and as it is."""
     async with ready_database(load_settings(), migrate=False):
         before = await _the_one(prefix)
-        return before, _still_there(await AlertEventModel.acknowledge(before.id), prefix)
+        after = await AlertEventModel.acknowledge(before.id, author=author, comment=comment)
+        return before, _still_there(after, prefix)
 
 
-async def _resolve(prefix: str) -> tuple[AlertEvent, AlertEvent]:
+async def _resolve(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert as it was and as it is."""
     async with ready_database(load_settings(), migrate=False):
         before = await _the_one(prefix)
-        return before, _still_there(await AlertEventModel.resolve(before.id), prefix)
+        after = await AlertEventModel.resolve(before.id, author=author, comment=comment)
+        return before, _still_there(after, prefix)
 
 
 async def _the_one(prefix: str) -> AlertEvent:

@@ -1,0 +1,201 @@
+"""`vigilbase maintenance add|list|end`."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from vigilbase.alerts.wording import in_words
+from vigilbase.cli.authors import By
+from vigilbase.cli.context import AsJson, out, ready_database, run
+from vigilbase.cli.render import clock, plain, print_json
+from vigilbase.cli.withholding import (
+    SHORT_ID,
+    All,
+    Comment,
+    From,
+    Glob,
+    Limit,
+    Tag,
+    length,
+    moment,
+    named_as_options,
+    require_services,
+    required_author,
+    state,
+    tell_end,
+    the_one,
+    whom,
+)
+from vigilbase.cli.withholding import (
+    as_json as written,
+)
+from vigilbase.cli.withholding import (
+    until as end_of,
+)
+from vigilbase.clock import utc_now
+from vigilbase.errors import InvalidInputError, VigilbaseError
+from vigilbase.models import CreateMaintenanceData, MaintenanceModel, MaintenanceWindow, Recurrence
+from vigilbase.models.maintenance import maintenance_arguments
+from vigilbase.settings import load_settings
+
+app = typer.Typer(help="Say when services are worked on, once or again and again.", no_args_is_help=True)
+
+Cron = Annotated[
+    str | None,
+    typer.Option("--cron", metavar="CRON", help='When it comes again, such as "0 3 * * 0": Sundays at 3:00.'),
+]
+Duration = Annotated[
+    str | None, typer.Option("--duration", metavar="DURATION", help="With --cron: how long each time, such as 2h.")
+]
+Zone = Annotated[
+    str | None,
+    typer.Option("--time-zone", metavar="ZONE", help="With --cron: by whose clocks, such as Europe/Berlin; else UTC."),
+]
+For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help="How long, such as 30m or 2h.")]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="When it ends, such as 2026-12-01T08:00Z; with --cron, for good."),
+]
+WindowId = Annotated[str, typer.Argument(metavar="ID", help="The window's id, or enough of its beginning.")]
+
+
+@app.command()
+def add(
+    *,
+    service: Glob = None,
+    tag: Tag = None,
+    for_: For = None,
+    until: Until = None,
+    from_: From = None,
+    cron: Cron = None,
+    duration: Duration = None,
+    time_zone: Zone = None,
+    comment: Comment,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a maintenance window: messages are withheld meanwhile, and uptime is left alone. Probing goes on.
+
+    Example: vigilbase maintenance add --tag shop --cron "0 3 * * 0" --duration 2h --time-zone Europe/Berlin
+    --comment backups
+    """
+    require_services(service, tag)
+    recurrence = _recurrence(cron, duration, time_zone)
+    if for_ is not None and (until is not None or recurrence is not None):
+        raise VigilbaseError("--for says how long a window lasts that comes once; give it without --until and --cron")
+    if recurrence is None and for_ is None and until is None:
+        raise VigilbaseError("say until when, by --for DURATION or by --until TIME, or how it comes again, by --cron")
+    data = CreateMaintenanceData(
+        author=required_author(by),
+        comment=comment,
+        service_glob=service,
+        tag=tag,
+        starts_at=moment("--from", from_),
+        ends_at=moment("--until", until),
+        length_s=length("--for", for_),
+        recurrence=recurrence,
+    )
+    window = run(_add(data))
+    if as_json:
+        print_json(_as_json(window))
+    else:
+        name = f"Maintenance {str(window.id)[:SHORT_ID]}"
+        holds = state(window, utc_now())
+        out.print(f"{name}: {whom(window)}, {_when(window)}; it holds {holds}.", markup=False)
+
+
+@app.command("list")
+def list_(*, every: All = False, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List the maintenance windows that are not over, newest first.
+
+    Example: vigilbase maintenance list --all
+    """
+    windows = run(_list(limit if every else None))
+    if as_json:
+        print_json({"maintenance": [_as_json(window) for window in windows]})
+    elif windows:
+        out.print(_table(windows, utc_now()))
+    else:
+        out.print("There are none." if every else "No maintenance is planned.")
+
+
+@app.command()
+def end(window_id: WindowId, *, as_json: AsJson = False) -> None:
+    """End a maintenance window now, and for good; or take back one that hasn't begun.
+
+    Example: vigilbase maintenance end 4f3a21c9
+    """
+    window, changed = run(_end_it(window_id))
+    if as_json:
+        print_json(_as_json(window))
+    else:
+        out.print(tell_end(window, utc_now(), "Maintenance", changed=changed), markup=False)
+
+
+def _recurrence(cron: str | None, duration: str | None, time_zone: str | None) -> Recurrence | None:
+    if cron is None:
+        if duration is not None or time_zone is not None:
+            raise VigilbaseError("--duration and --time-zone belong to --cron; for once, give --for or --until")
+        return None
+    seconds = length("--duration", duration)
+    if seconds is None:
+        raise VigilbaseError("say how long it is each time, by --duration")
+    if seconds != int(seconds):
+        raise InvalidInputError("--duration", "must be whole seconds")
+    return Recurrence(cron, int(seconds), time_zone or "UTC")
+
+
+async def _add(data: CreateMaintenanceData) -> MaintenanceWindow:
+    with named_as_options():
+        maintenance_arguments(data)  # what is wrong with it is said before a database is looked for
+        async with ready_database(load_settings(), migrate=False):
+            return await MaintenanceModel.add(data)
+
+
+async def _list(limit: int | None) -> list[MaintenanceWindow]:
+    async with ready_database(load_settings(), migrate=False):
+        return await (MaintenanceModel.find_current() if limit is None else MaintenanceModel.find_newest(limit=limit))
+
+
+async def _end_it(prefix: str) -> tuple[MaintenanceWindow, bool]:
+    async with ready_database(load_settings(), migrate=False):
+        found = await MaintenanceModel.find_by_id_prefix(prefix)
+        window = the_one(found, prefix, "maintenance window", "maintenance")
+        return await MaintenanceModel.end(window.id) or (window, False)
+
+
+def _when(window: MaintenanceWindow) -> str:
+    """When it comes, in words."""
+    if window.recurrence is None:
+        return "once"
+    cron, zone = plain(window.recurrence.cron), plain(window.recurrence.time_zone)
+    return f"{cron} for {in_words(timedelta(seconds=window.recurrence.duration_s))}, {zone}"
+
+
+def _as_json(window: MaintenanceWindow) -> dict[str, object]:
+    again = window.recurrence
+    return {
+        **written(window),
+        "cron": again and again.cron,
+        "duration_s": again and again.duration_s,
+        "time_zone": again and again.time_zone,
+    }
+
+
+def _table(windows: Sequence[MaintenanceWindow], now: datetime) -> Table:
+    table = Table("id", "services", "when", "holds", "from", "until", "by", "comment", box=None, header_style="bold")
+    for window in windows:
+        table.add_row(
+            str(window.id)[:SHORT_ID],
+            plain(whom(window)),
+            _when(window),
+            state(window, now),
+            clock(window.starts_at),
+            end_of(window),
+            plain(window.author),
+            plain(window.comment),
+        )
+    return table

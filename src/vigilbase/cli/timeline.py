@@ -1,0 +1,56 @@
+"""How the timeline of an alert looks in a terminal."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from rich.table import Table
+
+from vigilbase.alerts.wording import in_words
+from vigilbase.cli.render import clock, iso, plain
+from vigilbase.models import AlertEvent, TimelineEntry
+from vigilbase.vocabulary import JSON
+
+
+def timeline_table(alert: AlertEvent, entries: Sequence[TimelineEntry]) -> Table:
+    """What happened to an alert, a line for each entry."""
+    table = Table("time", "what", "", box=None, header_style="bold")
+    for entry in entries:
+        table.add_row(clock(entry.at), entry.event.replace("_", " "), plain(_told(alert, entry)))
+    return table
+
+
+def entry_as_json(entry: TimelineEntry) -> dict[str, object]:
+    """An entry as `alerts show --json` has it."""
+    return {
+        "at": iso(entry.at),
+        "event": entry.event,
+        "author": entry.author,
+        "comment": entry.comment,
+        "details": entry.details,
+    }
+
+
+def _told(alert: AlertEvent, entry: TimelineEntry) -> str:
+    details = entry.details or {}
+    said = ": ".join(filter(None, [f"by {entry.author}" if entry.author else "", entry.comment]))
+    parts = [said, _delivery(details) if "channel" in details else _text(details, "reason")]
+    if entry.event == "resolved" and alert.created_at is not None:
+        parts.append(f"after {in_words(max(entry.at - alert.created_at, timedelta(0)))}")
+    return "; ".join(filter(None, parts))
+
+
+def _delivery(details: Mapping[str, JSON]) -> str:
+    """The channel, what was to be said, the receiver's answer, and which try it was."""
+    answer = _text(details, "error") or _text(details, "answer")
+    tries = details.get("attempts")
+    return ", ".join(
+        filter(
+            None,
+            [f"{_text(details, 'channel')}: {_text(details, 'kind')}", answer, f"try {tries}" if tries else ""],
+        )
+    )
+
+
+def _text(details: Mapping[str, JSON], name: str) -> str:
+    value = details.get(name)
+    return value if isinstance(value, str) else ""

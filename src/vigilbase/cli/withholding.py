@@ -1,0 +1,149 @@
+"""What `vigilbase silence` and `vigilbase maintenance` share: which services, from when until when, and who says so."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+import typer
+
+from vigilbase.alerts.silencing import LOOK_AGAIN, Withholding, holds_until, next_start
+from vigilbase.alerts.wording import in_words
+from vigilbase.cli.authors import author_of
+from vigilbase.cli.completion import service_names
+from vigilbase.cli.render import clock, iso, plain
+from vigilbase.durations import duration_s
+from vigilbase.errors import InvalidInputError, VigilbaseError
+from vigilbase.models import MaintenanceWindow, Silence
+
+SHORT_ID = 8
+OPTIONS = {
+    "service_glob": "--service",
+    "tag": "--tag",
+    "starts_at": "--from",
+    "ends_at": "--until",
+    "length_s": "--for",
+    "cron": "--cron",
+    "duration_s": "--duration",
+    "time_zone": "--time-zone",
+    "author": "--by",
+    "comment": "--comment",
+}
+
+Kind = TypeVar("Kind", Silence, MaintenanceWindow)
+
+Glob = Annotated[
+    str | None,
+    typer.Option(
+        "--service",
+        metavar="GLOB",
+        help="The services of that name; * stands for any characters, ? for one, [abc] for one of these.",
+        autocompletion=service_names,
+    ),
+]
+Tag = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="The services that have this tag.")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="TIME", help="When it begins, such as 2026-12-01T08:00Z; else now.")
+]
+Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.")]
+All = Annotated[bool, typer.Option("--all", help="Also those that are over.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", help="With --all: how many at the most, the newest.")]
+
+
+@contextmanager
+def named_as_options() -> Iterator[None]:
+    """Name the option, where the model would name its own field."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(OPTIONS.get(error.field, error.field), error.rule) from None
+
+
+def require_services(service: str | None, tag: str | None) -> None:
+    """Which services are meant has to be said, in one way."""
+    if (service is None) == (tag is None):
+        raise VigilbaseError("say which services, by --service GLOB or by --tag TAG, and not by both")
+
+
+def required_author(by: str | None) -> str:
+    """Who says so, which has to be known here."""
+    author = author_of(by)
+    if author is None:
+        raise InvalidInputError("--by", "must be given, since there is no login name")
+    return author
+
+
+def moment(option: str, text: str | None) -> datetime | None:
+    """A time with its offset, as ISO 8601 writes it."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInputError(option, "must be a time with its offset from UTC, such as 2026-12-01T08:00Z")
+
+
+def length(option: str, text: str | None) -> float | None:
+    """Seconds, of a duration."""
+    if text is None:
+        return None
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise InvalidInputError(option, str(error)) from None
+
+
+def the_one(found: Sequence[Kind], prefix: str, noun: str, command: str) -> Kind:
+    """The only one whose id begins so."""
+    see = f"`vigilbase {command} list` shows the ids"
+    if not found:
+        raise VigilbaseError(f"there is no {noun} {plain(prefix)}; {see}")
+    if len(found) > 1:
+        ids = ", ".join(str(each.id) for each in found)
+        raise VigilbaseError(f"several begin with {plain(prefix)}: {ids}: give more of the id; {see}")
+    return found[0]
+
+
+def whom(each: Withholding) -> str:
+    """Which services it means, in words."""
+    return plain(each.service_glob if each.service_glob is not None else f"tag {each.tag}").plain
+
+
+def state(each: Withholding, now: datetime) -> str:
+    """Whether it holds now, will, or is over."""
+    if holds_until(each, now, now + LOOK_AGAIN) is not None:
+        return "now"
+    if each.ends_at is not None and each.ends_at <= each.starts_at:
+        return "taken back"
+    start = next_start(each, now)
+    return "over" if start is None else f"in {in_words(start - now)}"
+
+
+def until(each: Withholding) -> str:
+    """When it ends, or that it does when somebody ends it."""
+    return "ended by hand" if each.ends_at is None else clock(each.ends_at)
+
+
+def as_json(each: Withholding) -> dict[str, object]:
+    """What every silence and maintenance window has."""
+    return {
+        "id": str(each.id),
+        "service_glob": each.service_glob,
+        "tag": each.tag,
+        "starts_at": iso(each.starts_at),
+        "ends_at": iso(each.ends_at),
+        "author": each.author,
+        "comment": each.comment,
+        "created_at": iso(each.created_at),
+    }
+
+
+def tell_end(each: Withholding, now: datetime, noun: str, *, changed: bool) -> str:
+    """What `end` did, in words."""
+    name = f"{noun} {str(each.id)[:SHORT_ID]} ({whom(each)})"
+    if not changed:
+        return f"{name} was over already."
+    return f"{name} is {'taken back' if each.ends_at is not None and each.ends_at > now else 'ended'}."

@@ -1,0 +1,120 @@
+"""Who acknowledged and resolved an alert, kept in its timeline, on every transport."""
+
+import asyncio
+import json
+from uuid import uuid4
+
+import pytest
+
+from tests.conftest import Backend
+from vigilbase import (
+    AlertEventModel,
+    CreateAlertEventData,
+    InvalidInputError,
+    InvalidTransitionError,
+    TimelineModel,
+    get_supabase_service_client,
+)
+
+OWED = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}]
+DELIVERIES = "SELECT kind, status FROM alert_deliveries ORDER BY id"
+
+
+async def _open() -> str:
+    """An alert of the judge's, owed to a channel."""
+    transition = {
+        "service_name": "api",
+        "to": "down",
+        "opening": {"message": "api is down", "details": {"reason": "3 checks in a row were down"}},
+        "owed": OWED,
+        "tags": [],
+    }
+    answer = await get_supabase_service_client().call(
+        "vigilbase_record_v3", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
+    )
+    return str(json.loads(json.dumps(answer))["transitions"][0]["opened"]["id"])
+
+
+async def _told(alert_id: str) -> list[tuple[str, str | None, str | None]]:
+    return [(entry.event, entry.author, entry.comment) for entry in await TimelineModel.find_by_alert(alert_id)]
+
+
+async def test_a_timeline_says_why_it_opened_and_who_did_what(backend: Backend) -> None:
+    alert_id = await _open()
+    await AlertEventModel.acknowledge(alert_id, author="ada", comment="looking into it")
+    await AlertEventModel.resolve(alert_id, author=" bob ", comment="restarted")
+    entries = await TimelineModel.find_by_alert(alert_id)
+    assert [(entry.event, entry.author, entry.comment) for entry in entries] == [
+        ("opened", None, None),
+        ("acknowledged", "ada", "looking into it"),
+        ("resolved", "bob", "restarted"),
+    ]
+    assert entries[0].details == {"reason": "3 checks in a row were down"}
+    assert {entry.service_name for entry in entries} == {"api"}
+    assert {str(entry.alert_id) for entry in entries} == {alert_id}
+    assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
+
+
+async def test_who_was_told_of_an_alert_is_owed_what_follows(backend: Backend) -> None:
+    alert_id = await _open()
+    backend.execute("UPDATE alert_deliveries SET status = 'delivered', ended_at = now(), attempts = 1")
+    await AlertEventModel.acknowledge(alert_id)
+    await AlertEventModel.acknowledge(alert_id)
+    await AlertEventModel.resolve(alert_id)
+    await AlertEventModel.resolve(alert_id)
+    assert backend.execute(DELIVERIES) == [
+        ("triggered", "delivered"),
+        ("acknowledged", "cancelled"),
+        ("resolved", "pending"),
+    ]
+    assert await _told(alert_id) == [
+        ("opened", None, None),
+        ("acknowledged", None, None),
+        ("resolved", None, None),
+    ]
+
+
+async def test_a_comment_on_what_was_done_before_is_kept_by_itself(backend: Backend) -> None:
+    alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down"))
+    await AlertEventModel.acknowledge(alert.id, author="ada")
+    await AlertEventModel.acknowledge(alert.id, author="bob")
+    await AlertEventModel.acknowledge(alert.id, author="bob", comment="so am I")
+    first = await AlertEventModel.resolve(alert.id, author="ada")
+    assert await AlertEventModel.resolve(alert.id, author="bob", comment="it was the disk") == first
+    assert await _told(str(alert.id)) == [
+        ("acknowledged", "ada", None),
+        ("commented", "bob", "so am I"),
+        ("resolved", "ada", None),
+        ("commented", "bob", "it was the disk"),
+    ]
+
+
+async def test_what_is_refused_leaves_no_trace(backend: Backend) -> None:
+    alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down", "resolved"))
+    with pytest.raises(InvalidTransitionError):
+        await AlertEventModel.acknowledge(alert.id, author="ada", comment="late")
+    for field in ("author", "comment"):
+        for act in (AlertEventModel.acknowledge, AlertEventModel.resolve):
+            with pytest.raises(InvalidInputError, match=f"{field} must not be empty"):
+                await act(alert.id, **{field: " "})
+    assert await AlertEventModel.resolve(uuid4(), author="ada", comment="who?") is None
+    assert await AlertEventModel.acknowledge(uuid4(), author="ada", comment="who?") is None
+    assert backend.execute("SELECT count(*) FROM alert_timeline") == [(0,)]
+
+
+async def test_of_ten_who_acknowledge_at_once_one_is_in_the_timeline(backend: Backend) -> None:
+    alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down"))
+    await asyncio.gather(*(AlertEventModel.acknowledge(alert.id, author=f"author {n}") for n in range(10)))
+    assert [event for event, _, _ in await _told(str(alert.id))] == ["acknowledged"]
+
+
+async def test_a_timeline_is_complete_beyond_a_page_and_empty_for_an_unknown_id(backend: Backend) -> None:
+    alert_id = uuid4()
+    backend.execute(
+        "INSERT INTO alert_timeline (alert_id, service_name, event, comment) "
+        f"SELECT '{alert_id}', 'api', 'commented', n FROM generate_series(1, 1234) n"
+    )
+    assert [comment for _, _, comment in await _told(str(alert_id))] == [str(n) for n in range(1, 1235)]
+    assert await TimelineModel.find_by_alert(uuid4()) == []
+    with pytest.raises(InvalidInputError, match="id must be a UUID"):
+        await TimelineModel.find_by_alert("42")
