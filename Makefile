@@ -6,7 +6,7 @@ API := tests/supabase_api
 AS_ROOT_ON_DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint types layers tests format bench bench-smoke picture test-tools clean
+.PHONY: help up test check lint types layers tests faults format bench bench-smoke picture test-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ layers: .venv/.installed-dev
 tests: test-tools ## the tests alone
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4
 
+faults: test-tools ## a thousand random runs of the deliveries under faults, and what they come to (a quarter of an hour)
+	$(BIN)/python -m tests.faults --runs 1000
+
 format: .venv/.installed-dev ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -40,12 +43,14 @@ bench: test-tools ## the benchmarks, in full (minutes)
 	$(BIN)/python -m bench.find_latest
 	$(BIN)/python -m bench.runner
 	$(BIN)/python -m bench.first_check
+	$(BIN)/python -m bench.delivery_latency
 
 bench-smoke: test-tools ## the benchmarks, just to see that they run
 	$(BIN)/python -m bench.write_rates --quick
 	$(BIN)/python -m bench.find_latest --quick
 	$(BIN)/python -m bench.runner --quick
 	$(BIN)/python -m bench.first_check --quick
+	$(BIN)/python -m bench.delivery_latency --quick
 
 picture: test-tools ## record the README's picture of a terminal
 	$(BIN)/python -m docs.pictures.record
