@@ -24,6 +24,15 @@ SETTINGS = (
     "VIGILBASE_LOG_LEVEL",
 )
 TRANSPORTS = ("embedded", "postgres", "supabase")
+TABLES = (
+    "service_health_checks",
+    "alert_events",
+    "alert_deliveries",
+    "delivery_channels",
+    "alert_timeline",
+    "silences",
+    "maintenance_windows",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +118,6 @@ async def backend(
         monkeypatch.setenv("SUPABASE_URL", api.url)
         monkeypatch.setenv("SUPABASE_SECRET_KEY", api.secret_key)
     if transport != "postgres":
-        server.execute("TRUNCATE service_health_checks, alert_events", name)
+        server.execute(f"TRUNCATE {', '.join(TABLES)}", name)
     yield Backend(transport, name, server)
     await close_supabase_service_client()

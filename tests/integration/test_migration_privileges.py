@@ -15,9 +15,18 @@ from tests.support.sql_functions import CALLS, require_that_every_function_works
 from vigilbase.database.embedded import EmbeddedServer
 from vigilbase.database.migrate import apply_pending, discover
 
-TABLES = ("service_health_checks", "alert_events")
 LEDGER = "vigilbase_migrations"
 DML = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+# What the service role may do with each table.
+TABLES = {
+    "service_health_checks": DML,
+    "alert_events": DML,
+    "alert_deliveries": DML,
+    "delivery_channels": DML,
+    "alert_timeline": DML - {"UPDATE"},
+    "silences": {"SELECT", "INSERT"},
+    "maintenance_windows": {"SELECT", "INSERT"},
+}
 TABLE_PRIVILEGES = (*sorted(DML), "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 
 # (kind, object, who, privilege, whether it may be passed on)
@@ -75,7 +84,8 @@ def grants(server: PostgresServer, database: str, owner: str = "postgres") -> se
 
 def intended_grants(server: PostgresServer, database: str) -> set[Grant]:
     wanted: set[Grant] = {("table", LEDGER, "service_role", "SELECT", False)}
-    wanted |= {("table", table, "service_role", verb, False) for table in TABLES for verb in DML}
+    wanted.add(("column", "ends_at", "service_role", "UPDATE", False))  # of silences and maintenance windows
+    wanted |= {("table", table, "service_role", verb, False) for table, verbs in TABLES.items() for verb in verbs}
     return wanted | {("function", name, "service_role", "EXECUTE", False) for name in functions(server, database)}
 
 
@@ -138,7 +148,7 @@ def test_a_role_may_do_with_the_tables_what_it_should(server: PostgresServer, da
         f"AND has_table_privilege('{role}', pg_class.oid, privilege)",
         database,
     )
-    wanted = {(table, verb) for table in TABLES for verb in DML} | {(LEDGER, "SELECT")}
+    wanted = {(table, verb) for table, verbs in TABLES.items() for verb in verbs} | {(LEDGER, "SELECT")}
     assert set(rows) == (wanted if role == "service_role" else set())
 
 
@@ -185,6 +195,18 @@ def test_the_service_role_reads_the_ledger_and_can_not_change_it(server: Postgre
         for statement in (f"DELETE FROM {LEDGER}", f"UPDATE {LEDGER} SET name = ''", f"TRUNCATE {LEDGER}"):
             assert is_refused(connection, statement, f"table {LEDGER}")
         assert is_refused(connection, "TRUNCATE alert_events", "table alert_events")
+
+
+def test_the_service_role_can_not_rewrite_what_was(server: PostgresServer, database: str) -> None:
+    with acting_as("service_role", server, database) as connection:
+        for table, column in (
+            ("alert_timeline", "comment"),
+            ("silences", "starts_at"),
+            ("maintenance_windows", "cron"),
+        ):
+            assert is_refused(connection, f"UPDATE {table} SET {column} = NULL", f"table {table}")
+        for table in ("silences", "maintenance_windows"):
+            assert is_refused(connection, f"DELETE FROM {table}", f"table {table}")
 
 
 def test_functions_run_as_their_caller_with_a_search_path_of_their_own(server: PostgresServer, database: str) -> None:

@@ -189,7 +189,8 @@ def test_beside_the_tables_of_an_application_nothing_of_theirs_changes(url: str)
     assert before - after == set()
     added = [entry.partition("\n")[0] for entry in after - before]
     assert len(added) > 50
-    assert [name for name in added if not re.search("service_health_checks|alert_events|vigilbase_", name)] == []
+    ours = "service_health_checks|alert_(events|deliveries|timeline)|delivery_channels|silences|maintenance_|vigilbase_"
+    assert [name for name in added if not re.search(ours, name)] == []
 
 
 def test_applied_again_they_change_nothing(url: str) -> None:
@@ -211,7 +212,8 @@ def test_rows_that_are_there_already_survive(url_with_012: str) -> None:
     rows = sorted(entry for entry in dump(url_with_012) if "TABLE DATA" in entry)
     assert [entry.count("INSERT INTO") for entry in rows] == [2, 2]
     psql(url_with_012, *FILES)
-    assert sorted(entry for entry in dump(url_with_012) if "TABLE DATA" in entry) == rows
+    after = [entry for entry in dump(url_with_012) if "TABLE DATA" in entry and "INSERT INTO" in entry]
+    assert sorted(after) == rows
 
 
 def test_every_function_works(url: str) -> None:

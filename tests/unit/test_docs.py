@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 import vigilbase
 from vigilbase import models
+from vigilbase.alerts.channels import CHANNELS
 from vigilbase.cli.main import app
 from vigilbase.probes import KINDS
 from vigilbase.settings import Settings
@@ -23,7 +24,13 @@ REFERENCE = DOCS / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "bench").glob("*.md")])
 
 
-ENVIRON = {"DATABASE_URL": "postgresql://monitor:secret@db.example.com:5432/orders"}
+ENVIRON = {
+    "DATABASE_URL": "postgresql://monitor:secret@db.example.com:5432/orders",
+    "OPS_URL": "https://example.com/alerts",
+    "OPS_SECRET": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0",
+    "PAGERDUTY_KEY": "0123456789abcdef0123456789abcdef",
+    "CHAT_URL": "ntfy://vigilbase",
+}
 
 
 @pytest.fixture
@@ -91,6 +98,14 @@ def test_every_field_of_the_file_is_documented() -> None:
             assert f"`{field.removeprefix('defaults.')}`" in page, field
 
 
+@pytest.mark.parametrize("kind", CHANNELS)
+def test_every_kind_of_channel_is_documented_with_its_fields(kind: str) -> None:
+    page = (REFERENCE / "channels.md").read_text()
+    assert re.search(rf"^#+ `?{kind}`?$", page, re.MULTILINE)
+    for field in _fields(CHANNELS[kind].config):
+        assert field == "root" or f"`{field}`" in page, field
+
+
 def test_every_public_name_is_documented() -> None:
     page = (REFERENCE / "models.md").read_text() + (DOCS / "architecture.md").read_text()
     for name in {*vigilbase.__all__, *models.__all__}:
@@ -120,8 +135,11 @@ def test_an_example_file_is_one_that_the_program_accepts(page: Path, health_modu
 
 def test_the_starter_and_everything_that_it_suggests_are_accepted(health_module: None) -> None:
     assert [spec.name for spec in parse_spec(STARTER, {}).services] == ["vigilbase database"]
-    uncommented = re.sub(r"^  # ", "  ", STARTER, flags=re.MULTILINE)
-    assert {spec.kind for spec in parse_spec(uncommented, ENVIRON).services} == KINDS.keys()
+    uncommented = re.sub(r"^(  )?# (?=- |  |\w+:)", r"\1", STARTER, flags=re.MULTILINE)
+    spec = parse_spec(uncommented, ENVIRON)
+    assert {service.kind for service in spec.services} == KINDS.keys()
+    routes = [route for service in spec.services for route in service.routes]
+    assert {channel for route in routes for channel in route.channels} == spec.channels.keys()
 
 
 def test_every_decision_is_listed() -> None:

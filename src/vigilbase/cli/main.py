@@ -8,7 +8,20 @@ from typing import Annotated, cast
 import typer
 
 from vigilbase import __version__
-from vigilbase.cli import alerts, database, doctor, history, migrate, schema, status, watch
+from vigilbase.cli import (
+    alerts,
+    channels,
+    database,
+    deliveries,
+    doctor,
+    history,
+    maintenance,
+    migrate,
+    schema,
+    silences,
+    status,
+    watch,
+)
 from vigilbase.cli.completion import allow_named_shell
 from vigilbase.errors import VigilbaseError
 from vigilbase.logging import configure_logging, quiet_models
@@ -25,6 +38,10 @@ watch.register(app)
 status.register(app)
 history.register(app)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(silences.app, name="silence")
+app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(channels.app, name="channels")
+app.add_typer(deliveries.app, name="deliveries")
 doctor.register(app)
 migrate.register(app)
 schema.register(app)

@@ -4,10 +4,10 @@ What is more than one statement, an aggregate, a lock, or may be more than `MAX_
 through `call`, since the Data API runs one request in one transaction and cuts an answer at 1,000 rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
 from vigilbase.vocabulary import JSON
@@ -69,6 +69,21 @@ class ServiceClient(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection; the client can't be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """What a transport may offer besides.
+
+    Nothing may depend on it: over the Data API and behind a pooler in transaction mode no notification is ever heard.
+    """
+
+    def notifications(self, channel: str) -> AsyncIterator[None]:
+        """One item for each notification on a channel, for ever, and a first one when it is known to be heard.
+
+        Raises DatabaseError when it isn't, or not any more.
+        """
         ...
 
 

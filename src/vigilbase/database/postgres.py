@@ -7,7 +7,7 @@ it, so a pooler in transaction mode works too. See docs/decisions/0002-psycopg.m
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import LiteralString, TypeAlias, cast
@@ -37,6 +37,7 @@ Conninfo = Callable[[], Awaitable[str]]
 Statement: TypeAlias = "asyncio.Future[tuple[list[DictRow], int]]"
 
 _OPERATORS: Mapping[str, LiteralString] = {"eq": "=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_HEARD_WITHIN_S = 2.0
 _GRACE_S = 1.0  # for the server to confirm a cancellation, before the connection is cut
 
 
@@ -111,6 +112,24 @@ class PostgresClient:
         )
         rows, _ = await self._run(f"call {function}", query, [_parameter(value) for value in given.values()])
         return cast("JSON", rows[0]["answer"])
+
+    async def notifications(self, channel: str) -> AsyncIterator[None]:
+        """See `Listener.notifications`. Over a connection of its own, which tells itself first whether it can hear."""
+        attempt = f"listen on {channel}"
+        try:
+            async with await self._connect() as connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                await connection.execute("SELECT pg_notify(%s, 'heard?')", [channel])
+                if not [heard async for heard in connection.notifies(timeout=_HEARD_WITHIN_S, stop_after=1)]:
+                    raise DatabaseUnavailableError(f"{attempt}: notifications don't come through")
+                yield
+                async for _ in connection.notifies():
+                    yield
+        except psycopg.Error as error:
+            raise domain_error(attempt, error) from error
+        except EmbeddedPostgresError as error:
+            raise DatabaseUnavailableError(f"{attempt}: {error}") from error
+        raise DatabaseUnavailableError(f"{attempt}: the connection ended")
 
     async def aclose(self) -> None:
         """See `ServiceClient.aclose`."""

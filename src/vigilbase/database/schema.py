@@ -11,7 +11,12 @@ from vigilbase.errors import DatabaseError, MissingSchemaError
 
 READER = "vigilbase_privileges_v1"
 NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
-NEEDED_OF = {"vigilbase_migrations": ("SELECT",)}
+NEEDED_OF = {
+    "vigilbase_migrations": ("SELECT",),
+    "alert_timeline": ("SELECT", "INSERT", "DELETE"),
+    "silences": ("SELECT", "INSERT"),
+    "maintenance_windows": ("SELECT", "INSERT"),
+}
 
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (?:public\.)?(\w+)", re.MULTILINE)
 _FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION public\.(\w+)", re.MULTILINE)

@@ -7,10 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.client import Order, Row, Value, Where
+from vigilbase.database.client import Row, Value
 from vigilbase.errors import DatabaseError, InvalidInputError, InvalidTransitionError
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
+from vigilbase.models.matching import rows_by_id_prefix, valid_author, valid_comment
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import (
     as_optional_moment,
@@ -23,12 +24,10 @@ from vigilbase.models.rows import (
 )
 from vigilbase.models.validation import (
     MAX_INTEGER,
-    UUID_DIGITS,
     require_type,
     valid_days,
     valid_details,
     valid_id,
-    valid_id_prefix,
     valid_integer,
     valid_moment,
     valid_service_name,
@@ -103,25 +102,40 @@ class AlertEventModel:
         return alerts
 
     @staticmethod
-    async def acknowledge(id: UUID | str) -> AlertEvent | None:  # noqa: A002
+    async def acknowledge(
+        id: UUID | str,  # noqa: A002
+        *,
+        author: str | None = None,
+        comment: str | None = None,
+    ) -> AlertEvent | None:
         """Acknowledge an alert and return it, or None for an unknown id. Again: unchanged.
+
+        Its timeline keeps who did so and a comment, which is kept also when it was acknowledged before.
 
         Raises:
             InvalidTransitionError: the alert is resolved.
 
         """
         with reported(log, "alert_event.acknowledge", id=str(id)):
-            alert = await _call_for_alert("vigilbase_acknowledge_alert_v1", {"p_id": valid_id(id)})
+            alert = await _call_for_alert("vigilbase_acknowledge_alert_v2", _step(id, author, comment))
             if alert and alert.status == "resolved":
                 raise InvalidTransitionError(f"alert event {alert.id} is resolved and can't be acknowledged")
         log.info("alert_event.acknowledged", id=str(id), found=alert is not None)
         return alert
 
     @staticmethod
-    async def resolve(id: UUID | str) -> AlertEvent | None:  # noqa: A002
-        """Resolve an alert and return it, or None for an unknown id. Again: unchanged."""
+    async def resolve(
+        id: UUID | str,  # noqa: A002
+        *,
+        author: str | None = None,
+        comment: str | None = None,
+    ) -> AlertEvent | None:
+        """Resolve an alert and return it, or None for an unknown id. Again: unchanged.
+
+        Its timeline keeps who did so and a comment, which is kept also when it was resolved before.
+        """
         with reported(log, "alert_event.resolve", id=str(id)):
-            alert = await _call_for_alert("vigilbase_resolve_alert_v1", {"p_id": valid_id(id)})
+            alert = await _call_for_alert("vigilbase_resolve_alert_v2", _step(id, author, comment))
         log.info("alert_event.resolved", id=str(id), found=alert is not None)
         return alert
 
@@ -159,7 +173,7 @@ class AlertEventModel:
                 "p_only_open": only_open,
             }
             answer = await get_supabase_service_client().call(function, arguments)
-            alerts = [_alert_event(row) for row in rows_from(answer, f"call {function}")]
+            alerts = [alert_event_from(row) for row in rows_from(answer, f"call {function}")]
         log.info("alert_event.found_newest", service_name=service_name, count=len(alerts))
         return alerts
 
@@ -167,11 +181,7 @@ class AlertEventModel:
     async def find_by_id_prefix(prefix: str) -> list[AlertEvent]:
         """The alerts whose id begins so (at least 4 hexadecimal digits, dashes as you like), 10 at the most, by id."""
         with reported(log, "alert_event.find_by_id_prefix"):
-            digits = valid_id_prefix(prefix)
-            least, most = (UUID(digits.ljust(UUID_DIGITS, filler)) for filler in "0f")
-            where = [Where("id", "gte", least), Where("id", "lte", most)]
-            rows = await get_supabase_service_client().select("alert_events", where, [Order("id")], limit=10)
-            alerts = [_alert_event(row) for row in rows]
+            alerts = [alert_event_from(row) for row in await rows_by_id_prefix("alert_events", prefix)]
         log.info("alert_event.found_by_id_prefix", count=len(alerts))
         return alerts
 
@@ -195,7 +205,7 @@ class AlertEventModel:
             row = row_from(answer["alert"], f"call {function}")
             if row is None:
                 raise DatabaseError("raise an alert: the database returned no row")
-            alert, is_new = _alert_event(row), answer["is_new"] is True
+            alert, is_new = alert_event_from(row), answer["is_new"] is True
         log.info("alert_event.raised", **_fields(alert), is_new=is_new)
         return alert, is_new
 
@@ -221,13 +231,21 @@ async def _find(statuses: list[AlertStatus], service_name: str | None) -> list[A
     answer = await get_supabase_service_client().call(
         function, {"p_statuses": json.dumps(statuses), "p_service_name": name}
     )
-    return [_alert_event(row) for row in rows_from(answer, f"call {function}")]
+    return [alert_event_from(row) for row in rows_from(answer, f"call {function}")]
 
 
 async def _call_for_alert(function: str, arguments: Mapping[str, Value]) -> AlertEvent | None:
     answer = await get_supabase_service_client().call(function, arguments)
     row = row_from(answer, f"call {function}")
-    return _alert_event(row) if row else None
+    return alert_event_from(row) if row else None
+
+
+def _step(id: UUID | str, author: str | None, comment: str | None) -> dict[str, Value]:  # noqa: A002
+    return {
+        "p_id": valid_id(id),
+        "p_author": None if author is None else valid_author(author),
+        "p_comment": None if comment is None else valid_comment(comment),
+    }
 
 
 def _arguments(data: CreateAlertEventData) -> dict[str, Value]:
@@ -242,7 +260,7 @@ def _arguments(data: CreateAlertEventData) -> dict[str, Value]:
     }
 
 
-def _alert_event(row: Row) -> AlertEvent:
+def alert_event_from(row: Row) -> AlertEvent:
     return AlertEvent(
         id=as_uuid(row["id"]),
         service_name=as_text(row["service_name"]),

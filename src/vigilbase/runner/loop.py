@@ -12,10 +12,12 @@ from vigilbase.clock import monotonic, utc_now
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
 from vigilbase.logging import get_logger
 from vigilbase.probes import ProbeNotPossibleError, observe
+from vigilbase.runner.deliveries import Deliverer, wake_on_notification
 from vigilbase.runner.limits import probes_at_once
 from vigilbase.runner.recorder import States, judge_batch, load_history, record, steadied
 from vigilbase.runner.retention import delete_old_daily
 from vigilbase.runner.schedule import first_due, missed, next_due
+from vigilbase.runner.silencing import load_silencing
 from vigilbase.runner.waiting import WaitingChecks
 from vigilbase.spec import ServiceSpec, Spec
 from vigilbase.vocabulary import Check, Policy, Transition
@@ -44,6 +46,14 @@ class Runner:
         self._probing = asyncio.Semaphore(probes_at_once())
         self._waiting = WaitingChecks(MAX_WAITING)
         self._in_hand = 0
+        self._services: Mapping[str, ServiceSpec] = {service.name: service for service in spec.services}
+        self._deliverer = Deliverer(
+            spec.channels,
+            group_window_s=spec.group_window_s,
+            remind_every_s=spec.remind_every_s,
+            silencing=load_silencing,
+            is_behind=lambda: self.unwritten > MAX_BATCH,
+        )
 
     @property
     def unwritten(self) -> int:
@@ -69,13 +79,18 @@ class Runner:
             watching = [tasks.create_task(self._watch(service)) for service in self.spec.services]
             watching.append(tasks.create_task(delete_old_daily(self.spec.retention_days)))
             recording = tasks.create_task(self._record_until_closed())
+            delivering = tasks.create_task(self._deliverer.run())
+            if self.spec.channels:
+                watching.append(tasks.create_task(wake_on_notification(self._deliverer.wake)))
             await stop.wait()
             for task in watching:
                 task.cancel()
             await asyncio.wait(watching)
             self._waiting.close()
-            await asyncio.wait({recording}, timeout=STOP_WITHIN_S)
+            self._deliverer.stop()
+            await asyncio.wait({recording, delivering}, timeout=STOP_WITHIN_S)
             recording.cancel()
+            delivering.cancel()
         if self.unwritten:
             log.error("checks.lost", reason="the database was away at the stop", count=self.unwritten)
         log.info("runner.stopped", recorded=self.recorded, lost=self.lost + self.unwritten)
@@ -138,7 +153,7 @@ class Runner:
         tries = 0
         while True:
             try:
-                reading = await record(batch, transitions)
+                recorded = await record(batch, transitions, self._services)
             except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
                 if tries % TELL_EVERY == 0:
                     log.warning("checks.waiting", reason=str(error), waiting=self.unwritten)
@@ -146,7 +161,9 @@ class Runner:
                 log.error("checks.refused", reason=str(error), count=len(batch))
                 return False
             else:
-                self._keep_time(steadied(self._clock_difference, reading))
+                self._keep_time(steadied(self._clock_difference, recorded.clock))
+                if recorded.alerts_changed:
+                    self._deliverer.wake()
                 return True
             tries += 1
             await asyncio.sleep(RETRY_DELAY_S)

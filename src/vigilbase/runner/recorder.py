@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from vigilbase.alerts.judge import JudgedService, judge, rebuild
+from vigilbase.alerts.routing import owed
 from vigilbase.alerts.wording import Wording, opening, recovery
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
@@ -65,8 +66,8 @@ class _Outcome(BaseModel):
     recovery: _Alert | None
 
 
-class _Recorded(BaseModel):
-    """What vigilbase_record_v2 answers (migration 015)."""
+class _RecordAnswer(BaseModel):
+    """What vigilbase_record_v3 answers (migration 017)."""
 
     now: AwareDatetime
     transitions: list[_Outcome]
@@ -78,6 +79,14 @@ class ClockReading:
 
     difference: timedelta
     give_or_take: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the database's clock said as a batch was written, and whether alerts were opened or resolved by it."""
+
+    clock: ClockReading
+    alerts_changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +133,13 @@ def judge_batch(
     return after, transitions
 
 
-async def record(checks: Sequence[Check], transitions: Sequence[Transition]) -> ClockReading:
+async def record(
+    checks: Sequence[Check], transitions: Sequence[Transition], services: Mapping[str, ServiceSpec] | None = None
+) -> Recorded:
     """Write checks, and open and resolve the alerts that they cause, in one transaction; log each transition.
 
-    Recording the same batch again changes nothing. Returns what the database's clock said.
+    With the `services` that they are of, the messages that these owe are written with them. Recording the same batch
+    again changes nothing.
 
     Raises:
         DatabaseError: the database fails; whether it wrote the batch is then not known.
@@ -135,21 +147,24 @@ async def record(checks: Sequence[Check], transitions: Sequence[Transition]) -> 
     """
     before = utc_now()
     answer = await get_supabase_service_client().call(
-        "vigilbase_record_v2",
+        "vigilbase_record_v3",
         {
             "p_checks": json.dumps([_check_json(check) for check in checks], ensure_ascii=False),
-            "p_transitions": json.dumps([_transition_json(transition) for transition in transitions]),
+            "p_transitions": json.dumps(
+                [_transition_json(one, (services or {}).get(one.service_name)) for one in transitions]
+            ),
         },
     )
     after = utc_now()
     try:
-        recorded = _Recorded.model_validate(answer)
+        recorded = _RecordAnswer.model_validate(answer)
     except ValueError as error:
         raise DatabaseError("record checks: the database answered something unexpected") from error
     log.debug("checks.recorded", count=len(checks))
     for outcome in recorded.transitions:
         _log_outcome(outcome)
-    return _read_clock(recorded.now, before, after)
+    changed = any(outcome.opened or outcome.recovery for outcome in recorded.transitions)
+    return Recorded(_read_clock(recorded.now, before, after), changed)
 
 
 def steadied(current: timedelta, reading: ClockReading) -> timedelta:
@@ -184,13 +199,29 @@ def _check_json(check: Check) -> Mapping[str, JSON]:
     }
 
 
-def _transition_json(transition: Transition) -> Mapping[str, JSON]:
+def _transition_json(transition: Transition, service: ServiceSpec | None) -> Mapping[str, JSON]:
     return {
+        "owed": _owed_json(transition, service),
+        "tags": list(service.tags) if service else [],
         "service_name": transition.service_name,
         "to": transition.to,
         "opening": _wording_json(opening(transition)),
         "recovery": _wording_json(recovery(transition)),
     }
+
+
+def _owed_json(transition: Transition, service: ServiceSpec | None) -> JSON:
+    if service is None or transition.to == "healthy":
+        return []
+    return [
+        {
+            "channel": one.channel,
+            "after_s": one.after_s,
+            "unless_acknowledged": one.unless_acknowledged,
+            "tells_recovery": one.tells_recovery,
+        }
+        for one in owed(service.routes, transition.to)
+    ]
 
 
 def _wording_json(wording: Wording | None) -> JSON:

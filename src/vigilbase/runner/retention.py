@@ -4,7 +4,7 @@ import asyncio
 
 from vigilbase.errors import DatabaseError
 from vigilbase.logging import get_logger
-from vigilbase.models import AlertEventModel, HealthCheckModel
+from vigilbase.models import AlertEventModel, DeliveryModel, HealthCheckModel
 
 log = get_logger(__name__)
 
@@ -13,13 +13,19 @@ EVERY_S = 86_400.0
 RETRY_AFTER_S = 600.0
 
 
+DELIVERIES_KEPT_DAYS = 90
+
+
 async def delete_old(days: int) -> tuple[int, int]:
     """Delete the checks and the resolved alerts that are older than so many days; return how many of each.
+
+    Deliveries and timelines are kept as long, and for ninety days at least.
 
     Raises:
         DatabaseError: the database fails; what was deleted until then stays deleted.
 
     """
+    await DeliveryModel.delete_older_than(max(days, DELIVERIES_KEPT_DAYS))
     checks = await HealthCheckModel.delete_older_than(days)
     return checks, await AlertEventModel.delete_older_than(days, keep_open=True)
 

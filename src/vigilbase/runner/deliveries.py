@@ -1,0 +1,254 @@
+"""The delivery pass: for each channel a task of its own, so that a slow one holds up no other.
+
+In memory only: which messages are on their way. If the process is killed, their lease ends and somebody claims them
+again, under the same id; so a message goes out at least once, and a receiver that knows its id sees it once.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from vigilbase.alerts.channels import CHANNELS, Channel
+from vigilbase.alerts.channels.sending import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
+from vigilbase.alerts.message import Message
+from vigilbase.alerts.retrying import FIRST_DELAY_S, GIVE_UP_AFTER, LONGEST_DELAY_S, delay_s
+from vigilbase.clock import monotonic
+from vigilbase.config.supabase import get_supabase_service_client
+from vigilbase.database.client import Listener
+from vigilbase.errors import DatabaseError, DatabaseUnavailableError
+from vigilbase.logging import get_logger
+from vigilbase.runner.outbox import LEASE_S, ClaimedMessage, Delivery, claim, finish, owe_missing, switch_channel_off
+
+log = get_logger(__name__)
+
+AT_ONCE = 50
+LISTEN_AGAIN_S = 10.0
+SILENCE_LOOK_AGAIN_S = 30.0  # it may be ended early
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """In seconds: how long a lease lasts, how long a try may take, when the next follows, how often we look."""
+
+    lease_s: int = LEASE_S
+    send_within_s: float = LEASE_S / 2
+    first_delay_s: float = FIRST_DELAY_S
+    longest_delay_s: float = LONGEST_DELAY_S
+    poll_s: float = 1.0
+    sweep_every_s: float = 60.0
+
+
+WithheldUntil = Callable[[str, Sequence[str], datetime], datetime | None]
+"""Until when messages about a service (name, tags) are withheld at a moment; None if they aren't."""
+
+
+async def nothing_withheld() -> WithheldUntil:
+    """No silences."""
+    return lambda service_name, tags, now: None
+
+
+class Deliverer:
+    """Sends what is owed to some channels. `wake` says that something may be due at once."""
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        *,
+        group_window_s: float,
+        remind_every_s: float | None,
+        silencing: Callable[[], Awaitable[WithheldUntil]] = nothing_withheld,
+        is_behind: Callable[[], bool] = lambda: False,
+        pace: Pace = Pace(),
+    ) -> None:
+        self.delivered = 0
+        self._stopping = False
+        self._channels = channels
+        self._group_window_s = group_window_s
+        self._remind_every_s = remind_every_s
+        self._pace = pace
+        self._silencing = silencing
+        self._is_behind = is_behind  # checks wait to be recorded: what they tell belongs into the same message
+        self._awake = {name: asyncio.Event() for name in channels}
+
+    def wake(self) -> None:
+        """Look for what is due now, and not at the next poll."""
+        for event in self._awake.values():
+            event.set()
+
+    async def run(self) -> None:
+        """Deliver until `stop` is called; what is on its way then is still sent."""
+        async with asyncio.TaskGroup() as tasks:
+            sweeping = tasks.create_task(self._sweep())
+            await asyncio.gather(*(tasks.create_task(self._serve(channel)) for channel in self._channels.values()))
+            sweeping.cancel()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping = True
+        self.wake()
+
+    async def run_once(self, channel: Channel) -> tuple[int, float]:
+        """Send what is due to a channel now; how many messages that was, and for how many seconds nothing will be."""
+        groups = CHANNELS[channel.kind].groups
+        window_s = self._group_window_s if groups else 0
+        claimed = await claim(
+            channel.name,
+            groups=groups,
+            window_s=window_s,
+            lease_id=uuid4(),
+            lease_s=self._pace.lease_s,
+            limit=AT_ONCE,
+        )
+        if claimed.messages:
+            withheld_until = await self._silencing()
+            async with asyncio.TaskGroup() as tasks:
+                for message in claimed.messages:
+                    tasks.create_task(self._handle(channel, message, claimed.now, withheld_until))
+        pause = self._pace.poll_s if claimed.next_in_s is None else min(self._pace.poll_s, max(0.0, claimed.next_in_s))
+        return len(claimed.messages), pause
+
+    async def _serve(self, channel: Channel) -> None:
+        awake = self._awake[channel.name]
+        while not self._stopping:
+            awake.clear()
+            pause = self._pace.poll_s
+            if not self._is_behind():
+                try:
+                    sent, pause = await self.run_once(channel)
+                except DatabaseError as error:
+                    log.warning("deliveries.waiting", channel=channel.name, reason=str(error))
+                else:
+                    if sent:
+                        continue
+            try:
+                async with asyncio.timeout(max(pause, 0.005)):
+                    await awake.wait()
+            except TimeoutError:
+                pass
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                if await owe_missing():
+                    self.wake()
+            except DatabaseError as error:
+                log.warning("deliveries.waiting", channel=None, reason=str(error))
+            await asyncio.sleep(self._pace.sweep_every_s)
+
+    async def _handle(
+        self, channel: Channel, message: ClaimedMessage, now: datetime, withheld_until: WithheldUntil
+    ) -> None:
+        """Send one message, apart from what is withheld, and record how that went."""
+        try:
+            if wanted := await self._without_withheld(message, now, withheld_until):
+                await self._deliver(channel, message, wanted)
+        except DatabaseError as error:  # it is claimed again when the lease ends
+            log.warning("deliveries.waiting", channel=channel.name, reason=str(error))
+
+    async def _deliver(self, channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery]) -> None:
+        outgoing = Message(message.id, message.kind, message.at, [delivery.alert for delivery in wanted])
+        fields: Mapping[str, str | int] = {
+            "channel": channel.name,
+            "kind": message.kind,
+            "alerts": len(wanted),
+            "message_id": str(message.id),
+        }
+        within_s = min(self._pace.send_within_s, message.ours_until - monotonic())
+        if within_s <= 0:  # we were held up: by now another may have sent it, and even its resolution
+            log.warning("message.left", **fields)
+            return
+        try:
+            answer = await _sent(channel, outgoing, within_s)
+        except PermanentDeliveryError as error:
+            await self._refused(channel, message, error)
+        except DeliveryError as error:
+            await _failed(message, error, fields, self._pace)
+        else:
+            self.delivered += 1
+            log.info("message.delivered", **fields, answer=answer)
+            await self._remember(message, answer)
+
+    async def _remember(self, message: ClaimedMessage, answer: str) -> None:
+        """Record that it was delivered, also if the database is away for a while: otherwise it would go out twice."""
+        while True:
+            try:
+                await finish(message, "delivered", answer=answer, remind_in_s=self._remind_every_s)
+            except DatabaseUnavailableError as error:
+                log.warning("deliveries.waiting", reason=str(error))
+                await asyncio.sleep(self._pace.poll_s)
+            else:
+                return
+
+    async def _without_withheld(
+        self, message: ClaimedMessage, now: datetime, withheld_until: WithheldUntil
+    ) -> Sequence[Delivery]:
+        """The deliveries that go out now. Before the first try only: what was tried may have arrived."""
+        if message.attempts > 1:
+            return message.deliveries
+        until = {
+            delivery.id: withheld_until(delivery.alert.service_name, delivery.tags, now)
+            for delivery in message.deliveries
+            if not (message.kind == "resolved" and delivery.told)  # what was told is ended, whatever is silenced
+        }
+        ends = {number: end for number, end in until.items() if end is not None}
+        if ends and message.kind == "resolved":
+            await finish(message, "cancelled", ids=list(ends))
+        elif ends:
+            in_s = min((end - now).total_seconds() for end in ends.values())
+            await finish(message, "put_off", ids=list(ends), in_s=max(0.0, min(in_s, SILENCE_LOOK_AGAIN_S)))
+        return [delivery for delivery in message.deliveries if delivery.id not in ends]
+
+    async def _refused(self, channel: Channel, message: ClaimedMessage, error: PermanentDeliveryError) -> None:
+        """A channel that will not work as it is is switched off, and the message kept; a bad message is given up."""
+        if not error.of_the_channel:
+            log.error("message.given_up", channel=channel.name, reason=str(error), message_id=str(message.id))
+            await finish(message, "dead", error=str(error))
+            return
+        others = [name for name in self._channels if name != channel.name]
+        switched = await switch_channel_off(channel.name, str(error), others)
+        await finish(message, "retry", error=str(error), in_s=0)
+        if switched:
+            log.error("channel.switched_off", channel=channel.name, reason=str(error))
+            self.wake()
+
+
+async def _sent(channel: Channel, message: Message, within_s: float) -> str:
+    """Send it within the time that there is; whatever goes wrong is a DeliveryError."""
+    kind = CHANNELS[channel.kind]
+    try:
+        async with asyncio.timeout(within_s):
+            return await kind.send(channel.config, message)
+    except DeliveryError:
+        raise
+    except TimeoutError:
+        raise TemporaryDeliveryError(f"no answer within {within_s:g} s") from None
+    except Exception as error:
+        # The text of what we don't know may hold an address with a secret in it.
+        raise TemporaryDeliveryError(f"failed with {type(error).__name__}") from error
+
+
+async def _failed(message: ClaimedMessage, error: DeliveryError, fields: Mapping[str, str | int], pace: Pace) -> None:
+    if message.attempts >= GIVE_UP_AFTER:
+        log.error("message.given_up", **fields, reason=str(error), attempts=message.attempts)
+        await finish(message, "dead", error=str(error))
+        return
+    asked = error.retry_after if isinstance(error, TemporaryDeliveryError) else None
+    chance = random.random()  # noqa: S311 (it only spreads the load)
+    in_s = delay_s(message.attempts, asked or timedelta(0), chance, pace.first_delay_s, pace.longest_delay_s)
+    log.warning("message.failed", **fields, reason=str(error), attempts=message.attempts, next_in_s=round(in_s, 1))
+    await finish(message, "retry", error=str(error), in_s=in_s)
+
+
+async def wake_on_notification(wake: Callable[[], None]) -> None:
+    """Call `wake` whenever the database says that a message is owed, for ever; what isn't heard the poll finds."""
+    client = get_supabase_service_client()
+    while isinstance(client, Listener):
+        try:
+            async for _ in client.notifications("vigilbase_deliveries"):
+                wake()
+        except DatabaseError as error:
+            log.debug("deliveries.not_heard", reason=str(error))
+        await asyncio.sleep(LISTEN_AGAIN_S)

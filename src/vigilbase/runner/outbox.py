@@ -1,0 +1,171 @@
+"""The outbox in the database: claim what is due, and record how it ended. The rules of both are migration 017."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, JsonValue
+
+from vigilbase.clock import monotonic
+from vigilbase.config.supabase import get_supabase_service_client
+from vigilbase.errors import DatabaseError
+from vigilbase.models.alert_event import AlertEvent, alert_event_from
+from vigilbase.models.rows import row_from
+from vigilbase.runner.outcomes import write_outcome
+from vigilbase.vocabulary import JSON, DeliveryKind
+
+LEASE_S = 60
+Outcome = Literal["delivered", "retry", "dead", "put_off", "cancelled"]
+
+
+class _Delivery(BaseModel):
+    id: int
+    tags: list[str]
+    told: bool
+    alert: JsonValue
+
+
+class _Message(BaseModel):
+    message_id: UUID
+    kind: DeliveryKind
+    at: AwareDatetime
+    attempts: int
+    deliveries: list[_Delivery]
+
+
+class _Claim(BaseModel):
+    """What vigilbase_claim_deliveries_v1 answers (migration 017)."""
+
+    now: AwareDatetime
+    messages: list[_Message]
+    next_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One alert in a message; `told` says whether the channel may have heard of it before."""
+
+    id: int
+    tags: Sequence[str]
+    told: bool
+    alert: AlertEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """A message that is ours to send until the lease ends, by the monotonic clock. `attempts` counts this one."""
+
+    id: UUID
+    lease_id: UUID
+    kind: DeliveryKind
+    at: datetime
+    attempts: int
+    deliveries: Sequence[Delivery]
+    ours_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is to be sent at `now` (the database's clock), and in how many seconds something else will be, if at all."""
+
+    now: datetime
+    messages: Sequence[ClaimedMessage]
+    next_in_s: float | None
+
+
+async def claim(
+    channel: str, *, groups: bool, window_s: float, lease_id: UUID, limit: int, lease_s: int = LEASE_S
+) -> Claim:
+    """Claim what is due to a channel for so many seconds, `limit` messages at the most.
+
+    Raises:
+        DatabaseError: the database fails; what it may have claimed is free again when the lease ends.
+
+    """
+    ours_until = monotonic() + lease_s  # a little earlier than the database thinks
+    answer = await get_supabase_service_client().call(
+        "vigilbase_claim_deliveries_v1",
+        {
+            "p_channels": json.dumps([{"channel": channel, "groups": groups, "window_s": window_s}]),
+            "p_lease_id": lease_id,
+            "p_lease_s": lease_s,
+            "p_limit": limit,
+        },
+    )
+    try:
+        claimed = _Claim.model_validate(answer)
+    except ValueError as error:
+        raise DatabaseError("claim deliveries: the database answered something unexpected") from error
+    messages = [_message(message, lease_id, ours_until) for message in claimed.messages]
+    return Claim(claimed.now, messages, claimed.next_in_s)
+
+
+async def finish(
+    message: ClaimedMessage,
+    outcome: Outcome,
+    *,
+    ids: Sequence[int] = (),
+    answer: str | None = None,
+    error: str | None = None,
+    in_s: float | None = None,
+    remind_in_s: float | None = None,
+) -> None:
+    """Record how a message ended, or what was left out of it (`ids`).
+
+    Raises:
+        DatabaseError: the database fails; the message is claimed again when the lease ends.
+
+    """
+    outcome_json: dict[str, JSON] = {
+        "message_id": str(message.id),
+        "lease_id": str(message.lease_id),
+        "outcome": outcome,
+        "answer": answer,
+        "error": error,
+        "in_s": in_s,
+        "remind_in_s": remind_in_s,
+        "ids": [str(number) for number in ids],
+    }
+    await write_outcome(outcome_json)
+
+
+async def switch_channel_off(channel: str, reason: str, others: Sequence[str]) -> bool:
+    """Switch a channel off, and owe a message about that to the others; False if it was off already.
+
+    Raises:
+        DatabaseError: the database fails.
+
+    """
+    owed = [{"channel": other, "after_s": 0, "unless_acknowledged": False, "tells_recovery": True} for other in others]
+    answer = await get_supabase_service_client().call(
+        "vigilbase_switch_channel_off_v1", {"p_channel": channel, "p_reason": reason, "p_owed": json.dumps(owed)}
+    )
+    return answer is True
+
+
+async def owe_missing() -> int:
+    """Owe the resolutions of alerts that were resolved past us, by an UPDATE say; return of how many alerts.
+
+    Raises:
+        DatabaseError: the database fails.
+
+    """
+    answer = await get_supabase_service_client().call("vigilbase_owe_missing_v1")
+    return answer if isinstance(answer, int) else 0
+
+
+def _message(message: _Message, lease_id: UUID, ours_until: float) -> ClaimedMessage:
+    deliveries = [Delivery(item.id, tuple(item.tags), item.told, _alert(item.alert)) for item in message.deliveries]
+    return ClaimedMessage(
+        message.message_id, lease_id, message.kind, message.at, message.attempts, deliveries, ours_until
+    )
+
+
+def _alert(value: JSON) -> AlertEvent:
+    row = row_from(value, "claim deliveries")
+    if row is None:
+        raise DatabaseError("claim deliveries: the database answered something unexpected")
+    return alert_event_from(row)

@@ -1,0 +1,322 @@
+"""The outbox on every transport: what is owed when, who may claim it, and how it ends."""
+
+import json
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.conftest import Backend
+from vigilbase import AlertEventModel, get_supabase_service_client
+from vigilbase.runner.outbox import Claim, ClaimedMessage, claim, finish, owe_missing, switch_channel_off
+
+OPS = {"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}
+ROWS = "SELECT channel, kind, status FROM alert_deliveries ORDER BY id"
+TIMELINE = "SELECT event, details ->> 'channel' FROM alert_timeline ORDER BY id"
+
+
+@pytest.fixture(autouse=True)
+def _empty_outbox(backend: Backend) -> None:
+    backend.execute("TRUNCATE alert_deliveries, delivery_channels, alert_timeline")
+
+
+async def _transition(service: str, to: str, owed: Sequence[dict[str, object]] = (OPS,)) -> None:
+    wording = {"message": f"{service} is {to}", "details": {"reason": "3 checks in a row"}}
+    transition = {
+        "service_name": service,
+        "to": to,
+        "opening": wording if to != "healthy" else None,
+        "recovery": wording if to != "down" else None,
+        "owed": list(owed),
+        "tags": ["shop"],
+    }
+    await get_supabase_service_client().call(
+        "vigilbase_record_v3", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
+    )
+
+
+async def _claim(channel: str = "ops", *, window_s: float = 0, lease: UUID | None = None, limit: int = 10) -> Claim:
+    return await claim(channel, groups=window_s > 0, window_s=window_s, lease_id=lease or uuid4(), limit=limit)
+
+
+async def _only(channel: str = "ops", window_s: float = 0) -> ClaimedMessage:
+    [message] = (await _claim(channel, window_s=window_s)).messages
+    return message
+
+
+def _make_due(backend: Backend) -> None:
+    backend.execute("UPDATE alert_deliveries SET due_at = now() - interval '1 s' WHERE status = 'pending'")
+
+
+def _end_leases(backend: Backend) -> None:
+    backend.execute("UPDATE alert_deliveries SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL")
+
+
+async def test_what_opens_is_told_and_what_was_told_is_told_to_be_over(backend: Backend) -> None:
+    await _transition("api", "down")
+    trigger = await _only()
+    assert (trigger.kind, trigger.attempts) == ("triggered", 1)
+    [delivery] = trigger.deliveries
+    assert (delivery.alert.service_name, delivery.alert.status, list(delivery.tags)) == ("api", "active", ["shop"])
+    assert delivery.told is False
+    await finish(trigger, "delivered", answer="200 OK")
+    assert (await _claim()).messages == []
+    await _transition("api", "healthy")
+    resolution = await _only()
+    assert resolution.kind == "resolved"
+    assert resolution.deliveries[0].told is True
+    assert resolution.deliveries[0].alert.id == delivery.alert.id
+    assert resolution.deliveries[0].alert.status == "resolved"
+    await finish(resolution, "delivered", answer="200 OK")
+    assert (await _claim()).messages == []
+    assert backend.execute(ROWS) == [("ops", "triggered", "delivered"), ("ops", "resolved", "delivered")]
+    assert backend.execute(TIMELINE) == [
+        ("opened", None),
+        ("delivered", "ops"),
+        ("resolved", None),
+        ("delivered", "ops"),
+    ]
+
+
+async def test_a_trigger_that_has_not_gone_out_is_told_by_its_resolution_alone(backend: Backend) -> None:
+    await _transition("api", "down")
+    await _transition("api", "healthy")
+    alone = await _only()
+    assert (alone.kind, alone.deliveries[0].told) == ("resolved", False)
+    assert backend.execute(ROWS) == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
+
+
+async def test_where_no_recoveries_are_told_nothing_is_told_of_what_was_over_before_it_went_out(
+    backend: Backend,
+) -> None:
+    await _transition("api", "down", [{**OPS, "tells_recovery": False}])
+    await _transition("api", "healthy")
+    assert (await _claim()).messages == []
+
+
+async def test_a_resolution_follows_a_trigger_though_no_recoveries_are_told(backend: Backend) -> None:
+    await _transition("api", "down", [{**OPS, "tells_recovery": False}])
+    await finish(await _only(), "delivered")
+    await _transition("api", "healthy")
+    assert (await _only()).kind == "resolved"
+
+
+async def test_a_resolution_waits_for_a_trigger_that_is_on_its_way(backend: Backend) -> None:
+    await _transition("api", "down")
+    trigger = await _only()
+    await _transition("api", "healthy")
+    assert (await _claim()).messages == []
+    await finish(trigger, "delivered")
+    assert (await _only()).kind == "resolved"
+
+
+async def test_a_failed_trigger_is_not_tried_again_once_it_is_over_but_its_resolution_comes(backend: Backend) -> None:
+    await _transition("api", "down")
+    trigger = await _only()
+    await _transition("api", "healthy")
+    await finish(trigger, "retry", error="503", in_s=0)
+    first = await _claim()
+    second = await _claim()
+    [resolution] = [*first.messages, *second.messages]
+    assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", True)  # it may have arrived
+    assert backend.execute(ROWS)[0] == ("ops", "triggered", "cancelled")
+
+
+async def test_a_message_whose_sender_died_is_claimed_again_under_its_id_and_only_then(backend: Backend) -> None:
+    await _transition("api", "down")
+    first = await _only()
+    assert (await _claim()).messages == []
+    _end_leases(backend)
+    again = await _only()
+    assert (again.id, again.at, again.attempts) == (first.id, first.at, 2)
+    # The first one comes late with a failure: it is not his any more. With a success, it counts.
+    await finish(first, "dead", error="hung up")
+    assert backend.execute(ROWS) == [("ops", "triggered", "pending")]
+    await finish(first, "delivered", answer="200 OK")
+    assert backend.execute(ROWS) == [("ops", "triggered", "delivered")]
+
+
+async def test_what_follows_waits_for_whoever_may_be_sending_the_same_once_more(backend: Backend) -> None:
+    await _transition("api", "down")
+    slow = await _only()
+    _end_leases(backend)
+    again = await _only()  # another took it over …
+    await finish(slow, "delivered")  # … and the first one comes late with its success
+    await _transition("api", "healthy")
+    assert (await _claim()).messages == []
+    await finish(again, "delivered")
+    assert (await _only()).kind == "resolved"
+    assert [event for event, _ in backend.execute(TIMELINE)].count("delivered") == 1
+
+
+async def test_a_message_is_tried_again_when_it_is_due_again_and_not_before(backend: Backend) -> None:
+    await _transition("api", "down")
+    first = await _only()
+    await finish(first, "retry", error="503", in_s=60)
+    claimed = await _claim()
+    assert claimed.messages == []
+    assert claimed.next_in_s == pytest.approx(60, abs=5)
+    _make_due(backend)
+    again = await _only()
+    assert (again.id, again.attempts) == (first.id, 2)
+    assert ("failed", "ops") in backend.execute(TIMELINE)
+
+
+async def test_of_ten_senders_at_once_one_gets_each_message(backend: Backend) -> None:
+    import asyncio
+
+    for number in range(5):
+        await _transition(f"s{number}", "down")
+    claims = await asyncio.gather(*(_claim() for _ in range(10)))
+    messages = [message for claimed in claims for message in claimed.messages]
+    messages += (await _claim()).messages  # who came when another was claiming went away with nothing
+    assert sorted(message.deliveries[0].alert.service_name for message in messages) == [f"s{n}" for n in range(5)]
+    assert len({message.id for message in messages}) == 5
+
+
+async def test_what_opens_within_the_window_of_the_first_is_one_message(backend: Backend) -> None:
+    await _transition("s0", "down")
+    first = await _only(window_s=30)
+    for number in range(1, 30):
+        await _transition(f"s{number}", "down")
+    assert (await _claim(window_s=30)).messages == []  # the first is on its way
+    await finish(first, "delivered")
+    assert (await _claim(window_s=30)).messages == []  # and now the window is open
+    backend.execute("UPDATE delivery_channels SET last_message_at = now() - interval '31 s'")
+    group = await _only(window_s=30)
+    assert sorted(d.alert.service_name for d in group.deliveries) == sorted(f"s{number}" for number in range(1, 30))
+    await finish(group, "retry", error="503", in_s=0)
+    await _transition("late", "down")
+    again = await _only(window_s=30)
+    assert again.id == group.id
+    assert [d.id for d in again.deliveries] == [d.id for d in group.deliveries]
+
+
+async def test_an_escalation_comes_later_and_not_if_somebody_has_acknowledged(backend: Backend) -> None:
+    boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": True, "tells_recovery": False}
+    await _transition("api", "down", [OPS, boss])
+    await finish(await _only(), "delivered")
+    assert (await _claim("boss")).messages == []
+    assert (await _claim("boss")).next_in_s == pytest.approx(900, abs=5)
+    _make_due(backend)
+    [alert] = await AlertEventModel.find_open()
+    backend.execute("UPDATE alert_events SET status = 'acknowledged', acknowledged_at = now()")
+    assert (await _claim("boss")).messages == []
+    assert ("boss", "triggered", "cancelled") in backend.execute(ROWS)
+    assert alert.service_name == "api"
+
+
+async def test_who_was_to_be_told_later_hears_nothing_of_what_is_over_by_then(backend: Backend) -> None:
+    boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": False, "tells_recovery": True}
+    await _transition("api", "down", [boss])
+    await _transition("api", "healthy")
+    _make_due(backend)
+    assert (await _claim("boss")).messages == []
+
+
+async def test_it_is_said_again_until_somebody_acknowledges(backend: Backend) -> None:
+    await _transition("api", "down")
+    await finish(await _only(), "delivered", remind_in_s=3600)
+    assert (await _claim()).next_in_s == pytest.approx(3600, abs=5)
+    for number in (1, 2):
+        _make_due(backend)
+        reminder = await _only()
+        assert reminder.kind == "reminder"
+        await finish(reminder, "delivered", remind_in_s=3600)
+        assert backend.execute("SELECT max(number) FROM alert_deliveries") == [(number + 1,)]
+    backend.execute("UPDATE alert_events SET status = 'acknowledged', acknowledged_at = now()")
+    _make_due(backend)
+    assert (await _claim()).messages == []
+    await _transition("api", "healthy")
+    assert (await _only()).kind == "resolved"
+
+
+async def test_what_is_resolved_past_us_is_told_all_the_same(backend: Backend) -> None:
+    await _transition("told", "down")
+    await finish(await _only(), "delivered")
+    await _transition("untold", "down")
+    backend.execute("UPDATE alert_events SET status = 'resolved', resolved_at = now()")
+    assert await owe_missing() == 1
+    assert await owe_missing() == 0
+    messages = [*(await _claim()).messages, *(await _claim()).messages]
+    assert {(m.kind, m.deliveries[0].alert.service_name) for m in messages} == {
+        ("resolved", "told"),
+        ("resolved", "untold"),
+    }
+
+
+async def test_what_was_degraded_and_is_down_is_told_as_both(backend: Backend) -> None:
+    await _transition("api", "degraded")
+    await finish(await _only(), "delivered")
+    await _transition("api", "down")
+    messages = (await _claim()).messages
+    assert [(m.kind, m.deliveries[0].alert.alert_type) for m in messages] == [
+        ("resolved", "service_degraded"),
+        ("triggered", "service_down"),
+    ] or [(m.kind, m.deliveries[0].alert.alert_type) for m in messages] == [
+        ("triggered", "service_down"),
+        ("resolved", "service_degraded"),
+    ]
+
+
+async def test_a_channel_that_is_switched_off_keeps_what_it_is_owed_and_the_others_hear_of_it(
+    backend: Backend,
+) -> None:
+    await _transition("api", "down")
+    message = await _only()
+    await finish(message, "retry", error="401 Unauthorized", in_s=0)
+    assert await switch_channel_off("ops", "401 Unauthorized", ["team"])
+    assert not await switch_channel_off("ops", "401 Unauthorized", ["team"])
+    assert (await _claim()).messages == []
+    news = await _only("team")
+    assert news.deliveries[0].alert.message == "messages to ops are switched off: 401 Unauthorized"
+    await finish(news, "delivered")
+    assert await get_supabase_service_client().call("vigilbase_switch_channel_on_v1", {"p_channel": "ops"}) is True
+    assert (await _only("team")).kind == "resolved"
+    assert (await _only()).id == message.id
+
+
+async def test_what_is_put_off_comes_later_as_if_it_had_never_been_claimed(backend: Backend) -> None:
+    for service in ("a", "b"):
+        await _transition(service, "down")
+    message = await _only(window_s=30)
+    [a, b] = message.deliveries
+    await finish(message, "put_off", ids=[a.id], in_s=600)
+    await finish(message, "delivered")
+    assert backend.execute("SELECT status, attempts, message_id IS NULL FROM alert_deliveries ORDER BY id") == [
+        ("pending", 0, True),
+        ("delivered", 1, False),
+    ]
+    assert b.alert.service_name == "b"
+
+
+async def test_a_dead_delivery_can_be_tried_again(backend: Backend) -> None:
+    await _transition("api", "down")
+    message = await _only()
+    await finish(message, "dead", error="503")
+    assert (await _claim()).messages == []
+    assert ("gave_up", "ops") in backend.execute(TIMELINE)
+    number = message.deliveries[0].id
+    retried = await get_supabase_service_client().call("vigilbase_retry_delivery_v1", {"p_id": number})
+    assert isinstance(retried, dict)
+    assert retried["retried"] is True
+    assert (await _only()).id == message.id
+
+
+async def test_a_batch_that_is_recorded_twice_owes_once(backend: Backend) -> None:
+    check = [{"id": str(uuid4()), "service_name": "api", "status": "down", "checked_at": "2026-11-24T12:00:00Z"}]
+    transitions = [
+        {
+            "service_name": "api",
+            "to": to,
+            "opening": {"message": "m", "details": {}},
+            "owed": [OPS],
+            "recovery": {"message": "m", "details": {}},
+        }
+        for to in ("down", "healthy", "down")
+    ]
+    for _ in range(2):
+        await get_supabase_service_client().call(
+            "vigilbase_record_v3", {"p_checks": json.dumps(check), "p_transitions": json.dumps(transitions)}
+        )
+    assert [kind for _, kind, _ in backend.execute(ROWS)] == ["triggered", "resolved", "triggered"]

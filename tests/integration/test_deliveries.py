@@ -1,0 +1,218 @@
+"""From an outage to a receiver's socket: the runner, the outbox and a channel, on every transport."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.conftest import Backend
+from tests.support.receiver import Receiver, Reply, receiving, retry_after
+from vigilbase import AlertEventModel, CreateSilenceData, SilenceModel
+from vigilbase.alerts.channels import Channel
+from vigilbase.alerts.channels.webhook import WebhookConfig
+from vigilbase.alerts.routing import OCCASIONS, Route
+from vigilbase.probes import Finding
+from vigilbase.runner.loop import Runner
+from vigilbase.spec import ServiceSpec, Spec
+from vigilbase.vocabulary import Policy
+
+EVERYTHING = frozenset(OCCASIONS)
+
+
+class Service:
+    """A service that is what the test says."""
+
+    def __init__(self, name: str, *routes: Route) -> None:
+        self.finding = Finding()
+        self.spec = ServiceSpec(
+            name, "tcp", 0.1, 5, Policy(1, 1), self._probe, tags=(), routes=routes or (Route(("ops",), EVERYTHING),)
+        )
+
+    async def _probe(self) -> Finding:
+        return self.finding
+
+    def fail(self) -> None:
+        self.finding = Finding("down", "it broke")
+
+    def recover(self) -> None:
+        self.finding = Finding()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(autouse=True)
+def _empty_outbox(backend: Backend) -> None:
+    backend.execute("TRUNCATE alert_deliveries, delivery_channels, alert_timeline")
+
+
+def _channel(receiver: Receiver, name: str = "ops", **config: object) -> Channel:
+    return Channel(name, "webhook", WebhookConfig.model_validate({"url": receiver.url, **config}))
+
+
+@asynccontextmanager
+async def _running(
+    services: list[Service], *channels: Channel, group_window_s: float = 0, remind_every_s: float | None = None
+) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    spec = Spec(
+        [service.spec for service in services],
+        channels={channel.name: channel for channel in channels},
+        group_window_s=group_window_s,
+        remind_every_s=remind_every_s,
+    )
+    task = asyncio.ensure_future(Runner(spec).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def _until(wanted: Callable[[], object], within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while not wanted():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def _told(receiver: Receiver) -> list[tuple[str, list[str]]]:
+    """What was taken: its type, and the services."""
+    return [_said(request.json()) for request in receiver.taken]
+
+
+def _said(body: Any) -> tuple[str, list[str]]:
+    return body["type"], sorted(alert["service_name"] for alert in body["data"]["alerts"])
+
+
+async def test_an_outage_is_told_and_so_is_its_end(backend: Backend, receiver: Receiver) -> None:
+    api = Service("api")
+    async with _running([api], _channel(receiver)):
+        await _until(lambda: backend.execute("SELECT 1 FROM service_health_checks"))
+        api.fail()
+        await _until(lambda: _told(receiver) == [("alert.triggered", ["api"])])
+        api.recover()
+        await _until(lambda: _told(receiver) == [("alert.triggered", ["api"]), ("alert.resolved", ["api"])])
+    [down] = receiver.taken[0].json()["data"]["alerts"]
+    [over] = receiver.taken[1].json()["data"]["alerts"]
+    assert (down["status"], over["status"]) == ("active", "resolved")
+    assert down["id"] == over["id"]
+    assert over["alert_type"] == "service_down"
+
+
+async def test_a_receiver_that_fails_is_tried_again_under_the_same_id(backend: Backend, receiver: Receiver) -> None:
+    receiver.reply_next(Reply(503), retry_after("1"))
+    api = Service("api")
+    api.fail()
+    async with _running([api], _channel(receiver)):
+        await _until(lambda: len(receiver.requests) == 1)
+        backend.execute("UPDATE alert_deliveries SET due_at = now() WHERE status = 'pending'")
+        await _until(lambda: len(receiver.requests) == 2)
+        backend.execute("UPDATE alert_deliveries SET due_at = now() WHERE status = 'pending'")
+        await _until(lambda: backend.execute("SELECT status FROM alert_deliveries") == [("delivered",)])
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert len({json.dumps(request.json()) for request in receiver.requests}) == 1
+    [(attempts, error)] = backend.execute("SELECT attempts, last_error FROM alert_deliveries")
+    assert attempts == 3
+    assert "429" in str(error)
+
+
+async def test_a_storm_is_a_handful_of_messages(backend: Backend, receiver: Receiver) -> None:
+    services = [Service(f"s{number:03}") for number in range(200)]
+    async with _running(services, _channel(receiver), group_window_s=1):
+        await _until(
+            lambda: backend.execute("SELECT count(DISTINCT service_name) FROM service_health_checks") == [(200,)]
+        )
+        for service in services:
+            service.fail()
+        await _until(lambda: sum(len(names) for _, names in _told(receiver)) == 200)
+    assert len(receiver.taken) < 10
+
+
+async def test_a_slow_channel_holds_up_neither_another_nor_the_probes(backend: Backend, receiver: Receiver) -> None:
+    with receiving() as slow:
+        slow.answer = Reply(fault="hang")
+        api = Service("api", Route(("ops", "slow"), EVERYTHING))
+        api.fail()
+        async with _running([api], _channel(receiver), _channel(slow, "slow", timeout="1s")):
+            await _until(lambda: _told(receiver) == [("alert.triggered", ["api"])])
+            api.recover()
+            await _until(lambda: _told(receiver)[1:] == [("alert.resolved", ["api"])])
+            await _until(lambda: slow.requests)
+
+
+async def test_a_channel_that_is_gone_is_switched_off_and_the_others_are_told(
+    backend: Backend, receiver: Receiver
+) -> None:
+    with receiving() as gone:
+        gone.answer = Reply(410)
+        api = Service("api", Route(("gone",), EVERYTHING))
+        api.fail()
+        async with _running([api], _channel(receiver), _channel(gone, "gone")):
+            await _until(lambda: _told(receiver) == [("alert.triggered", ["channel gone"])])
+            await _until(lambda: len(gone.requests) == 1)
+    [(reason,)] = backend.execute("SELECT off_reason FROM delivery_channels WHERE channel = 'gone'")
+    assert "410" in str(reason)
+    assert len(gone.requests) == 1
+
+
+async def test_what_is_acknowledged_by_other_code_is_told_and_not_repeated(
+    backend: Backend, receiver: Receiver
+) -> None:
+    api = Service("api")
+    api.fail()
+    async with _running([api], _channel(receiver), remind_every_s=1):
+        await _until(lambda: ("alert.reminder", ["api"]) in _told(receiver))
+        [alert] = await AlertEventModel.find_open()
+        await AlertEventModel.acknowledge(alert.id)
+        await _until(lambda: ("alert.acknowledged", ["api"]) in _told(receiver))
+        api.recover()
+        await _until(lambda: _told(receiver)[-1] == ("alert.resolved", ["api"]))
+
+
+async def test_a_message_that_is_on_its_way_at_the_stop_still_arrives(backend: Backend, receiver: Receiver) -> None:
+    receiver.answer = Reply(delay_s=0.5)
+    api = Service("api")
+    api.fail()
+    async with _running([api], _channel(receiver)):
+        await _until(lambda: receiver.requests)
+    assert backend.execute("SELECT status FROM alert_deliveries") == [("delivered",)]
+
+
+async def test_what_is_silenced_is_told_when_the_silence_ends_if_it_still_lasts(
+    backend: Backend, receiver: Receiver
+) -> None:
+    silence = await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="a*"))
+    api, other = Service("api"), Service("other")
+    for service in (api, other):
+        service.fail()
+    async with _running([api, other], _channel(receiver)):
+        await _until(lambda: ("alert.triggered", ["other"]) in _told(receiver))
+        pending = "SELECT service_name FROM alert_deliveries WHERE status = 'pending' AND due_at > now()"
+        await _until(lambda: backend.execute(pending) == [("api",)])
+        await SilenceModel.end(silence.id)
+        backend.execute("UPDATE alert_deliveries SET due_at = now() WHERE status = 'pending'")  # half a minute later
+        await _until(lambda: ("alert.triggered", ["api"]) in _told(receiver))
+        # What was told is ended, whatever is silenced by then.
+        await SilenceModel.add(CreateSilenceData("ana", "once more", service_glob="*"))
+        api.recover()
+        await _until(lambda: ("alert.resolved", ["api"]) in _told(receiver))
+
+
+async def test_what_begins_and_ends_in_a_silence_is_not_told(backend: Backend, receiver: Receiver) -> None:
+    await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="*"))
+    api = Service("api")
+    api.fail()
+    async with _running([api], _channel(receiver)):
+        await _until(lambda: backend.execute("SELECT 1 FROM alert_deliveries WHERE due_at > now()"))
+        api.recover()
+        # The trigger wasn't due, so that its resolution isn't owed either.
+        await _until(lambda: backend.execute("SELECT status FROM alert_deliveries") == [("cancelled",)])
+    assert receiver.requests == []
