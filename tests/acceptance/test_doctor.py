@@ -44,7 +44,7 @@ async def test_where_all_is_well_it_says_so(backend: Backend, tmp_path: Path) ->
     assert "PostgreSQL 18" in findings["connection"][1]
     assert findings["role"][1].endswith(", which sees every row")
     assert findings["schema"][1] == f"up to date, at migration {LATEST}"
-    assert findings["privileges"][1].startswith("all of 3 tables and ")
+    assert findings["privileges"][1].startswith("all of 8 tables and ")
     assert findings["clock"][1].endswith(" this machine's")
     assert ("data folder" in findings) == (backend.transport == "embedded")
     reason = {
