@@ -149,6 +149,30 @@ async def test_what_follows_waits_for_whoever_may_be_sending_the_same_once_more(
     assert [event for event, _ in backend.execute(TIMELINE)].count("delivered") == 1
 
 
+async def test_an_acknowledgement_waits_for_a_trigger_that_is_still_to_be_tried_again(backend: Backend) -> None:
+    await _transition("api", "down")
+    trigger = await _only()
+    await finish(trigger, "retry", error="503", in_s=60)
+    [alert] = await AlertEventModel.find_open()
+    await AlertEventModel.acknowledge(alert.id)
+    assert (await _claim()).messages == []
+    _make_due(backend)
+    again = await _only()
+    assert (again.kind, again.id) == ("triggered", trigger.id)
+    await finish(again, "delivered")
+    assert (await _only()).kind == "acknowledged"
+
+
+async def test_what_was_given_up_is_not_acknowledged_but_its_end_is_told(backend: Backend) -> None:
+    await _transition("api", "down")
+    await finish(await _only(), "dead", error="400")
+    [alert] = await AlertEventModel.find_open()
+    await AlertEventModel.acknowledge(alert.id)
+    assert (await _claim()).messages == []
+    await _transition("api", "healthy")
+    assert (await _only()).kind == "resolved"
+
+
 async def test_a_message_is_tried_again_when_it_is_due_again_and_not_before(backend: Backend) -> None:
     await _transition("api", "down")
     first = await _only()
@@ -269,7 +293,9 @@ async def test_a_channel_that_is_switched_off_keeps_what_it_is_owed_and_the_othe
     assert not await switch_channel_off("ops", "401 Unauthorized", ["team"])
     assert (await _claim()).messages == []
     news = await _only("team")
-    assert news.deliveries[0].alert.message == "messages to ops are switched off: 401 Unauthorized"
+    assert news.deliveries[0].alert.message == (
+        "messages to ops are switched off: 401 Unauthorized; what it is owed waits for `vigilbase channels enable ops`"
+    )
     await finish(news, "delivered")
     assert await get_supabase_service_client().call("vigilbase_switch_channel_on_v1", {"p_channel": "ops"}) is True
     assert (await _only("team")).kind == "resolved"

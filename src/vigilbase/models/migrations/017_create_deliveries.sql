@@ -119,9 +119,11 @@ BEGIN
     FROM public.alert_deliveries AS d
     WHERE d.alert_id = p_alert_id AND d.kind = 'triggered'
     GROUP BY d.channel
-    HAVING bool_or(d.attempts > 0) OR (
-        p_kind = 'resolved' AND bool_or(d.status = 'pending' AND d.due_at <= v_now AND d.tells_recovery)
-    )
+    HAVING CASE p_kind
+        WHEN 'resolved' THEN
+            bool_or(d.attempts > 0 OR (d.status = 'pending' AND d.due_at <= v_now AND d.tells_recovery))
+        ELSE bool_or(d.status = 'delivered' OR (d.status = 'pending' AND d.attempts > 0))
+    END
     ON CONFLICT DO NOTHING;
     IF FOUND THEN
         PERFORM pg_notify('vigilbase_deliveries', '');
@@ -307,7 +309,8 @@ BEGIN
                 CONTINUE WHEN EXISTS (
                     SELECT FROM public.alert_deliveries AS e
                     WHERE e.alert_id = v_row.alert_id AND e.channel = v_channel.name AND e.id < v_row.id
-                      AND (e.leased_until > v_now OR (e.status = 'pending' AND e.due_at <= v_now))
+                      AND (e.leased_until > v_now
+                          OR (e.status = 'pending' AND (e.due_at <= v_now OR e.attempts > 0)))
                 );
                 IF v_channel.groups THEN
                     CONTINUE WHEN NOT v_group_allowed OR v_group_kind <> v_row.kind OR v_group_size >= v_group_at_most;
@@ -496,7 +499,8 @@ BEGIN
         RETURN false;
     END IF;
     v_raised := public.vigilbase_raise_alert_v1(
-        v_name, 'service_degraded', 'messages to ' || p_channel || ' are switched off: ' || p_reason,
+        v_name, 'service_degraded', 'messages to ' || p_channel || ' are switched off: ' || p_reason
+            || '; what it is owed waits for `vigilbase channels enable ' || p_channel || '`',
         '{"source": "deliveries", "rule": "channel"}'
     );
     PERFORM public.vigilbase_note_v1((v_raised #>> '{alert,id}')::uuid, v_name, 'opened', NULL, NULL, NULL);
