@@ -76,12 +76,12 @@ def try_(name: Name, config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = F
 
 
 @app.command()
-def enable(name: Name) -> None:
+def enable(name: Name, config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Switch a channel on again that was switched off for an error; what waits for it goes out.
 
     Example: vigilbase channels enable ops
     """
-    was_off = run(_enable(name))
+    was_off = run(_enable(_the_one(name, load_spec(config).channels).name))
     out.print(f"{name} {'is on again' if was_off else 'was not switched off'}", markup=False)
 
 

@@ -54,7 +54,8 @@ def retry(number: Number, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(_as_json(delivery))
     else:
-        out.print(f"{delivery.channel} is tried again, if its alert still needs it: {delivery.kind}, {plain(delivery.service_name)}", markup=False)
+        what = f"{delivery.kind}, {plain(delivery.service_name)}"
+        out.print(f"{delivery.channel} is tried again, if its alert still needs it: {what}", markup=False)
 
 
 async def _list(statuses: Sequence[DeliveryStatus], limit: int) -> list[AlertDelivery]:
