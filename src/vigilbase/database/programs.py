@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -24,6 +25,8 @@ MAJOR_VERSION = "18"
 Account = pwd.struct_passwd
 
 _SYSTEM_USER = "vigilbase"
+_CREATION_TRIES = 20
+_CREATION_PAUSE_S = 0.2
 
 
 def programs_folder() -> Path:
@@ -105,13 +108,18 @@ def _create_account() -> Account:
             f"Postgres does not run as root: create a system user called {_SYSTEM_USER}, or run vigilbase as yourself"
         )
     log.info("embedded_postgres.creating_user", user=_SYSTEM_USER)
-    options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-    try:
-        run_program([useradd, *options, _SYSTEM_USER], None)
-    except EmbeddedPostgresError:
-        with suppress(KeyError):  # somebody with another home folder was quicker
-            return pwd.getpwnam(_SYSTEM_USER)
-        raise
+    command = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
+    for tries_left in reversed(range(_CREATION_TRIES)):
+        try:
+            run_program(command, None)
+            break
+        except EmbeddedPostgresError:
+            # Somebody with another home folder may be at it, and holds the lock of /etc/passwd, or was quicker.
+            with suppress(KeyError):
+                return pwd.getpwnam(_SYSTEM_USER)
+            if not tries_left:
+                raise
+            time.sleep(_CREATION_PAUSE_S)
     return pwd.getpwnam(_SYSTEM_USER)
 
 
