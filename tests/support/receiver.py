@@ -127,7 +127,8 @@ class Receiver:
             self._serving.discard(task)
             writer.close()
             if self._tls:
-                writer.transport.abort()
+                with suppress(AttributeError):  # Python 3.11.2, where the connection is lost already
+                    writer.transport.abort()
 
     async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.replies and self.replies[0].fault == "close_unread":

@@ -38,7 +38,8 @@ class Connection:
     async def close(self) -> None:
         """Close it now: tell the other end, and wait for no answer."""
         self.writer.close()
-        self.writer.transport.abort()
+        with suppress(AttributeError):  # Python 3.11.2, where the connection is lost already
+            self.writer.transport.abort()
         with suppress(OSError):
             await self.writer.wait_closed()
 
