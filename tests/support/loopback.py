@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from vigilbase.probes import KINDS, observe
@@ -49,7 +49,8 @@ async def serving(answer: Answer, context: ssl.SSLContext | None = None, host: s
         finally:
             writer.close()
             if context:
-                writer.transport.abort()
+                with suppress(AttributeError):  # Python 3.11.2, where the connection is lost already
+                    writer.transport.abort()
 
     server = await asyncio.start_server(closing, host, 0, ssl=context)
     try:
