@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ from vigilbase.clock import utc_now
 from vigilbase.probes.certificate import Certificate, read_certificate, refusal
 from vigilbase.probes.trail import Trail, current_trail
 from vigilbase.probes.trust import trusting_anybody
-from vigilbase.probes.words import ProbeFailure, telling_errno
+from vigilbase.probes.words import ProbeFailure, errno_in
 
 _NEXT_ADDRESS_AFTER_S = 0.25  # RFC 8305, section 5
 _HANDSHAKE_AT_MOST_S = 600  # a probe's own limit comes first
@@ -136,8 +135,7 @@ async def _open_any(addresses: list[AddrInfoType], trail: Trail) -> tuple[socket
         if error.errno:
             raise
         # Each address failed in a way of its own, which only the text tells.
-        codes = [int(code) for code in re.findall(r"\[Errno (\d+)\]", str(error))]
-        raise OSError(telling_errno(codes), str(error)) from error
+        raise OSError(errno_in(str(error)), str(error)) from error
     try:
         return sock, sock.getpeername()
     except OSError:  # gone again

@@ -44,7 +44,7 @@ def _reason(error: BaseException) -> str | None:  # noqa: PLR0911 (one for each 
         case socket.gaierror():
             return "the host's name can't be resolved"
         case OSError():
-            return _REASONS.get(error.errno or _errno_in(str(error))) or _REASONS_OF_CLASSES.get(type(error))
+            return _REASONS.get(error.errno or errno_in(str(error))) or _REASONS_OF_CLASSES.get(type(error))
         case httpx.TooManyRedirects():
             return "too many redirects"
         case httpcore.RemoteProtocolError() | httpx.RemoteProtocolError():
@@ -80,8 +80,8 @@ def is_our_own_shortage(error: BaseException | None, said: str) -> bool:
         return failure.errno in shortage
 
 
-def _errno_in(said: str) -> int:
-    """Of several addresses each may have failed in a way of its own, which only the text tells."""
+def errno_in(said: str) -> int:
+    """The most telling fault of several addresses of a host, where only the text tells of each; 0 for none."""
     return telling_errno([int(code) for code in re.findall(r"\[Errno (\d+)\]", said)])
 
 
