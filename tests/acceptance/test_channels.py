@@ -21,24 +21,27 @@ def write(folder: Path, smtp_port: int, chat_port: int = 1) -> None:
 
 
 def test_the_channels_are_listed_with_where_they_lead_and_without_secrets(tmp_path: Path) -> None:
+    """Also where no database says whether they are switched off."""
     write(tmp_path, 2525)
-    listed = run("channels", "list", "--json", cwd=tmp_path, environ={})
-    assert (listed.returncode, listed.stderr) == (0, "")
-    assert json.loads(listed.stdout) == {
-        "channels": [
-            {"name": "team", "kind": "email", "receiver": "localhost:2525"},
-            {"name": "open", "kind": "email", "receiver": "127.0.0.1:2525"},
-            {"name": "chat", "kind": "apprise", "receiver": "json"},
-        ]
-    }
-    table = run("channels", "list", cwd=tmp_path, environ={})
+    environ = {"VIGILBASE_HOME": str(tmp_path / "home")}
+    listed = run("channels", "list", "--json", cwd=tmp_path, environ=environ)
+    assert listed.returncode == 0
+    assert [(each["name"], each["kind"], each["receiver"]) for each in json.loads(listed.stdout)["channels"]] == [
+        ("team", "email", "localhost:2525"),
+        ("open", "email", "127.0.0.1:2525"),
+        ("chat", "apprise", "json"),
+    ]
+    assert {each["off_reason"] for each in json.loads(listed.stdout)["channels"]} == {None}
+    table = run("channels", "list", cwd=tmp_path, environ=environ)
     assert [line.split() for line in table.stdout.splitlines()] == [
-        ["name", "kind", "receiver"],
+        ["name", "kind", "receiver", "state", "messages", "last", "one"],
         ["team", "email", "localhost:2525"],
         ["open", "email", "127.0.0.1:2525"],
         ["chat", "apprise", "json"],
     ]
-    assert SECRET not in listed.stdout + table.stdout
+    assert "there is no database in" in table.stderr
+    assert table.stderr.count("\n") == 1
+    assert SECRET not in listed.stdout + table.stdout + table.stderr
 
 
 def test_a_file_without_channels_says_so(tmp_path: Path) -> None:

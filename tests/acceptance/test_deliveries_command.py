@@ -55,12 +55,13 @@ async def test_a_channel_is_switched_on_by_its_name_and_by_no_other(backend: Bac
     await get_supabase_service_client().call(
         "vigilbase_switch_channel_off_v1", {"p_channel": "ops", "p_reason": "410 Gone", "p_owed": "[]"}
     )
-    [off] = await DeliveryModel.find_channels_off()
-    assert (off.channel, off.reason) == ("ops", "410 Gone")
-    assert off.since is not None
+    [off] = await DeliveryModel.find_channels()
+    assert (off.channel, off.off_reason) == ("ops", "410 Gone")
+    assert off.off_since is not None
     wrong = run("channels", "enable", "opps", cwd=tmp_path, environ=_environ())
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert run("channels", "enable", "ops", cwd=tmp_path, environ=_environ()).stdout == "ops is on again\n"
     assert run("channels", "enable", "ops", cwd=tmp_path, environ=_environ()).stdout == "ops was not switched off\n"
-    assert await DeliveryModel.find_channels_off() == []
+    [on] = await DeliveryModel.find_channels()
+    assert (on.off_since, on.off_reason) == (None, None)
     assert await AlertEventModel.find_open() == []

@@ -80,7 +80,7 @@ async def test_a_silence_without_an_end_has_to_be_asked_for(backend: Backend, tm
     named = ("silence", "add", "--service", "api", "--comment", "gone", "--by", "ada")
     require_one_line(call(tmp_path, *named), "say until when, by --for DURATION or by --until TIME (or --until ended)")
     assert printed(tmp_path, *named, "--until", "ended")[0].endswith("api, from now until somebody ends it.")
-    assert "ended by hand" in printed(tmp_path, "silence", "list")[1]
+    assert "somebody ends it" in printed(tmp_path, "silence", "list")[1]
     assert backend.execute("SELECT ends_at FROM silences") == [(None,)]
 
 
@@ -105,7 +105,8 @@ async def test_maintenance_may_come_again_until_it_is_ended(backend: Backend, tm
     assert re.fullmatch(r"now|in .*", match[2])
     row = printed(tmp_path, "maintenance", "list")[1]
     assert re.fullmatch(
-        rf"{match[1]} tag shop 0 3 \* \* 0 for 2 h, Europe/Berlin (now|in .*) {MOMENT} ended by hand ada backups", row
+        rf"{match[1]} tag shop 0 3 \* \* 0 for 2 h, Europe/Berlin (now|in .*) {MOMENT} somebody ends it ada backups",
+        row,
     )
     [listed] = found(tmp_path, "maintenance", "list")["maintenance"]
     assert (listed["cron"], listed["duration_s"], listed["time_zone"], listed["ends_at"]) == (
@@ -154,3 +155,19 @@ async def test_who_says_so_is_who_is_logged_in_unless_another_is_named(backend: 
     result = run(*arguments, cwd=tmp_path, environ={"LOGNAME": "grace"})
     assert result.returncode == 0
     assert backend.execute("SELECT author FROM silences") == [("grace",)]
+
+
+async def test_a_name_that_no_service_has_is_remarked_upon(backend: Backend, tmp_path: Path) -> None:
+    """It is added all the same: the service may be about to come."""
+    (tmp_path / "vigilbase.yaml").write_text("services: [{name: shop-api, tcp: 'localhost:1', tags: [shop]}]\n")
+    for command in ("silence", "maintenance"):
+        said = {
+            ("--service", "shop-appi"): "No service is known so far that shop-appi fits; did you mean shop-api?\n",
+            ("--service", "web"): "No service is known so far that web fits; it holds for those that come.\n",
+            ("--tag", "shp"): "No service is known so far that tag shp fits; did you mean shop?\n",
+            ("--service", "shop-*"): "",
+            ("--tag", "shop"): "",
+        }
+        for named, hint in said.items():
+            done = call(tmp_path, command, "add", *named, "--for", "1h", *WHY)
+            assert (done.returncode, done.stderr) == (0, hint)

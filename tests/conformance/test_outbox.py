@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.conftest import Backend
-from vigilbase import AlertEventModel, get_supabase_service_client
+from vigilbase import AlertEventModel, CreateSilenceData, DeliveryModel, SilenceModel, get_supabase_service_client
 from vigilbase.runner.outbox import Claim, ClaimedMessage, claim, finish, owe_missing, switch_channel_off
 
 OPS = {"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}
@@ -307,13 +307,60 @@ async def test_what_is_put_off_comes_later_as_if_it_had_never_been_claimed(backe
         await _transition(service, "down")
     message = await _only(window_s=30)
     [a, b] = message.deliveries
-    await finish(message, "put_off", ids=[a.id], in_s=600)
+    await finish(message, "put_off", ids=[a.id], in_s=600, withheld_by="silence 1 of ana: why")
     await finish(message, "delivered")
     assert backend.execute("SELECT status, attempts, message_id IS NULL FROM alert_deliveries ORDER BY id") == [
         ("pending", 0, True),
         ("delivered", 1, False),
     ]
     assert b.alert.service_name == "b"
+    by_service = {delivery.service_name: delivery.withheld_by for delivery in await DeliveryModel.find()}
+    assert by_service == {"a": "silence 1 of ana: why", "b": None}
+    [ops] = await DeliveryModel.find_channels()
+    assert (ops.channel, ops.waiting, ops.withheld, ops.given_up) == ("ops", 0, 1, 0)
+
+
+async def test_what_was_withheld_goes_out_once_the_silence_is_ended_and_what_withheld_it_is_kept(
+    backend: Backend,
+) -> None:
+    silence = await SilenceModel.add(CreateSilenceData("ana", "why", service_glob="*"))
+    await _transition("api", "down")
+    message = await _only()
+    await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="silence 1 of ana: why")
+    assert (await _claim()).messages == []
+    await SilenceModel.end(silence.id)
+    again = await _only()
+    assert again.id != message.id
+    await finish(again, "delivered", answer="200 OK")
+    [entry] = backend.execute("SELECT details ->> 'withheld_by' FROM alert_timeline WHERE event = 'delivered'")
+    assert entry == ("silence 1 of ana: why",)
+
+
+async def test_a_trigger_that_is_not_sent_any_more_is_noted_with_the_reason(backend: Backend) -> None:
+    later = {**OPS, "after_s": 600, "unless_acknowledged": True}
+    for service in ("a", "b"):
+        await _transition(service, "down", [later])
+    await _transition("a", "healthy")
+    [alert] = await AlertEventModel.find_open()
+    await AlertEventModel.acknowledge(alert.id)
+    noted = "SELECT service_name, details ->> 'reason' FROM alert_timeline WHERE event = 'cancelled' ORDER BY id"
+    assert backend.execute(noted) == [("a", "the alert is over"), ("b", "the alert is acknowledged")]
+
+
+async def test_a_resolution_gives_a_try_that_has_just_failed_the_time_to_arrive(backend: Backend) -> None:
+    for service, in_s in (("a", 5), ("b", 3600)):
+        await _transition(service, "down")
+        await finish(await _only(), "retry", error="no answer within 10 s", in_s=in_s)
+        await _transition(service, "healthy")
+        claimed = await _claim()
+        assert claimed.messages == []
+        assert claimed.next_in_s is not None
+        assert 0 < claimed.next_in_s <= min(in_s, 10)  # the trigger itself would have waited that long
+        assert backend.execute(ROWS)[-2:] == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
+        _make_due(backend)
+        resolution = await _only()
+        assert resolution.kind == "resolved"
+        await finish(resolution, "delivered")
 
 
 async def test_a_dead_delivery_can_be_tried_again(backend: Backend) -> None:
@@ -322,11 +369,40 @@ async def test_a_dead_delivery_can_be_tried_again(backend: Backend) -> None:
     await finish(message, "dead", error="503")
     assert (await _claim()).messages == []
     assert ("gave_up", "ops") in backend.execute(TIMELINE)
-    number = message.deliveries[0].id
-    retried = await get_supabase_service_client().call("vigilbase_retry_delivery_v1", {"p_id": number})
-    assert isinstance(retried, dict)
-    assert retried["retried"] is True
+    [ops] = await DeliveryModel.find_channels()
+    assert (ops.waiting, ops.given_up) == (0, 1)
+    assert await _retried(message) == "retried"
+    assert await _retried(message) == "not_dead"
     assert (await _only()).id == message.id
+
+
+async def test_of_what_is_dead_only_what_somebody_still_needs_is_tried_again(backend: Backend) -> None:
+    """One message of two alerts, an escalation and a resolution, all given up."""
+    for service in ("a", "b"):
+        await _transition(service, "down")
+    both = await _only(window_s=30)
+    await finish(both, "dead", error="400")
+    await _transition("c", "down", [{**OPS, "channel": "boss", "unless_acknowledged": True}])
+    escalation = await _only("boss")
+    await finish(escalation, "dead", error="400")
+    [c] = [alert for alert in await AlertEventModel.find_open() if alert.service_name == "c"]
+    await AlertEventModel.acknowledge(c.id)
+    await _transition("a", "healthy")
+    resolution = await _only()
+    await finish(resolution, "dead", error="400")
+
+    assert await _retried(both) == "over"  # that of `a`
+    assert await _retried(escalation) == "acknowledged"
+    assert await _retried(resolution) == "retried"
+    assert await _retried(both, 1) == "retried"
+    again = {message.id: message for message in (await _claim()).messages}
+    assert {one.id for one in again[both.id].deliveries} == {both.deliveries[1].id}
+    assert again.keys() == {both.id, resolution.id}
+
+
+async def _retried(message: ClaimedMessage, index: int = 0) -> str | None:
+    found = await DeliveryModel.retry(message.deliveries[index].id)
+    return found[1] if found else None
 
 
 async def test_a_batch_that_is_recorded_twice_owes_once(backend: Backend) -> None:

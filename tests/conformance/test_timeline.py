@@ -48,8 +48,16 @@ async def test_a_timeline_says_why_it_opened_and_who_did_what(backend: Backend) 
         ("opened", None, None),
         ("acknowledged", "ada", "looking into it"),
         ("resolved", "bob", "restarted"),
+        ("cancelled", None, None),  # the trigger, which nobody has sent yet
     ]
     assert entries[0].details == {"reason": "3 checks in a row were down"}
+    assert entries[3].details == {
+        "channel": "ops",
+        "kind": "triggered",
+        "attempts": 0,
+        "withheld_by": None,
+        "reason": "the alert is over",
+    }
     assert {entry.service_name for entry in entries} == {"api"}
     assert {str(entry.alert_id) for entry in entries} == {alert_id}
     assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)

@@ -18,7 +18,7 @@ from vigilbase.alerts.channels.sending import DeliveryError, PermanentDeliveryEr
 from vigilbase.alerts.channels.webhook import WebhookConfig, send_webhook
 from vigilbase.clock import monotonic
 
-SECRETS = ["t0ps3cret", "k3y-of-it", "h3ader-value", "passw0rd", "whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQ="]
+SECRETS = ["t0ps3cret", "k3y-of-it", "h3ader-value", "passw0rd", "whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0"]
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 

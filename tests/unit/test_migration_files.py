@@ -95,10 +95,19 @@ def is_allowed(statement: ast.Node) -> bool:
         case ast.CreateFunctionStmt():
             return bool(statement.replace)
         case ast.AlterTableStmt():
-            return all(change.subtype == AlterTableType.AT_EnableRowSecurity for change in statement.cmds or ())
+            return all(is_allowed_change(change) for change in statement.cmds or ())
         case ast.GrantStmt() | ast.DoStmt() | ast.CommentStmt():
             return True
     return False
+
+
+def is_allowed_change(change: ast.Node) -> bool:
+    """Row-level security, or a column that older programs needn't know: with no constraint, not even NOT NULL."""
+    if not isinstance(change, ast.AlterTableCmd):
+        return False
+    if change.subtype == AlterTableType.AT_AddColumn:
+        return bool(change.missing_ok) and isinstance(change.def_, ast.ColumnDef) and not change.def_.constraints
+    return change.subtype == AlterTableType.AT_EnableRowSecurity
 
 
 @each_file
@@ -114,6 +123,8 @@ def test_only_ddl_that_may_run_again(path: Path) -> None:
         "DROP TABLE service_health_checks",
         "DROP FUNCTION vigilbase_access_v1()",
         "ALTER TABLE service_health_checks DROP COLUMN latency_ms",
+        "ALTER TABLE service_health_checks ADD COLUMN again TEXT",
+        "ALTER TABLE service_health_checks ADD COLUMN IF NOT EXISTS again TEXT NOT NULL",
         "ALTER TABLE service_health_checks DISABLE ROW LEVEL SECURITY",
         "CREATE TYPE status AS ENUM ('healthy', 'down')",
         "CREATE TABLE again (id uuid)",

@@ -239,7 +239,7 @@ def _service(text: str) -> str:
         (_service("alerts:"), "2: services[0] (a).alerts: must be a list"),
         (
             _service("alerts: [{channels: [team]}, {channels: [tem]}]"),
-            "2: services[0] (a).alerts[1].channels[0]: unknown channel; there is team; did you mean team?",
+            "2: services[0] (a).alerts[1].channels[0]: unknown channel; there is only team",
         ),
         (_service("alerts: [{channels: [team], after: 1y}]"), "2: services[0] (a).alerts[0].after: must be a duration"),
         (_service("remind_every: 4h"), "2: services[0] (a).remind_every: unknown field; there are name,"),
@@ -251,6 +251,14 @@ def _service(text: str) -> str:
         (_service('tags: ["a\\0b"]'), "2: services[0] (a).tags[0]: must not contain a NUL character"),
         (_service("tags: [1]"), "2: services[0] (a).tags[0]: must be text; write it in quotes"),
         # the rest
+        (
+            "remind_every: 4h\nchannels: {am: {alertmanager: {url: 'http://am:9093', expires_after: 4h}}}",
+            "2: channels.am.alertmanager.expires_after: must be longer than remind_every, or Alertmanager takes open",
+        ),
+        (
+            "remind_every: 8d\nchannels: {am: {alertmanager: {url: 'http://am:9093'}}}",
+            "2: channels.am.alertmanager.expires_after: must be longer than remind_every",
+        ),
         ("remind_every: 59s", "1: remind_every: must be a duration from 1m to 30d, such as 5m or 1h"),
         ("remind_every: 0s", "1: remind_every: must be a duration from 1m to 30d, such as 5m or 1h"),
         ("group_window: 61m", "1: group_window: must be a duration from 0s to 1h, such as 500ms, 30s, 5m or 1h"),

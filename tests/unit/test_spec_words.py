@@ -59,7 +59,7 @@ class Model(BaseModel):
         ("made: [x]", "made.0", "must be a whole number"),
         ("inner: 3", "inner", "must be a mapping"),
         ("inner: {size: 0}", "inner.size", "must be a whole number of at least 1"),
-        ("inner: {sise: 0}", "inner.sise", "unknown field; there is size; did you mean size?"),
+        ("inner: {sise: 0}", "inner.sise", "unknown field; there is only size"),
         ("inners: {}", "inners", "must be a list"),
         ("inners: [{size: 1}, {size: 0}]", "inners.1.size", "must be a whole number of at least 1"),
         ("inners: [{color: 1}]", "inners.0.color", "unknown field; there is size"),

@@ -36,12 +36,20 @@ def test_without_a_key_there_is_no_signature() -> None:
 
 def test_a_plain_secret_is_taken_as_it_is_and_padding_may_be_missing() -> None:
     assert key_of("wörd") == "wörd".encode()
-    encoded = base64.b64encode(b"1234567890").decode()
-    assert key_of(f"whsec_{encoded}") == key_of(f"whsec_{encoded.rstrip('=')}") == b"1234567890"
+    encoded = base64.b64encode(b"0123456789" * 5).decode()
+    assert key_of(f"whsec_{encoded}") == key_of(f"whsec_{encoded.rstrip('=')}") == b"0123456789" * 5
 
 
 @pytest.mark.parametrize(
-    ("secret", "rule"), [("", "empty"), ("whsec_", "empty"), ("whsec_§", "base64"), ("whsec_a", "base64")]
+    ("secret", "rule"),
+    [
+        ("", "empty"),
+        ("whsec_", "24 to 64 bytes"),
+        (f"whsec_{base64.b64encode(bytes(23)).decode()}", "24 to 64 bytes"),
+        (f"whsec_{base64.b64encode(bytes(65)).decode()}", "24 to 64 bytes"),
+        ("whsec_§", "base64"),
+        ("whsec_a", "base64"),
+    ],
 )
 def test_what_is_no_secret_is_refused(secret: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):

@@ -8,15 +8,49 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from vigilbase.models import MaintenanceWindow, Recurrence, Silence
 from vigilbase.models.recurrence import times_after
 
+SHORT_ID = 8
 LOOK_AGAIN = timedelta(hours=1)
 """What holds longer than that is looked at again then: it may be ended early, and far ahead costs time to find out."""
 
 Withholding: TypeAlias = Silence | MaintenanceWindow
+
+
+class Withheld(NamedTuple):
+    """Until when a message is withheld, `LOOK_AGAIN` ahead at most, and by what, in words."""
+
+    until: datetime
+    by: str
+
+
+def withheld(
+    service_name: str,
+    tags: Sequence[str],
+    now: datetime,
+    silences: Sequence[Silence],
+    windows: Sequence[MaintenanceWindow],
+) -> Withheld | None:
+    """Whether messages about a service are withheld now; of several that do so, by that which ends last."""
+    until = withheld_until(service_name, tags, now, silences, windows)
+    if until is None:
+        return None
+    every: Sequence[Withholding] = [*silences, *windows]
+    latest = now + LOOK_AGAIN
+    ends = [
+        (end, each) for each in every if concerns(each, service_name, tags) and (end := holds_until(each, now, latest))
+    ]
+    _, by = max(ends, key=lambda pair: pair[0])
+    return Withheld(until, named(by))
+
+
+def named(each: Withholding) -> str:
+    """Which it is, whose, and why, as `silence 4f3a21c9 of ana: the new release`."""
+    kind = "silence" if isinstance(each, Silence) else "maintenance"
+    return f"{kind} {str(each.id)[:SHORT_ID]} of {each.author}: {each.comment}"
 
 
 def withheld_until(

@@ -1,5 +1,6 @@
 """`vigilbase alerts list|show|ack|resolve`."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,12 +16,22 @@ from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.history import find_meant
 from vigilbase.cli.limit import Limit, valid_limit
+from vigilbase.cli.owed import delivery_as_json, switched_off, table_of_owed
 from vigilbase.cli.render import ago, alert_as_json, clock, plain, print_json
 from vigilbase.cli.timeline import entry_as_json, timeline_table
 from vigilbase.clock import utc_now
 from vigilbase.database.values import parse_timestamp
 from vigilbase.errors import InvalidInputError, VigilbaseError
-from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel, TimelineEntry, TimelineModel
+from vigilbase.models import (
+    AlertDelivery,
+    AlertEvent,
+    AlertEventModel,
+    ChannelState,
+    DeliveryModel,
+    HealthCheckModel,
+    TimelineEntry,
+    TimelineModel,
+)
 from vigilbase.models.validation import MAX_INTEGER
 from vigilbase.settings import load_settings
 from vigilbase.vocabulary import JSON
@@ -68,14 +79,18 @@ def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
 
     Example: vigilbase alerts show 4f3a21c9
     """
-    alert, timeline = run(_find(alert_id))
+    alert, timeline, owed, channels = run(_find(alert_id))
     if as_json:
-        print_json({**alert_as_json(alert), "timeline": [entry_as_json(entry) for entry in timeline]})
+        entries, deliveries = map(entry_as_json, timeline), map(delivery_as_json, owed)
+        print_json({**alert_as_json(alert), "timeline": list(entries), "owed": list(deliveries)})
         return
     out.print(_portrait(alert, utc_now()))
     if timeline:
         out.print()
         out.print(timeline_table(alert, timeline))
+    if owed:
+        out.print()
+        out.print(table_of_owed(owed, {state.channel for state in switched_off(channels)}, utc_now()))
 
 
 @app.command()
@@ -118,10 +133,16 @@ async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[li
         return found, f", and no checks are recorded of it; {await find_meant(service)}"
 
 
-async def _find(prefix: str) -> tuple[AlertEvent, list[TimelineEntry]]:
+async def _find(prefix: str) -> tuple[AlertEvent, list[TimelineEntry], list[AlertDelivery], list[ChannelState]]:
+    """An alert, what happened to it, what is still owed of it, and the channels."""
     async with ready_database(load_settings(), migrate=False):
         alert = await _the_one(prefix)
-        return alert, await TimelineModel.find_by_alert(alert.id)
+        timeline, owed, channels = await asyncio.gather(
+            TimelineModel.find_by_alert(alert.id),
+            DeliveryModel.find(statuses=("pending", "dead"), alert_id=alert.id),
+            DeliveryModel.find_channels(),
+        )
+        return alert, timeline, owed, channels
 
 
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:

@@ -10,15 +10,17 @@ from uuid import uuid4
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from vigilbase.alerts.channels import CHANNELS, Channel, deliver
 from vigilbase.alerts.channels.sending import DeliveryError
 from vigilbase.alerts.message import Message
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
-from vigilbase.cli.render import plain, print_json
+from vigilbase.cli.owed import tell_off, tell_owed
+from vigilbase.cli.render import ago, iso, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import VigilbaseError
-from vigilbase.models import AlertEvent, DeliveryModel
+from vigilbase.models import AlertEvent, ChannelState, DeliveryModel
 from vigilbase.settings import load_settings
 from vigilbase.spec import load_spec
 from vigilbase.vocabulary import DeliveryKind
@@ -42,17 +44,35 @@ class Trial:
 
 @app.command("list")
 def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """List the channels that the file names, and where they lead to; no secrets.
+    """List the channels that the file names, where they lead to (no secrets), and whether they are switched off.
 
     Example: vigilbase channels list --config vigilbase.yaml
     """
     channels = load_spec(config).channels
+    states, unknown = run(_load_states())
     if as_json:
-        print_json({"channels": [_as_json(channel) for channel in channels.values()]})
+        print_json({"channels": [_as_json(channel, states.get(channel.name)) for channel in channels.values()]})
     elif channels:
-        out.print(_table(list(channels.values())))
+        out.print(_table(list(channels.values()), None if unknown else states, utc_now()))
     else:
         out.print(f"{config} names no channels.", markup=False)
+    if unknown:
+        typer.echo(f"What the database knows of them can't be read: {unknown}", err=True)
+    elif not as_json:
+        for state in states.values():
+            if state.channel not in channels and tell_owed(state):
+                out.print(
+                    f"{config} doesn't name {state.channel}, which is owed messages: {tell_owed(state)}", markup=False
+                )
+
+
+async def _load_states() -> tuple[Mapping[str, ChannelState], str]:
+    """What the database knows of channels, or why it doesn't say. The file alone is worth a list."""
+    try:
+        async with ready_database(load_settings(), migrate=False):
+            return {state.channel: state for state in await DeliveryModel.find_channels()}, ""
+    except VigilbaseError as error:
+        return {}, str(error)
 
 
 @app.command("test")
@@ -134,12 +154,32 @@ def _receiver(channel: Channel) -> str | None:
     return CHANNELS[channel.kind].receiver(channel.config)
 
 
-def _as_json(channel: Channel) -> dict[str, object]:
-    return {"name": channel.name, "kind": channel.kind, "receiver": _receiver(channel)}
+def _as_json(channel: Channel, state: ChannelState | None) -> dict[str, object]:
+    return {
+        "name": channel.name,
+        "kind": channel.kind,
+        "receiver": _receiver(channel),
+        "off_since": state and iso(state.off_since),
+        "off_reason": state and state.off_reason,
+        "last_message_at": state and iso(state.last_message_at),
+        "waiting": state and state.waiting,
+        "withheld": state and state.withheld,
+        "given_up": state and state.given_up,
+    }
 
 
-def _table(channels: Sequence[Channel]) -> Table:
-    table = Table("name", "kind", "receiver", box=None, header_style="bold")
+def _table(channels: Sequence[Channel], states: Mapping[str, ChannelState] | None, now: datetime) -> Table:
+    names = ("name", "kind", "receiver", "state", "messages", "last one")
+    table = Table(*names, box=None, header_style="bold")
     for channel in channels:
-        table.add_row(plain(channel.name), channel.kind, plain(_receiver(channel)))
+        state = states.get(channel.name) if states is not None else None
+        is_off = state is not None and state.off_reason is not None
+        table.add_row(
+            plain(channel.name),
+            channel.kind,
+            plain(_receiver(channel)),
+            Text(tell_off(state, now), style="red") if state and is_off else "" if states is None else "on",
+            tell_owed(state) if state else "",
+            ago(state.last_message_at, now) if state else "",
+        )
     return table

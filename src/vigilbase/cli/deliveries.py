@@ -1,6 +1,6 @@
 """`vigilbase deliveries list|retry`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -8,10 +8,12 @@ import typer
 from rich.table import Table
 
 from vigilbase.cli.context import AsJson, out, ready_database, run
-from vigilbase.cli.render import ago, iso, plain, print_json
+from vigilbase.cli.owed import delivery_as_json, next_try, switched_off, tell_off, told
+from vigilbase.cli.render import ago, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import VigilbaseError
-from vigilbase.models import AlertDelivery, DeliveryModel
+from vigilbase.models import AlertDelivery, ChannelState, DeliveryModel
+from vigilbase.models.delivery import Retry
 from vigilbase.settings import load_settings
 from vigilbase.vocabulary import DELIVERY_STATUSES, DeliveryStatus
 
@@ -30,11 +32,15 @@ def list_(*, every: All = False, limit: Limit = 50, as_json: AsJson = False) -> 
 
     Example: vigilbase deliveries list --all
     """
-    deliveries = run(_list(DELIVERY_STATUSES if every else OPEN, limit))
+    deliveries, channels = run(_list(DELIVERY_STATUSES if every else OPEN, limit))
     if as_json:
-        print_json({"deliveries": [_as_json(delivery) for delivery in deliveries]})
+        print_json({"deliveries": [delivery_as_json(delivery) for delivery in deliveries]})
     elif deliveries:
-        out.print(_table(deliveries, utc_now()))
+        off = switched_off(channels)
+        out.print(_table(deliveries, {state.channel for state in off}, utc_now()))
+        for state in off:
+            said = f"{state.channel} is {tell_off(state, utc_now())}: `vigilbase channels enable {state.channel}`"
+            out.print(said, markup=False)
     else:
         out.print("There are none." if every else "Nothing is owed, and nothing was given up.")
 
@@ -48,48 +54,37 @@ def retry(number: Number, *, as_json: AsJson = False) -> None:
     found = run(_retry(number))
     if found is None:
         raise VigilbaseError(f"there is no delivery {number}; `vigilbase deliveries list --all` shows the numbers")
-    delivery, retried = found
-    if not retried:
-        raise VigilbaseError(f"delivery {number} is {delivery.status}; only what is dead can be tried again")
+    delivery, outcome = found
+    if outcome != "retried":
+        raise VigilbaseError(f"delivery {number} ({delivery.kind}) {_why_not(delivery, outcome)}")
     if as_json:
-        print_json(_as_json(delivery))
+        print_json(delivery_as_json(delivery))
     else:
-        what = f"{delivery.kind}, {plain(delivery.service_name)}"
-        out.print(f"{delivery.channel} is tried again, if its alert still needs it: {what}", markup=False)
+        out.print(f"{delivery.channel} is tried again: {delivery.kind}, {plain(delivery.service_name)}", markup=False)
 
 
-async def _list(statuses: Sequence[DeliveryStatus], limit: int) -> list[AlertDelivery]:
+def _why_not(delivery: AlertDelivery, outcome: Retry) -> str:
+    match outcome:
+        case "over":
+            return "isn't needed any more: its alert is over"
+        case "acknowledged":
+            return "isn't needed any more: somebody has acknowledged its alert"
+    return f"is {delivery.status}; only what is dead can be tried again"
+
+
+async def _list(statuses: Sequence[DeliveryStatus], limit: int) -> tuple[list[AlertDelivery], list[ChannelState]]:
     async with ready_database(load_settings(), migrate=False):
-        return await DeliveryModel.find(statuses=statuses, limit=limit)
+        return await DeliveryModel.find(statuses=statuses, limit=limit), await DeliveryModel.find_channels()
 
 
-async def _retry(number: int) -> tuple[AlertDelivery, bool] | None:
+async def _retry(number: int) -> tuple[AlertDelivery, Retry] | None:
     async with ready_database(load_settings(), migrate=False):
         return await DeliveryModel.retry(number)
 
 
-def _as_json(delivery: AlertDelivery) -> dict[str, object]:
-    return {
-        "id": delivery.id,
-        "alert_id": str(delivery.alert_id),
-        "service_name": delivery.service_name,
-        "channel": delivery.channel,
-        "kind": delivery.kind,
-        "status": delivery.status,
-        "attempts": delivery.attempts,
-        "due_at": iso(delivery.due_at),
-        "message_id": delivery.message_id and str(delivery.message_id),
-        "answer": delivery.answer,
-        "last_error": delivery.last_error,
-        "created_at": iso(delivery.created_at),
-        "ended_at": iso(delivery.ended_at),
-    }
-
-
-def _table(deliveries: Sequence[AlertDelivery], now: datetime) -> Table:
-    table = Table(
-        "number", "service", "channel", "what", "status", "tries", "owed", "answer", box=None, header_style="bold"
-    )
+def _table(deliveries: Sequence[AlertDelivery], off: Collection[str], now: datetime) -> Table:
+    names = ("number", "service", "channel", "what", "status", "tries", "owed", "next try", "answer")
+    table = Table(*names, box=None, header_style="bold")
     table.columns[0].justify = table.columns[5].justify = "right"
     for delivery in deliveries:
         table.add_row(
@@ -100,6 +95,7 @@ def _table(deliveries: Sequence[AlertDelivery], now: datetime) -> Table:
             delivery.status,
             str(delivery.attempts),
             ago(delivery.created_at, now),
-            plain(delivery.answer if delivery.status == "delivered" else delivery.last_error),
+            next_try(delivery, off, now),
+            plain(told(delivery)),
         )
     return table

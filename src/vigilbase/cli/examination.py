@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from vigilbase.cli.context import RESTORE, WITHOUT_DDL, embedded_if_chosen, find_pending
+from vigilbase.cli.owed import switched_off, tell_off
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.config.supabase import get_supabase_service_client as service_client
 from vigilbase.database.client import ServiceClient
@@ -21,6 +22,7 @@ from vigilbase.errors import (
     MissingSchemaError,
     VigilbaseError,
 )
+from vigilbase.models import DeliveryModel
 from vigilbase.settings import Settings, chosen_transport
 from vigilbase.vocabulary import JSON
 
@@ -89,6 +91,7 @@ async def _examine(settings: Settings, client: ServiceClient) -> list[Finding]:
         *await _examine_schema(settings, client),
         _examine_privileges(privileges),
         await _examine_clock(client),
+        *await _examine_channels(),
     ]
 
 
@@ -176,6 +179,30 @@ async def _examine_clock(client: ServiceClient) -> Finding:
     except (VigilbaseError, ValueError):
         return warning("clock", "can't be compared in this schema", "see above, and look again")
     return compare_clocks(before + (utc_now() - before) / 2, theirs)
+
+
+async def _examine_channels() -> list[Finding]:
+    """Whether messages go out."""
+    try:
+        states = await DeliveryModel.find_channels()
+    except DatabaseError:
+        return [warning("messages", "can't be looked at in this schema", "see above, and look again")]
+    now = utc_now()
+    findings = [
+        problem(
+            "messages",
+            f"{state.channel} is {tell_off(state, now)}",
+            f"mend it, start `vigilbase up` again, and `vigilbase channels enable {state.channel}`",
+        )
+        for state in switched_off(states)
+    ]
+    given_up = {state.channel: state.given_up for state in states if state.given_up}
+    if given_up:
+        said = ", ".join(f"{count:,} to {channel}" for channel, count in given_up.items())
+        advice = "`vigilbase deliveries list` says which and why, `vigilbase deliveries retry` tries again"
+        findings.append(warning("messages", f"given up: {said}", advice))
+    waiting = sum(state.waiting for state in states)
+    return findings or [ok("messages", f"{waiting:,} to be sent" if waiting else "all that is owed went out")]
 
 
 def compare_clocks(ours: datetime, theirs: datetime) -> Finding:

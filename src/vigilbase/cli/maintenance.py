@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from vigilbase.alerts.silencing import SHORT_ID
 from vigilbase.alerts.wording import in_words
 from vigilbase.cli.authors import By
 from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.render import clock, plain, print_json
 from vigilbase.cli.withholding import (
-    SHORT_ID,
     All,
     Comment,
     From,
@@ -22,6 +22,7 @@ from vigilbase.cli.withholding import (
     length,
     moment,
     named_as_options,
+    nobody_meant,
     require_services,
     required_author,
     state,
@@ -98,13 +99,15 @@ def add(
         length_s=length("--for", for_),
         recurrence=recurrence,
     )
-    window = run(_add(data))
+    window, hint = run(_add(data))
     if as_json:
         print_json(_as_json(window))
     else:
         name = f"Maintenance {str(window.id)[:SHORT_ID]}"
         holds = state(window, utc_now())
         out.print(f"{name}: {whom(window)}, {_when(window)}; it holds {holds}.", markup=False)
+    if hint:
+        typer.echo(hint, err=True)
 
 
 @app.command("list")
@@ -148,11 +151,13 @@ def _recurrence(cron: str | None, duration: str | None, time_zone: str | None) -
     return Recurrence(cron, int(seconds), time_zone or "UTC")
 
 
-async def _add(data: CreateMaintenanceData) -> MaintenanceWindow:
+async def _add(data: CreateMaintenanceData) -> tuple[MaintenanceWindow, str | None]:
+    """The window, and what may be wrong with it."""
     with named_as_options():
         maintenance_arguments(data)  # what is wrong with it is said before a database is looked for
         async with ready_database(load_settings(), migrate=False):
-            return await MaintenanceModel.add(data)
+            window = await MaintenanceModel.add(data)
+            return window, await nobody_meant(window)
 
 
 async def _list(limit: int | None) -> list[MaintenanceWindow]:

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from vigilbase.alerts.silencing import SHORT_ID
 from vigilbase.cli.authors import By
 from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.render import clock, plain, print_json
 from vigilbase.cli.withholding import (
-    SHORT_ID,
     All,
     Comment,
     From,
@@ -21,6 +21,7 @@ from vigilbase.cli.withholding import (
     length,
     moment,
     named_as_options,
+    nobody_meant,
     require_services,
     required_author,
     state,
@@ -82,14 +83,15 @@ def add(
         ends_at=None if until == UNTIL_ENDED else moment("--until", until),
         length_s=length("--for", for_),
     )
-    silence = run(_add(data))
+    silence, hint = run(_add(data))
     if as_json:
         print_json(written(silence))
-        return
-    begins = "now" if from_ is None else clock(silence.starts_at)
-    out.print(
-        f"Silence {str(silence.id)[:SHORT_ID]}: {whom(silence)}, from {begins} until {_end(silence)}.", markup=False
-    )
+    else:
+        begins = "now" if from_ is None else clock(silence.starts_at)
+        said = f"Silence {str(silence.id)[:SHORT_ID]}: {whom(silence)}, from {begins} until {end_of(silence)}."
+        out.print(said, markup=False)
+    if hint:
+        typer.echo(hint, err=True)
 
 
 @app.command("list")
@@ -120,11 +122,13 @@ def end(silence_id: SilenceId, *, as_json: AsJson = False) -> None:
         out.print(tell_end(silence, utc_now(), "Silence", changed=changed), markup=False)
 
 
-async def _add(data: CreateSilenceData) -> Silence:
+async def _add(data: CreateSilenceData) -> tuple[Silence, str | None]:
+    """The silence, and what may be wrong with it."""
     with named_as_options():
         silence_arguments(data)  # what is wrong with it is said before a database is looked for
         async with ready_database(load_settings(), migrate=False):
-            return await SilenceModel.add(data)
+            silence = await SilenceModel.add(data)
+            return silence, await nobody_meant(silence)
 
 
 async def _list(limit: int | None) -> list[Silence]:
@@ -136,10 +140,6 @@ async def _end_it(prefix: str) -> tuple[Silence, bool]:
     async with ready_database(load_settings(), migrate=False):
         silence = the_one(await SilenceModel.find_by_id_prefix(prefix), prefix, "silence", "silence")
         return await SilenceModel.end(silence.id) or (silence, False)
-
-
-def _end(silence: Silence) -> str:
-    return "somebody ends it" if silence.ends_at is None else clock(silence.ends_at)
 
 
 def _table(silences: Sequence[Silence], now: datetime) -> Table:

@@ -1,8 +1,9 @@
 """`vigilbase status`."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import typer
@@ -10,12 +11,23 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
+from vigilbase.cli.owed import switched_off, tell_off
 from vigilbase.cli.render import STYLES, ago, iso, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import ConfigurationError
-from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel, ServiceHealthCheck
+from vigilbase.models import (
+    AlertEvent,
+    AlertEventModel,
+    ChannelState,
+    DeliveryModel,
+    HealthCheckModel,
+    ServiceHealthCheck,
+)
+from vigilbase.runner.silencing import Silencing, load_silencing
 from vigilbase.settings import load_settings
-from vigilbase.spec import load_spec
+from vigilbase.spec import ServiceSpec, load_spec
+
+NAMED = 5  # services in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +35,24 @@ class _Service:
     """A service's latest check, its open alert, and what the file says about both.
 
     `watched`: whether it is in the file; `stale`: whether it should have been checked since. None where nobody knows.
+    `withheld_by`: what withholds messages about it now, in words.
     """
 
     check: ServiceHealthCheck
     alert: AlertEvent | None
     watched: bool | None
     stale: bool | None
+    withheld_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the database knows: the latest checks, the open alert of each service, the channels that are off."""
+
+    checks: Sequence[ServiceHealthCheck]
+    alerts: Mapping[str, AlertEvent]
+    channels_off: Sequence[ChannelState]
+    silencing: Silencing
 
 
 def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
@@ -38,34 +62,42 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
 
     Example: vigilbase status --json
     """
-    checks, alerts = run(_load())
-    now, max_gaps = utc_now(), _max_gaps(config)
-    services = [_service(check, alerts.get(check.service_name), max_gaps, now) for check in checks]
+    found, specs = run(_load()), _specs(config)
+    now = utc_now()
+    services = [_service(check, found, specs, now) for check in found.checks]
     if as_json:
-        print_json({"services": [_as_json(service) for service in services]})
-    elif services:
+        off = [
+            {"channel": state.channel, "since": iso(state.off_since), "reason": state.off_reason}
+            for state in found.channels_off
+        ]
+        print_json({"services": [_as_json(service) for service in services], "channels_off": off})
+        return
+    if services:
         out.print(_table(services, now))
-        if any(service.alert and service.watched is False for service in services):
-            out.print(
-                f"Nothing in {config} ends the alert of a service that it doesn't name: `vigilbase alerts resolve ID`"
-            )
+        for said in _remarks(services, config):
+            out.print(said, markup=False)
     else:
         out.print("Nothing has been recorded yet: `vigilbase up` watches and records.")
+    for state in found.channels_off:
+        said = f"{state.channel} is {tell_off(state, now)}: `vigilbase channels enable {state.channel}`"
+        out.print(said, markup=False, style="red")
 
 
-async def _load() -> tuple[list[ServiceHealthCheck], Mapping[str, AlertEvent]]:
+async def _load() -> _Found:
     async with ready_database(load_settings(), migrate=False):
-        checks = await HealthCheckModel.find_latest()
+        checks, alerts, channels, silencing = await asyncio.gather(
+            HealthCheckModel.find_latest(), AlertEventModel.find_open(), DeliveryModel.find_channels(), load_silencing()
+        )
         # They come newest first, and the sort is stable; the last of a service's stays: one that says that it is down
         # before all others, and of these the oldest, which says since when.
-        alerts = sorted(await AlertEventModel.find_open(), key=lambda alert: alert.alert_type == "service_down")
-        return checks, {alert.service_name: alert for alert in alerts}
+        alerts.sort(key=lambda alert: alert.alert_type == "service_down")
+        return _Found(checks, {alert.service_name: alert for alert in alerts}, switched_off(channels), silencing)
 
 
-def _max_gaps(config: Path) -> Mapping[str, timedelta] | None:
-    """How far apart the checks of each service in the file may be; None if it can't be read."""
+def _specs(config: Path) -> Mapping[str, ServiceSpec] | None:
+    """The services of the file; None if it can't be read."""
     try:
-        return {spec.name: spec.policy.max_gap for spec in load_spec(config).services}
+        return {spec.name: spec for spec in load_spec(config).services}
     except ConfigurationError:
         if config != DEFAULT_CONFIG:
             raise
@@ -73,12 +105,31 @@ def _max_gaps(config: Path) -> Mapping[str, timedelta] | None:
 
 
 def _service(
-    check: ServiceHealthCheck, alert: AlertEvent | None, max_gaps: Mapping[str, timedelta] | None, now: datetime
+    check: ServiceHealthCheck, found: _Found, specs: Mapping[str, ServiceSpec] | None, now: datetime
 ) -> _Service:
-    watched = None if max_gaps is None else check.service_name in max_gaps
-    if not max_gaps or not watched or check.checked_at is None:
-        return _Service(check, alert, watched, None)
-    return _Service(check, alert, watched, now - check.checked_at > max_gaps[check.service_name])
+    spec = specs.get(check.service_name) if specs is not None else None
+    is_known = spec is not None and check.checked_at is not None
+    withheld = found.silencing(check.service_name, spec.tags if spec else (), now)
+    return _Service(
+        check,
+        found.alerts.get(check.service_name),
+        None if specs is None else spec is not None,
+        now - check.checked_at > spec.policy.max_gap if is_known and spec and check.checked_at else None,
+        withheld.by if withheld else None,
+    )
+
+
+def _remarks(services: Sequence[_Service], config: Path) -> Iterator[str]:
+    """What there is to say below the table."""
+    if any(service.alert and service.watched is False for service in services):
+        yield f"Nothing in {config} ends the alert of a service that it doesn't name: `vigilbase alerts resolve ID`"
+    withheld: dict[str, list[str]] = {}
+    for service in services:
+        if service.withheld_by:
+            withheld.setdefault(service.withheld_by, []).append(plain(service.check.service_name).plain)
+    for by, names in withheld.items():
+        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+        yield f"Messages about {', '.join(names[:NAMED])}{more} are withheld by {plain(by)}"
 
 
 def _as_json(service: _Service) -> dict[str, object]:
@@ -91,6 +142,7 @@ def _as_json(service: _Service) -> dict[str, object]:
         "watched": service.watched,
         "stale": service.stale,
         "error_message": check.error_message,
+        "withheld_by": service.withheld_by,
         "alert": alert
         and {
             "id": str(alert.id),

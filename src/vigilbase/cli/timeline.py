@@ -46,7 +46,12 @@ def _delivery(details: Mapping[str, JSON]) -> str:
     return ", ".join(
         filter(
             None,
-            [f"{_text(details, 'channel')}: {_text(details, 'kind')}", answer, f"try {tries}" if tries else ""],
+            [
+                f"{_text(details, 'channel')}: {_text(details, 'kind')}",
+                answer or _text(details, "reason"),
+                f"try {tries}" if tries else "",
+                f"withheld by {withheld_by}" if (withheld_by := _text(details, "withheld_by")) else "",
+            ],
         )
     )
 

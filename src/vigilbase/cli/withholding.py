@@ -3,20 +3,22 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Annotated, TypeVar
 
 import typer
 
-from vigilbase.alerts.silencing import LOOK_AGAIN, Withholding, holds_until, next_start
+from vigilbase.alerts.silencing import LOOK_AGAIN, SHORT_ID, Withholding, concerns, holds_until, next_start
 from vigilbase.alerts.wording import in_words
 from vigilbase.cli.authors import author_of
 from vigilbase.cli.completion import service_names
+from vigilbase.cli.context import DEFAULT_CONFIG
 from vigilbase.cli.render import clock, iso, plain
 from vigilbase.durations import duration_s
-from vigilbase.errors import InvalidInputError, VigilbaseError
-from vigilbase.models import MaintenanceWindow, Silence
+from vigilbase.errors import ConfigurationError, InvalidInputError, VigilbaseError
+from vigilbase.models import HealthCheckModel, MaintenanceWindow, Silence
+from vigilbase.spec import load_spec
 
-SHORT_ID = 8
 OPTIONS = {
     "service_glob": "--service",
     "tag": "--tag",
@@ -107,6 +109,23 @@ def the_one(found: Sequence[Kind], prefix: str, noun: str, command: str) -> Kind
     return found[0]
 
 
+async def nobody_meant(each: Withholding) -> str | None:
+    """That no service is known that it means, which may be a slip; None if there is one, or if nobody can say."""
+    known: dict[str, Sequence[str]] = {check.service_name: () for check in await HealthCheckModel.find_latest()}
+    try:
+        known |= {service.name: service.tags for service in load_spec(DEFAULT_CONFIG).services}
+    except ConfigurationError:
+        if each.tag is not None:  # only the file knows tags
+            return None
+    if not known or any(concerns(each, name, tags) for name, tags in known.items()):
+        return None
+    written = each.service_glob if each.service_glob is not None else each.tag or ""
+    words = known if each.service_glob is not None else {tag for tags in known.values() for tag in tags}
+    close = get_close_matches(written, words, 1)
+    meant = f"; did you mean {plain(close[0])}?" if close else "; it holds for those that come."
+    return f"No service is known so far that {whom(each)} fits{meant}"
+
+
 def whom(each: Withholding) -> str:
     """Which services it means, in words."""
     return plain(each.service_glob if each.service_glob is not None else f"tag {each.tag}").plain
@@ -124,7 +143,7 @@ def state(each: Withholding, now: datetime) -> str:
 
 def until(each: Withholding) -> str:
     """When it ends, or that it does when somebody ends it."""
-    return "ended by hand" if each.ends_at is None else clock(each.ends_at)
+    return "somebody ends it" if each.ends_at is None else clock(each.ends_at)
 
 
 def as_json(each: Withholding) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Every model and its types."""
 
 from vigilbase.models.alert_event import AlertEvent, AlertEventModel, CreateAlertEventData
-from vigilbase.models.delivery import AlertDelivery, ChannelOff, DeliveryModel
+from vigilbase.models.delivery import AlertDelivery, ChannelState, DeliveryModel
 from vigilbase.models.health_check import CheckHistory, CreateHealthCheckData, HealthCheckModel, ServiceHealthCheck
 from vigilbase.models.maintenance import CreateMaintenanceData, MaintenanceModel, MaintenanceWindow, Recurrence
 from vigilbase.models.silence import CreateSilenceData, Silence, SilenceModel
@@ -11,7 +11,7 @@ __all__ = [
     "AlertDelivery",
     "AlertEvent",
     "AlertEventModel",
-    "ChannelOff",
+    "ChannelState",
     "CheckHistory",
     "CreateAlertEventData",
     "CreateHealthCheckData",

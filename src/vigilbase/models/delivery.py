@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias, get_args
 from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
@@ -28,13 +29,16 @@ from vigilbase.vocabulary import DELIVERY_KINDS, DELIVERY_STATUSES, DeliveryKind
 log = get_logger(__name__)
 
 LARGEST_NUMBER = 2**63 - 1
+Retry: TypeAlias = Literal["retried", "not_dead", "over", "acknowledged"]
+RETRIES: tuple[Retry, ...] = get_args(Retry)
 
 
 @dataclass(frozen=True, slots=True)
 class AlertDelivery:
     """A delivery as it is stored; `id` is a number. Times are aware, in UTC.
 
-    `message_id` is the deduplication key of the message that it is part of, from the first try on.
+    `message_id` is the deduplication key of the message that it is part of, from the first try on. `withheld_by` is
+    what withholds or withheld it, in words.
     """
 
     id: int
@@ -48,17 +52,26 @@ class AlertDelivery:
     message_id: UUID | None
     answer: str | None
     last_error: str | None
+    withheld_by: str | None
     created_at: datetime | None
     ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelOff:
-    """A channel that was switched off, since when and why."""
+class ChannelState:
+    """What is known of a channel: whether it is switched off, since when and why, and how many messages it is owed.
+
+    `waiting` are due, or were tried in vain; `withheld` wait for the end of a silence or of maintenance; `given_up` are
+    dead.
+    """
 
     channel: str
-    since: datetime | None
-    reason: str
+    off_since: datetime | None
+    off_reason: str | None
+    last_message_at: datetime | None
+    waiting: int
+    withheld: int
+    given_up: int
 
 
 class DeliveryModel:
@@ -91,35 +104,31 @@ class DeliveryModel:
         return deliveries
 
     @staticmethod
-    async def retry(id: int) -> tuple[AlertDelivery, bool] | None:  # noqa: A002
-        """Try a dead delivery again, under the same message id, and return it and whether it was dead.
+    async def retry(id: int) -> tuple[AlertDelivery, Retry] | None:  # noqa: A002
+        """Try a dead delivery again, under the same message id; None for an unknown number.
 
-        None for an unknown number; what isn't dead stays as it is.
+        Returns it with what became of that: "retried"; or, and then it stays as it is, "not_dead", or "over" or
+        "acknowledged", where for that reason nobody needs it any more.
         """
         with reported(log, "delivery.retry", id=id):
-            function = "vigilbase_retry_delivery_v1"
+            function = "vigilbase_retry_delivery_v2"
             answer = await get_supabase_service_client().call(function, {"p_id": _valid_number(id)})
             if answer is None:
                 return None
             if not isinstance(answer, Mapping) or (row := row_from(answer["delivery"], f"call {function}")) is None:
                 raise DatabaseError("retry a delivery: the database answered something unexpected")
-            delivery, retried = _delivery(row), answer["retried"] is True
-        log.info("delivery.retried", id=id, retried=retried)
-        return delivery, retried
+            delivery, outcome = _delivery(row), valid_word("outcome", answer["outcome"], RETRIES)
+        log.info("delivery.retried", id=id, outcome=outcome)
+        return delivery, outcome
 
     @staticmethod
-    async def find_channels_off() -> list[ChannelOff]:
-        """The channels that are switched off, by name."""
-        with reported(log, "delivery.find_channels_off"):
-            function = "vigilbase_list_channels_v1"
+    async def find_channels() -> list[ChannelState]:
+        """The channels that something is known of, by name, whether the file names them still or not."""
+        with reported(log, "delivery.find_channels"):
+            function = "vigilbase_list_channels_v2"
             answer = await get_supabase_service_client().call(function)
-            rows = rows_from(answer, f"call {function}")
-            found = [
-                ChannelOff(as_text(row["channel"]), _moment(row["off_since"]), as_text(row["off_reason"]))
-                for row in rows
-                if row["off_reason"] is not None
-            ]
-        log.info("delivery.found_channels_off", count=len(found))
+            found = [_channel(row) for row in rows_from(answer, f"call {function}")]
+        log.info("delivery.found_channels", count=len(found))
         return found
 
     @staticmethod
@@ -158,8 +167,21 @@ def _delivery(row: Row) -> AlertDelivery:
         message_id=as_uuid(row["message_id"]) if row["message_id"] else None,
         answer=as_optional_text(row["answer"]),
         last_error=as_optional_text(row["last_error"]),
+        withheld_by=as_optional_text(row["withheld_by"]),
         created_at=as_optional_moment(row["created_at"]),
         ended_at=as_optional_moment(row["ended_at"]),
+    )
+
+
+def _channel(row: Row) -> ChannelState:
+    return ChannelState(
+        channel=as_text(row["channel"]),
+        off_since=_moment(row["off_since"]),
+        off_reason=as_optional_text(row["off_reason"]),
+        last_message_at=as_optional_moment(row["last_message_at"]),
+        waiting=as_optional_integer(row["waiting"]) or 0,
+        withheld=as_optional_integer(row["withheld"]) or 0,
+        given_up=as_optional_integer(row["given_up"]) or 0,
     )
 
 

@@ -15,18 +15,20 @@ from vigilbase.alerts.channels import CHANNELS, Channel
 from vigilbase.alerts.channels.sending import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from vigilbase.alerts.message import Message
 from vigilbase.alerts.retrying import FIRST_DELAY_S, GIVE_UP_AFTER, LONGEST_DELAY_S, delay_s
+from vigilbase.alerts.silencing import Withheld
 from vigilbase.clock import monotonic
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Listener
 from vigilbase.errors import DatabaseError, DatabaseUnavailableError
 from vigilbase.logging import get_logger
 from vigilbase.runner.outbox import LEASE_S, ClaimedMessage, Delivery, claim, finish, owe_missing, switch_channel_off
+from vigilbase.runner.silencing import Silencing, nothing_withheld
 
 log = get_logger(__name__)
 
 AT_ONCE = 50
 LISTEN_AGAIN_S = 10.0
-SILENCE_LOOK_AGAIN_S = 30.0  # it may be ended early
+SILENCE_LOOK_AGAIN_S = 30.0  # it may be ended early, also by other code
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,6 @@ class Pace:
     sweep_every_s: float = 60.0
 
 
-WithheldUntil = Callable[[str, Sequence[str], datetime], datetime | None]
-"""Until when messages about a service (name, tags) are withheld at a moment; None if they aren't."""
-
-
-async def nothing_withheld() -> WithheldUntil:
-    """No silences."""
-    return lambda service_name, tags, now: None
-
-
 class Deliverer:
     """Sends what is owed to some channels. `wake` says that something may be due at once."""
 
@@ -59,7 +52,7 @@ class Deliverer:
         *,
         group_window_s: float,
         remind_every_s: float | None,
-        silencing: Callable[[], Awaitable[WithheldUntil]] = nothing_withheld,
+        silencing: Callable[[], Awaitable[Silencing]] = nothing_withheld,
         is_behind: Callable[[], bool] = lambda: False,
         pace: Pace = Pace(),
     ) -> None:
@@ -103,10 +96,10 @@ class Deliverer:
             limit=AT_ONCE,
         )
         if claimed.messages:
-            withheld_until = await self._silencing()
+            silencing = await self._silencing()
             async with asyncio.TaskGroup() as tasks:
                 for message in claimed.messages:
-                    tasks.create_task(self._handle(channel, message, claimed.now, withheld_until))
+                    tasks.create_task(self._handle(channel, message, claimed.now, silencing))
         pause = self._pace.poll_s if claimed.next_in_s is None else min(self._pace.poll_s, max(0.0, claimed.next_in_s))
         return len(claimed.messages), pause
 
@@ -138,12 +131,10 @@ class Deliverer:
                 log.warning("deliveries.waiting", channel=None, reason=str(error))
             await asyncio.sleep(self._pace.sweep_every_s)
 
-    async def _handle(
-        self, channel: Channel, message: ClaimedMessage, now: datetime, withheld_until: WithheldUntil
-    ) -> None:
+    async def _handle(self, channel: Channel, message: ClaimedMessage, now: datetime, silencing: Silencing) -> None:
         """Send one message, apart from what is withheld, and record how that went."""
         try:
-            if wanted := await self._without_withheld(message, now, withheld_until):
+            if wanted := await self._without_withheld(message, now, silencing):
                 await self._deliver(channel, message, wanted)
         except DatabaseError as error:  # it is claimed again when the lease ends
             log.warning("deliveries.waiting", channel=channel.name, reason=str(error))
@@ -183,23 +174,27 @@ class Deliverer:
                 return
 
     async def _without_withheld(
-        self, message: ClaimedMessage, now: datetime, withheld_until: WithheldUntil
+        self, message: ClaimedMessage, now: datetime, silencing: Silencing
     ) -> Sequence[Delivery]:
         """The deliveries that go out now. Before the first try only: what was tried may have arrived."""
         if message.attempts > 1:
             return message.deliveries
-        until = {
-            delivery.id: withheld_until(delivery.alert.service_name, delivery.tags, now)
-            for delivery in message.deliveries
-            if not (message.kind == "resolved" and delivery.told)  # what was told is ended, whatever is silenced
-        }
-        ends = {number: end for number, end in until.items() if end is not None}
-        if ends and message.kind == "resolved":
-            await finish(message, "cancelled", ids=list(ends))
-        elif ends:
-            in_s = min((end - now).total_seconds() for end in ends.values())
-            await finish(message, "put_off", ids=list(ends), in_s=max(0.0, min(in_s, SILENCE_LOOK_AGAIN_S)))
-        return [delivery for delivery in message.deliveries if delivery.id not in ends]
+        wanted: list[Delivery] = []
+        left_out: dict[Withheld, list[int]] = {}
+        for delivery in message.deliveries:
+            withheld = silencing(delivery.alert.service_name, delivery.tags, now)
+            # What was told is ended, whatever is silenced.
+            if withheld is None or (message.kind == "resolved" and delivery.told):
+                wanted.append(delivery)
+            else:
+                left_out.setdefault(withheld, []).append(delivery.id)
+        for (until, by), ids in left_out.items():
+            if message.kind == "resolved":
+                await finish(message, "cancelled", ids=ids, withheld_by=by)
+            else:
+                in_s = min((until - now).total_seconds(), SILENCE_LOOK_AGAIN_S)
+                await finish(message, "put_off", ids=ids, in_s=max(0.0, in_s), withheld_by=by)
+        return wanted
 
     async def _refused(self, channel: Channel, message: ClaimedMessage, error: PermanentDeliveryError) -> None:
         """A channel that will not work as it is is switched off, and the message kept; a bad message is given up."""

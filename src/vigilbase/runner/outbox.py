@@ -112,8 +112,9 @@ async def finish(
     error: str | None = None,
     in_s: float | None = None,
     remind_in_s: float | None = None,
+    withheld_by: str | None = None,
 ) -> None:
-    """Record how a message ended, or what was left out of it (`ids`).
+    """Record how a message ended, or what was left out of it (`ids`), and by what it is withheld, in words.
 
     Raises:
         DatabaseError: the database fails; the message is claimed again when the lease ends.
@@ -128,6 +129,7 @@ async def finish(
         "in_s": in_s,
         "remind_in_s": remind_in_s,
         "ids": [str(number) for number in ids],
+        "withheld_by": withheld_by,
     }
     await write_outcome(outcome_json)
 

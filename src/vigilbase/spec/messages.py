@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from vigilbase.alerts.channels import CHANNELS, Channel
+from vigilbase.alerts.channels.alertmanager import AlertmanagerConfig
 from vigilbase.alerts.routing import OCCASIONS, Route
 from vigilbase.spec.document import Document, Value
 from vigilbase.spec.fields import CHANNEL_NAME, AlertRoute, File
@@ -18,6 +19,14 @@ def channels_of(document: Document) -> dict[str, Channel]:
     items = document.at(("channels",))
     found = [_channel(name, item, document) for name, item in items.items()] if isinstance(items, dict) else []
     return {channel.name: channel for channel in found if channel}
+
+
+def note_early_expiry(channels: Mapping[str, Channel], remind_every_s: float | None, document: Document) -> None:
+    """Note each Alertmanager that would take an open alert for resolved before it is reminded of it."""
+    for name, channel in channels.items():
+        if isinstance(channel.config, AlertmanagerConfig) and channel.config.expires_after <= (remind_every_s or 0):
+            said = "must be longer than remind_every, or Alertmanager takes open alerts for resolved"
+            document.note(("channels", name, channel.kind, "expires_after"), said)
 
 
 def routes_of_all(file: File, document: Document, channels: Collection[str]) -> tuple[Route, ...]:

@@ -13,7 +13,7 @@ from vigilbase.probes import KINDS, Finding
 from vigilbase.spec.document import Document, Value, read_document
 from vigilbase.spec.fields import SERVICES, Defaults, File, Service, names
 from vigilbase.spec.kinds import kind_of
-from vigilbase.spec.messages import channels_of, routes_of, routes_of_all
+from vigilbase.spec.messages import channels_of, note_early_expiry, routes_of, routes_of_all
 from vigilbase.spec.places import place
 from vigilbase.spec.syntax import Fault, Path
 from vigilbase.spec.validation import validated
@@ -123,6 +123,7 @@ def _checked(document: Document) -> Spec | None:
     if file is None or len(services) < len(found):
         return None
     _note_repeated_names(services, document)
+    note_early_expiry(channels, file.remind_every, document)
     return Spec(services, file.retention_days, channels, file.remind_every, file.group_window)
 
 

@@ -46,9 +46,11 @@ def unknown(noun: str, name: object, known: list[str]) -> str:
     """That there is no such field or the like, which there are, and which of them may be meant."""
     if not known:
         return f"unknown {noun}; there is none"
+    if len(known) == 1:
+        return f"unknown {noun}; there is only {known[0]}"
     close = get_close_matches(str(name), known, 1)
     meant = f"; did you mean {close[0]}?" if close else ""
-    return f"unknown {noun}; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}{meant}"
+    return f"unknown {noun}; there are {', '.join(known)}{meant}"
 
 
 def _number(field: FieldInfo | None, kind: str) -> str:

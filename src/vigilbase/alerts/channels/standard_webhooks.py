@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 PREFIX = "whsec_"
+SHORTEST, LONGEST = 24, 64  # bytes of a symmetric secret
 
 
 def key_of(secret: str) -> bytes:
     """The key that a secret means: what follows `whsec_` in base64, or the bytes of any other text.
 
     Raises:
-        ValueError: after `whsec_` follows no base64, or nothing.
+        ValueError: after `whsec_` follows no base64, or too little or too much of it; or there is nothing at all.
 
     """
     if not secret.startswith(PREFIX):
@@ -25,6 +26,8 @@ def key_of(secret: str) -> bytes:
             key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise ValueError("must be base64 after whsec_") from None
+        if not SHORTEST <= len(key) <= LONGEST:
+            raise ValueError(f"must be {SHORTEST} to {LONGEST} bytes after whsec_, as base64")
     if not key:
         raise ValueError("must not be empty")
     return key

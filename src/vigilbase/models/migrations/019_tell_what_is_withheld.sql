@@ -1,0 +1,301 @@
+-- 019_tell_what_is_withheld.sql
+-- Created: 2026-11-24
+--
+-- Why a message has not gone out: what withholds it, that it isn't needed any more, or the state of its channel; and
+-- what a silence withheld goes out as soon as somebody ends it. Functions as in 013; those that are replaced answer
+-- what they did.
+
+ALTER TABLE public.alert_deliveries ADD COLUMN IF NOT EXISTS withheld_by TEXT;
+
+-- As in 017. A trigger that is cancelled before it was told is noted in the timeline. And a resolution waits as long as the trigger
+-- would have that has just failed, ten seconds at the most: its try may still arrive, and would open again what is over.
+CREATE OR REPLACE FUNCTION public.vigilbase_owe_follow_up_v1(p_alert_id uuid, p_service_name text, p_kind text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_now CONSTANT timestamptz := clock_timestamp();
+    v_may_arrive_within CONSTANT interval := '10 seconds';
+    v_row public.alert_deliveries;
+BEGIN
+    INSERT INTO public.alert_deliveries (alert_id, service_name, channel, kind, tags, tells_recovery, due_at)
+    SELECT p_alert_id, p_service_name, d.channel, p_kind, (array_agg(d.tags))[1], true,
+        greatest(v_now, least(
+            coalesce(max(d.due_at) FILTER (WHERE d.status = 'pending' AND d.attempts > 0), v_now),
+            v_now + v_may_arrive_within
+        ))
+    FROM public.alert_deliveries AS d
+    WHERE d.alert_id = p_alert_id AND d.kind = 'triggered'
+    GROUP BY d.channel
+    HAVING CASE p_kind
+        WHEN 'resolved' THEN
+            bool_or(d.attempts > 0 OR (d.status = 'pending' AND d.due_at <= v_now AND d.tells_recovery))
+        ELSE bool_or(d.status = 'delivered' OR (d.status = 'pending' AND d.attempts > 0))
+    END
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        PERFORM pg_notify('vigilbase_deliveries', '');
+    END IF;
+
+    -- One that is on its way just now is left to its sender.
+    FOR v_row IN
+        UPDATE public.alert_deliveries AS d
+        SET status = 'cancelled', ended_at = v_now
+        WHERE d.alert_id = p_alert_id AND d.status = 'pending' AND d.kind <> 'resolved'
+          AND (d.leased_until IS NULL OR d.leased_until <= v_now)
+          AND (p_kind = 'resolved' OR d.unless_acknowledged OR d.kind = 'reminder')
+        RETURNING d.*
+    LOOP
+        CONTINUE WHEN v_row.kind <> 'triggered'; -- nobody misses what would follow
+        PERFORM public.vigilbase_note_v1(
+            p_alert_id, p_service_name, 'cancelled', NULL, NULL,
+            json_build_object(
+                'channel', v_row.channel, 'kind', v_row.kind, 'attempts', v_row.attempts,
+                'withheld_by', v_row.withheld_by,
+                'reason', CASE p_kind WHEN 'resolved' THEN 'the alert is over' ELSE 'the alert is acknowledged' END
+            )::text
+        );
+    END LOOP;
+END;
+$$;
+
+-- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids".
+CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_now CONSTANT timestamptz := clock_timestamp();
+    v_item json;
+    v_outcome text;
+    v_theirs boolean;
+    v_row public.alert_deliveries;
+BEGIN
+    FOR v_item IN
+        SELECT o.item FROM json_array_elements(p_outcomes::json) AS o (item) ORDER BY o.item ->> 'message_id'
+    LOOP
+        v_outcome := v_item ->> 'outcome';
+        FOR v_row IN
+            SELECT d.* FROM public.alert_deliveries AS d
+            WHERE d.message_id = (v_item ->> 'message_id')::uuid AND (
+                d.lease_id = (v_item ->> 'lease_id')::uuid OR (v_outcome = 'delivered' AND d.status = 'pending')
+            ) AND (
+                v_outcome NOT IN ('put_off', 'cancelled')
+                OR d.id IN (SELECT json_array_elements_text(v_item -> 'ids')::bigint)
+            )
+            ORDER BY d.id
+            FOR UPDATE
+        LOOP
+            IF v_row.status <> 'pending' THEN -- another has delivered it; now we have stopped, too
+                UPDATE public.alert_deliveries AS d SET lease_id = NULL, leased_until = NULL WHERE d.id = v_row.id;
+                CONTINUE;
+            END IF;
+            -- Who holds the lease may be sending it once more. What follows has to wait for that.
+            v_theirs := v_row.lease_id IS DISTINCT FROM (v_item ->> 'lease_id')::uuid AND v_row.leased_until > v_now;
+            IF v_outcome = 'put_off' THEN
+                UPDATE public.alert_deliveries AS d
+                SET message_id = NULL, message_at = NULL, attempts = 0, lease_id = NULL, leased_until = NULL,
+                    due_at = v_now + make_interval(secs => (v_item ->> 'in_s')::double precision),
+                    withheld_by = v_item ->> 'withheld_by'
+                WHERE d.id = v_row.id;
+                CONTINUE;
+            END IF;
+            UPDATE public.alert_deliveries AS d
+            SET status = CASE v_outcome WHEN 'retry' THEN 'pending' ELSE v_outcome END,
+                ended_at = CASE WHEN v_outcome <> 'retry' THEN v_now END,
+                due_at = CASE
+                    WHEN v_outcome = 'retry' THEN v_now + make_interval(secs => (v_item ->> 'in_s')::double precision)
+                    ELSE d.due_at
+                END,
+                answer = coalesce(v_item ->> 'answer', d.answer), last_error = coalesce(v_item ->> 'error', d.last_error),
+                lease_id = CASE WHEN v_theirs THEN d.lease_id END,
+                leased_until = CASE WHEN v_theirs THEN d.leased_until END,
+                withheld_by = coalesce(v_item ->> 'withheld_by', d.withheld_by)
+            WHERE d.id = v_row.id;
+            PERFORM public.vigilbase_note_v1(
+                v_row.alert_id, v_row.service_name,
+                CASE v_outcome WHEN 'retry' THEN 'failed' WHEN 'dead' THEN 'gave_up' ELSE v_outcome END, NULL, NULL,
+                json_build_object(
+                    'channel', v_row.channel, 'kind', v_row.kind, 'attempts', v_row.attempts,
+                    'answer', v_item ->> 'answer', 'error', v_item ->> 'error', 'message_id', v_row.message_id,
+                    'withheld_by', coalesce(v_item ->> 'withheld_by', v_row.withheld_by)
+                )::text
+            );
+            IF v_outcome = 'delivered' AND v_row.kind IN ('triggered', 'reminder')
+                AND v_item ->> 'remind_in_s' IS NOT NULL
+            THEN
+                INSERT INTO public.alert_deliveries
+                    (alert_id, service_name, channel, kind, number, tags, tells_recovery, due_at)
+                SELECT a.id, a.service_name, v_row.channel, 'reminder', 1 + coalesce((
+                        SELECT max(r.number) FROM public.alert_deliveries AS r
+                        WHERE r.alert_id = a.id AND r.channel = v_row.channel AND r.kind = 'reminder'
+                    ), 0), v_row.tags, v_row.tells_recovery,
+                    v_now + make_interval(secs => (v_item ->> 'remind_in_s')::double precision)
+                FROM public.alert_events AS a
+                WHERE a.id = v_row.alert_id AND a.service_name = v_row.service_name AND a.status = 'active'
+                  AND NOT EXISTS (
+                      SELECT FROM public.alert_deliveries AS r
+                      WHERE r.alert_id = a.id AND r.channel = v_row.channel AND r.kind = 'reminder'
+                        AND r.status = 'pending' AND r.id <> v_row.id
+                  )
+                ON CONFLICT DO NOTHING;
+            END IF;
+        END LOOP;
+        IF FOUND AND v_outcome IN ('delivered', 'retry', 'dead') THEN
+            UPDATE public.delivery_channels AS s SET last_message_at = v_now WHERE s.channel = v_row.channel;
+        END IF;
+    END LOOP;
+END;
+$$;
+
+-- What is withheld is looked at again at once: what withheld some of it may be over.
+CREATE OR REPLACE FUNCTION public.vigilbase_reconsider_withheld_v1()
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_now CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    UPDATE public.alert_deliveries AS d SET due_at = v_now
+    WHERE d.status = 'pending' AND d.attempts = 0 AND d.withheld_by IS NOT NULL AND d.due_at > v_now;
+    IF FOUND THEN
+        PERFORM pg_notify('vigilbase_deliveries', '');
+    END IF;
+END;
+$$;
+
+-- As in 018; what it withheld goes out.
+CREATE OR REPLACE FUNCTION public.vigilbase_end_silence_v1(p_id uuid)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_now CONSTANT timestamptz := clock_timestamp();
+    v_ended boolean;
+    v_silence public.silences;
+BEGIN
+    UPDATE public.silences AS s SET ends_at = greatest(v_now, s.starts_at)
+    WHERE s.id = p_id AND (s.ends_at IS NULL OR s.ends_at > greatest(v_now, s.starts_at));
+    v_ended := FOUND;
+    IF v_ended THEN
+        PERFORM public.vigilbase_reconsider_withheld_v1();
+    END IF;
+    SELECT s.* INTO v_silence FROM public.silences AS s WHERE s.id = p_id;
+    RETURN CASE WHEN FOUND THEN json_build_object('ended', v_ended, 'silence', row_to_json(v_silence)) END;
+END;
+$$;
+
+-- As in 018; what it withheld goes out.
+CREATE OR REPLACE FUNCTION public.vigilbase_end_maintenance_v1(p_id uuid)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_now CONSTANT timestamptz := clock_timestamp();
+    v_ended boolean;
+    v_maintenance public.maintenance_windows;
+BEGIN
+    UPDATE public.maintenance_windows AS m SET ends_at = greatest(v_now, m.starts_at)
+    WHERE m.id = p_id AND (m.ends_at IS NULL OR m.ends_at > greatest(v_now, m.starts_at));
+    v_ended := FOUND;
+    IF v_ended THEN
+        PERFORM public.vigilbase_reconsider_withheld_v1();
+    END IF;
+    SELECT m.* INTO v_maintenance FROM public.maintenance_windows AS m WHERE m.id = p_id;
+    RETURN CASE WHEN FOUND THEN json_build_object('ended', v_ended, 'maintenance', row_to_json(v_maintenance)) END;
+END;
+$$;
+
+-- Every channel that something is known of, by name: [{"channel", "off_since", "off_reason", "last_message_at",
+-- "waiting": messages that are due or were tried in vain, "withheld", "given_up"}].
+CREATE OR REPLACE FUNCTION public.vigilbase_list_channels_v2()
+RETURNS json
+LANGUAGE sql STABLE
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+    SELECT coalesce(json_agg(row_to_json(c) ORDER BY c.channel), '[]')
+    FROM (
+        SELECT coalesce(s.channel, o.channel) AS channel, s.off_since, s.off_reason, s.last_message_at,
+            coalesce(o.waiting, 0) AS waiting, coalesce(o.withheld, 0) AS withheld, coalesce(o.given_up, 0) AS given_up
+        FROM public.delivery_channels AS s
+        FULL JOIN (
+            SELECT d.channel,
+                count(*) FILTER (WHERE d.status = 'pending' AND (d.due_at <= clock_timestamp() OR d.attempts > 0))
+                    AS waiting,
+                count(*) FILTER (
+                    WHERE d.status = 'pending' AND d.attempts = 0 AND d.withheld_by IS NOT NULL
+                      AND d.due_at > clock_timestamp()
+                ) AS withheld,
+                count(*) FILTER (WHERE d.status = 'dead') AS given_up
+            FROM public.alert_deliveries AS d
+            WHERE d.status IN ('pending', 'dead')
+            GROUP BY d.channel
+        ) AS o ON o.channel = s.channel
+    ) AS c
+$$;
+
+-- Tries a dead delivery again, with all else of its message that is still needed, under the same id. NULL for an
+-- unknown number, else {"outcome", "delivery"}: "retried"; or, and then nothing has changed, "not_dead", or "over" or
+-- "acknowledged", where for that reason nobody needs it any more.
+CREATE OR REPLACE FUNCTION public.vigilbase_retry_delivery_v2(p_id bigint)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_row public.alert_deliveries;
+    v_alert_status text;
+    v_outcome text;
+BEGIN
+    SELECT d.* INTO v_row FROM public.alert_deliveries AS d WHERE d.id = p_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT a.status INTO v_alert_status FROM public.alert_events AS a
+    WHERE a.id = v_row.alert_id AND a.service_name = v_row.service_name;
+    v_outcome := CASE
+        WHEN v_row.status <> 'dead' THEN 'not_dead'
+        WHEN v_alert_status IS NULL OR (v_alert_status = 'resolved' AND v_row.kind <> 'resolved') THEN 'over'
+        WHEN v_alert_status = 'acknowledged' AND (v_row.unless_acknowledged OR v_row.kind = 'reminder')
+        THEN 'acknowledged'
+        ELSE 'retried'
+    END;
+    IF v_outcome = 'retried' THEN
+        UPDATE public.alert_deliveries AS d
+        SET status = 'pending', ended_at = NULL, attempts = 1, due_at = clock_timestamp()
+        FROM public.alert_events AS a
+        WHERE a.id = d.alert_id AND a.service_name = d.service_name
+          AND d.status = 'dead' AND d.message_id = v_row.message_id
+          AND (d.kind = 'resolved' OR a.status <> 'resolved')
+          AND NOT (a.status = 'acknowledged' AND (d.unless_acknowledged OR d.kind = 'reminder'));
+        PERFORM pg_notify('vigilbase_deliveries', '');
+        SELECT d.* INTO v_row FROM public.alert_deliveries AS d WHERE d.id = p_id;
+    END IF;
+    RETURN json_build_object('outcome', v_outcome, 'delivery', row_to_json(v_row));
+END;
+$$;
+
+-- Privileges, as in 013.
+DO $$
+DECLARE
+    v_functions CONSTANT text := 'public.vigilbase_reconsider_withheld_v1(),
+        public.vigilbase_list_channels_v2(),
+        public.vigilbase_retry_delivery_v2(bigint)';
+    v_role text;
+BEGIN
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_functions);
+    FOREACH v_role IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+        IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = v_role) THEN
+            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', v_functions, v_role);
+        END IF;
+    END LOOP;
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'service_role') THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO service_role', v_functions);
+    END IF;
+END;
+$$;

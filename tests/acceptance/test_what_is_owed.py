@@ -1,0 +1,133 @@
+"""What the commands say of messages that don't go out: withheld, or of a channel that is switched off, or given up."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.conftest import SETTINGS, Backend
+from tests.support.watched import run
+from vigilbase import (
+    AlertEventModel,
+    CreateHealthCheckData,
+    CreateSilenceData,
+    HealthCheckModel,
+    SilenceModel,
+    get_supabase_service_client,
+)
+from vigilbase.runner.outbox import claim, finish
+
+FILE = """
+services: [{name: api, tcp: "127.0.0.1:9", tags: [shop]}]
+channels: {ops: {webhook: {url: "http://127.0.0.1:9/"}}, team: {webhook: {url: "http://127.0.0.1:9/"}}}
+"""
+BY = "silence 4f3a21c9 of ana: the new release"
+
+
+def printed(folder: Path, *arguments: str, code: int = 0) -> list[str]:
+    """What a command prints, its lines without the room between columns."""
+    done = run(*arguments, cwd=folder, environ={name: value for name in SETTINGS if (value := os.environ.get(name))})
+    assert (done.returncode, done.stderr) == (code, "")
+    return [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+
+def found(folder: Path, *arguments: str) -> Any:
+    return json.loads("\n".join(printed(folder, *arguments, "--json")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "vigilbase.yaml").write_text(FILE)
+    return tmp_path
+
+
+async def _open_alert(*channels: str) -> None:
+    """An alert about the service `api`, owed to some channels."""
+    await HealthCheckModel.create(CreateHealthCheckData(service_name="api", status="down"))
+    owed = [{"channel": each, "after_s": 0, "unless_acknowledged": False, "tells_recovery": True} for each in channels]
+    transition = {
+        "service_name": "api",
+        "to": "down",
+        "opening": {"message": "api is down", "details": {"reason": "3 checks in a row"}},
+        "owed": owed,
+        "tags": ["shop"],
+    }
+    await get_supabase_service_client().call(
+        "vigilbase_record_v3", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
+    )
+
+
+async def _finish(channel: str, outcome: Any, **how: Any) -> None:
+    claimed = await claim(channel, groups=False, window_s=0, lease_id=uuid4(), limit=10)
+    [message] = claimed.messages
+    await finish(message, outcome, ids=[delivery.id for delivery in message.deliveries], **how)
+
+
+async def test_what_is_withheld_says_by_what(backend: Backend, folder: Path) -> None:
+    await SilenceModel.add(CreateSilenceData("ana", "the new release", tag="shop"))
+    await _open_alert("ops")
+    await _finish("ops", "put_off", in_s=30, withheld_by=BY)
+    assert f"when that is over withheld by {BY}" in printed(folder, "deliveries", "list")[1]
+    assert found(folder, "deliveries", "list")["deliveries"][0]["withheld_by"] == BY
+    assert printed(folder, "channels", "list")[1] == "ops webhook 127.0.0.1:9 on 1 withheld"
+    [said] = [line for line in printed(folder, "status") if line.startswith("Messages about")]
+    assert said.startswith("Messages about api are withheld by silence ")
+    assert said.endswith(" of ana: the new release")
+    assert found(folder, "status")["services"][0]["withheld_by"].endswith(" of ana: the new release")
+
+    [alert] = await AlertEventModel.find_open()
+    last = printed(folder, "alerts", "show", str(alert.id))[-1]
+    assert last.endswith(f" ops triggered when that is over withheld by {BY}")
+    await AlertEventModel.resolve(alert.id)
+    [line] = [line for line in printed(folder, "alerts", "show", str(alert.id)) if " cancelled " in line]
+    assert line.endswith(f" cancelled ops: triggered, the alert is over, withheld by {BY}")
+    assert found(folder, "alerts", "show", str(alert.id))["owed"] == []
+
+
+async def test_a_channel_that_is_switched_off_is_seen_by_every_command_that_lists_messages(
+    backend: Backend, folder: Path
+) -> None:
+    await _open_alert("ops", "team", "old")
+    await get_supabase_service_client().call(
+        "vigilbase_switch_channel_off_v1", {"p_channel": "ops", "p_reason": "410 Gone", "p_owed": "[]"}
+    )
+    assert " when its channel is on again" in printed(folder, "deliveries", "list")[3]
+    switched = "ops is switched off 0 s ago: 410 Gone: `vigilbase channels enable ops`"
+    for command in (["deliveries", "list"], ["status"]):
+        assert _without_age(printed(folder, *command)[-1]) == _without_age(switched)
+    _, ops, team, more = printed(folder, "channels", "list")
+    assert _without_age(ops) == _without_age("ops webhook 127.0.0.1:9 switched off 0 s ago: 410 Gone 1 waiting")
+    assert team == "team webhook 127.0.0.1:9 on 1 waiting"
+    assert more == "vigilbase.yaml doesn't name old, which is owed messages: 1 waiting"
+    [off] = found(folder, "status")["channels_off"]
+    assert (off["channel"], off["reason"]) == ("ops", "410 Gone")
+    listed = {each["name"]: each for each in found(folder, "channels", "list")["channels"]}
+    assert (listed["ops"]["off_reason"], listed["ops"]["waiting"]) == ("410 Gone", 1)
+    assert listed["team"]["off_reason"] is None
+    lines = printed(folder, "doctor", code=1)
+    [at] = [number for number, line in enumerate(lines) if line.startswith("problem messages ops is switched off")]
+    assert "`vigilbase channels enable ops`" in lines[at + 1]
+
+
+async def test_what_was_given_up_is_a_warning_and_is_not_tried_again_for_an_alert_that_is_over(
+    backend: Backend, folder: Path
+) -> None:
+    await _open_alert("ops")
+    await _finish("ops", "dead", error="400 Bad Request")
+    assert any(line.startswith("warning messages given up: 1 to ops") for line in printed(folder, "doctor"))
+    [alert] = await AlertEventModel.find_open()
+    [number] = [each["id"] for each in found(folder, "alerts", "show", str(alert.id))["owed"]]
+    assert printed(folder, "alerts", "show", str(alert.id))[-1] == f"{number} ops triggered given up 400 Bad Request"
+    await AlertEventModel.resolve(alert.id)
+    environ = {name: value for name in SETTINGS if (value := os.environ.get(name))}
+    refused = run("deliveries", "retry", str(number), cwd=folder, environ=environ)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"vigilbase: delivery {number} (triggered) isn't needed any more: its alert is over\n"
+
+
+def _without_age(line: str) -> str:
+    before, _, after = line.partition(" off ")
+    return before + after.partition(" ago")[2]
