@@ -7,7 +7,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.conftest import Backend
-from vigilbase import AlertEventModel, CreateSilenceData, DeliveryModel, SilenceModel, get_supabase_service_client
+from vigilbase import (
+    AlertEventModel,
+    CreateMaintenanceData,
+    CreateSilenceData,
+    DeliveryModel,
+    MaintenanceModel,
+    SilenceModel,
+    get_supabase_service_client,
+)
 from vigilbase.runner.outbox import Claim, ClaimedMessage, claim, finish, owe_missing, switch_channel_off
 
 OPS = {"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}
@@ -334,6 +342,24 @@ async def test_what_was_withheld_goes_out_once_the_silence_is_ended_and_what_wit
     await finish(again, "delivered", answer="200 OK")
     [entry] = backend.execute("SELECT details ->> 'withheld_by' FROM alert_timeline WHERE event = 'delivered'")
     assert entry == ("silence 1 of ana: why",)
+
+
+@pytest.mark.parametrize("kind", ["silence", "maintenance"])
+async def test_what_is_put_off_for_what_has_ended_meanwhile_is_looked_at_again_at_once(
+    backend: Backend, kind: str
+) -> None:
+    added = (
+        await SilenceModel.add(CreateSilenceData("ana", "why", service_glob="*"))
+        if kind == "silence"
+        else await MaintenanceModel.add(CreateMaintenanceData("ana", "why", service_glob="*", length_s=600))
+    )
+    await _transition("api", "down")
+    message = await _only()
+    await (SilenceModel if kind == "silence" else MaintenanceModel).end(added.id)
+    await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="by whom ever")
+    again = await _only()
+    await finish(again, "put_off", ids=[again.deliveries[0].id], in_s=600, withheld_by="by whom ever")
+    assert (await _claim()).messages == []  # nothing has ended since
 
 
 async def test_a_trigger_that_is_not_sent_any_more_is_noted_with_the_reason(backend: Backend) -> None:

@@ -1,8 +1,10 @@
 """What must hold at the end of a run: what the receivers got, held against what the database knows."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tests.faults.lane import Got, Lane
@@ -10,11 +12,18 @@ from tests.faults.play import Played
 from tests.faults.scenario import Scenario
 
 _ALERTS = """
-    SELECT id::text, service_name, alert_type, status, details ->> 'rule', acknowledged_at IS NOT NULL
-    FROM alert_events WHERE alert_type <> 'recovery'
+    SELECT a.id::text, a.service_name, a.alert_type, a.status, a.details ->> 'rule', a.acknowledged_at IS NOT NULL,
+        extract(epoch FROM a.created_at)::double precision,
+        ARRAY(SELECT s.service_glob FROM silences AS s WHERE s.ends_at > a.created_at)
+    FROM alert_events AS a WHERE a.alert_type <> 'recovery'
 """
 _DELIVERED = "SELECT message_id::text, channel FROM alert_deliveries WHERE status = 'delivered'"
-_LEFT = "SELECT count(*) FROM alert_deliveries WHERE status = 'dead' OR status = 'pending' AND kind <> 'reminder'"
+_LEFT = """
+    SELECT count(*) FROM alert_deliveries AS d JOIN alert_events AS a ON a.id = d.alert_id
+    WHERE d.kind <> 'reminder' AND (
+        d.status = 'pending' OR d.status = 'dead' AND (d.kind = 'resolved' OR a.status = 'active')
+    )
+"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,13 @@ class Alert:
     status: str
     rule: str | None
     acknowledged: bool
+    created_at: float
+    globs: Sequence[str]  # of the silences that ended after it began
+
+    @property
+    def silenced(self) -> bool:
+        """Whether it may have been over before anybody was to hear of it."""
+        return any(fnmatchcase(self.service_name, glob) for glob in self.globs)
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,7 @@ def examine(scenario: Scenario, lane: Lane, played: Played) -> Report:
     report.violations += [] if played.drained else ["not all that was owed went out"]
     report.violations += [*_left(lane), *_untold(scenario, alerts, taken), *_made_up(alerts, said)]
     report.violations += [*_unfinished(alerts, said), *_two_ids(said), *_unlike(said), *_not_taken(lane, taken)]
+    report.violations += _disturbed(alerts, played, said)
     report.violations += _repeated(lane, played, said, report)
     return report
 
@@ -90,8 +107,10 @@ def _wanting(scenario: Scenario, alert: Alert) -> Iterator[str]:
         return  # others are told of a channel that is off, if they are on
     for route in scenario.routes:
         kind = alert.alert_type.removeprefix("service_")
-        # What was over before its time came is not told; nor where no recoveries are, what was over before it went out.
-        is_sure = alert.status != "resolved" or (route.after_s == 0 and "recovery" in route.on)
+        # What was over before its time came, or while it was silenced, is not told; nor where no recoveries are, what
+        # was over before it went out.
+        at_once = route.after_s == 0 and "recovery" in route.on and not alert.silenced
+        is_sure = alert.status != "resolved" or at_once
         if kind in route.on and is_sure and not (route.unless_acknowledged and alert.acknowledged):
             yield from route.channels
 
@@ -123,9 +142,21 @@ def _unfinished(alerts: Mapping[str, Alert], said: Sequence[Said]) -> Iterator[s
         ends = [one.at for one in story if one.kind == "resolved" and one.got.taken]
         if not ends:
             yield f"{channel} was told of {known}, and not of its end"
-        elif late := [one for one in story if one.kind != "resolved" and one.at > ends[0]]:
+        # What its sender has given up can't be called back: a receiver that was slow to read it has it late.
+        elif late := [one for one in story if one.kind != "resolved" and one.at > ends[0] and not one.got.is_stale]:
             story_told = [(one.kind, round(one.at - story[0].at, 3), one.id[:4], one.got.reply) for one in story]
             yield f"{channel} was told of {known} ({late[0].kind}) after its end: {story_told}"
+
+
+def _disturbed(alerts: Mapping[str, Alert], played: Played, said: Sequence[Said]) -> Iterator[str]:
+    """Of what began in a silence nothing is told as long as that holds."""
+    since_1970 = time.time() - time.monotonic()
+    for one in said:
+        for alert in (alerts[number] for number in one.alerts if number in alerts):
+            for hushed in played.hushed:
+                held = hushed.since < alert.created_at and one.at + since_1970 < hushed.until
+                if held and fnmatchcase(alert.service_name, hushed.glob):
+                    yield f"{one.channel} was told of {alert} ({one.kind}) in spite of {hushed}"
 
 
 def _two_ids(said: Sequence[Said]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from tests.support.server import PostgresServer, home_folder, start_server
 from vigilbase.database.migrate import apply_pending, discover
 
 CHANNELS = ("ops", "team")
-_TABLES = "service_health_checks, alert_events, alert_deliveries, delivery_channels, alert_timeline"
+_TABLES = "service_health_checks, alert_events, alert_deliveries, delivery_channels, alert_timeline, silences"
 _WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _HALF_DONE_WITHIN_S = 0.3
 
@@ -39,6 +39,11 @@ class Got:
     def taken(self) -> bool:
         """Whether the status of success was on its way."""
         return 200 <= self.reply.status < 300 and self.reply.fault in (None, "half_a_body")
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its sender had given it up before it was read."""
+        return self.request.given_up
 
 
 class Ear:

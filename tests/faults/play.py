@@ -6,13 +6,13 @@ import os
 import random
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from tests.faults.lane import Lane
-from tests.faults.scenario import FAULTY_FOR_S, Checked, Scenario, SenderPlan
+from tests.faults.scenario import FAULTY_FOR_S, Checked, Hush, Scenario, SenderPlan
 from tests.faults.sender import Order
-from vigilbase import AlertEventModel, get_supabase_service_client
+from vigilbase import AlertEventModel, CreateSilenceData, DeliveryModel, SilenceModel, get_supabase_service_client
 from vigilbase.config.supabase import close_supabase_service_client
 from vigilbase.errors import DatabaseUnavailableError, InvalidTransitionError
 from vigilbase.probes import Finding
@@ -25,12 +25,24 @@ DRAINED_WITHIN_S = 30.0
 _OWED = "SELECT count(*) FROM alert_deliveries WHERE status = 'pending' AND kind <> 'reminder'"
 
 
+@dataclass(frozen=True)
+class Hushed:
+    """A silence that held for sure, from one moment to another, in seconds since 1970."""
+
+    glob: str
+    since: float
+    until: float
+
+
 @dataclass
 class Played:
-    """What befell a run: when senders died, and how many restarts met a transaction that was half done."""
+    """What befell a run: when senders died, how many restarts met a transaction that was half done, what was silenced,
+    and how many messages were given up and tried again by hand."""
 
     deaths: list[float] = field(default_factory=list)
     half_done: int = 0
+    hushed: list[Hushed] = field(default_factory=list)
+    retried: int = 0
     drained: bool = False
 
 
@@ -69,10 +81,12 @@ async def _play(scenario: Scenario, lane: Lane, played: Played) -> None:
                 tasks.create_task(_at(began + restart.at_s, _restart(lane, played, restart.how, restart.table)))
             for at_s, verb in scenario.by_hand:
                 tasks.create_task(_at(began + at_s, _by_hand(verb)))
+            for hush in scenario.hushes:
+                tasks.create_task(_at(began + hush.at_s, _hush(hush, began, played)))
             tasks.create_task(_at(began + FAULTY_FOR_S, asyncio.sleep(0)))
         for ear in lane.ears.values():
             ear.calm()
-        played.drained = await _drained(scenario, lane)
+        played.drained = await _drained(scenario, lane, played)
         keeping.cancel()
         await asyncio.wait({keeping})
         if not keeping.cancelled():
@@ -125,6 +139,20 @@ async def _by_hand(verb: str) -> None:
         pass
 
 
+async def _hush(hush: Hush, began: float, played: Played) -> None:
+    """Silence some services for a while."""
+    try:
+        silence = await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob=hush.glob))
+    except DatabaseUnavailableError:  # it may hold all the same
+        return
+    since = time.time()
+    await asyncio.sleep(max(0.0, began + (FAULTY_FOR_S if hush.until_s is None else hush.until_s) - time.monotonic()))
+    played.hushed.append(Hushed(hush.glob, since, time.time()))
+    if hush.until_s is not None:
+        with suppress(DatabaseUnavailableError):
+            await SilenceModel.end(silence.id)
+
+
 async def _record(scenario: Scenario, began: float) -> None:
     """What the runner does: judge, and write until it is written; only then comes the next."""
     states: States = {}
@@ -154,8 +182,11 @@ def _service(name: str, scenario: Scenario) -> ServiceSpec:
     return ServiceSpec(name, "tcp", 1, 1, Policy(1, 1), unused, tags=(), routes=tuple(scenario.routes))
 
 
-async def _drained(scenario: Scenario, lane: Lane) -> bool:
-    """Whether all that is owed goes out, once there are no more faults and the channels are switched on again."""
+async def _drained(scenario: Scenario, lane: Lane, played: Played) -> bool:
+    """Whether all that is owed goes out, once there are no more faults.
+
+    By then the channels are switched on again, silences are ended, and what was given up is tried again.
+    """
     give_up = time.monotonic() + DRAINED_WITHIN_S
     client = get_supabase_service_client()
     empty = 0
@@ -164,6 +195,11 @@ async def _drained(scenario: Scenario, lane: Lane) -> bool:
             for name in scenario.channels:
                 await client.call("vigilbase_switch_channel_on_v1", {"p_channel": name})
             await owe_missing()
+            for silence in await SilenceModel.find_current():
+                await SilenceModel.end(silence.id)
+            for delivery in await DeliveryModel.find(statuses=("dead",), limit=10_000):
+                again = await DeliveryModel.retry(delivery.id)
+                played.retried += again is not None and again[1] == "retried"
             [(owed,)] = await asyncio.to_thread(lane.server.execute, _OWED)
         except DatabaseUnavailableError:
             continue

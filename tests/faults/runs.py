@@ -24,6 +24,8 @@ class Counts:
     kills: int = 0
     restarts: int = 0
     restarts_in_a_transaction: int = 0
+    silences: int = 0
+    given_up_and_tried_again: int = 0
     violations: int = 0
 
     def numbers(self) -> Mapping[str, int]:
@@ -53,6 +55,8 @@ def run(seed: int, where: Lane) -> Counts:
         kills=len(played.deaths),
         restarts=len(where.restarts),
         restarts_in_a_transaction=played.half_done,
+        silences=len(played.hushed),
+        given_up_and_tried_again=played.retried,
         violations=len(report.violations),
     )
 

@@ -60,6 +60,15 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Hush:
+    """A silence over some services, from one moment to another; without that, until all faults are over."""
+
+    glob: str
+    at_s: float
+    until_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A run. `kills` are moments at which some sender is killed, `by_hand` those at which somebody acknowledges or
     resolves an alert past us."""
@@ -74,6 +83,7 @@ class Scenario:
     restarts: Sequence[Restart]
     by_hand: Sequence[tuple[float, Literal["acknowledge", "resolve"]]]
     trouble: float  # the share of requests that are not just taken
+    hushes: Sequence[Hush]
 
     @property
     def channels(self) -> Sequence[str]:
@@ -97,6 +107,7 @@ def scenario(seed: int) -> Scenario:
             for _ in range(dice.randrange(4))
         ),
         trouble=dice.choice([0, 0.3, 0.6, 1]),
+        hushes=[_hush(dice) for _ in range(dice.choice([0, 0, 0, 1, 2]))],
     )
 
 
@@ -106,6 +117,8 @@ def reply(dice: random.Random, trouble: float) -> Reply:
         return Reply(delay_s=dice.choice([0, 0, 0.05, 0.15]))
     if dice.random() < 0.05:
         return redirect_to("http://127.0.0.1:9/elsewhere")
+    if dice.random() < 0.2:
+        return Reply(dice.choice([400, 422]))
     return dice.choice(
         [
             Reply(500),
@@ -146,3 +159,9 @@ def _checks(dice: random.Random) -> Sequence[Checked]:
 def _restart(dice: random.Random) -> Restart:
     how: Literal["immediately", "with -9"] = dice.choice(["immediately", "with -9"])
     return Restart(dice.uniform(0.1, FAULTY_FOR_S), how, dice.choice(["alert_timeline", "alert_deliveries"]))
+
+
+def _hush(dice: random.Random) -> Hush:
+    at_s = dice.uniform(0, FAULTY_FOR_S)
+    ends = dice.random() < 0.6
+    return Hush(dice.choice(["*", "s0", "s[0-2]"]), at_s, at_s + dice.uniform(0.1, 0.6) if ends else None)

@@ -23,6 +23,7 @@ from vigilbase.alerts.channels import Channel
 from vigilbase.alerts.channels.webhook import WebhookConfig
 from vigilbase.runner import deliveries, outbox
 from vigilbase.runner.deliveries import Deliverer, Pace, wake_on_notification
+from vigilbase.runner.silencing import load_silencing
 
 LEASE_S = 2
 PACE = Pace(
@@ -143,7 +144,11 @@ async def _deliver(order: Order) -> None:
         for name, url in order.urls.items()
     }
     deliverer = Deliverer(
-        leading_to, group_window_s=order.group_window_s, remind_every_s=order.remind_every_s, pace=PACE
+        leading_to,
+        group_window_s=order.group_window_s,
+        remind_every_s=order.remind_every_s,
+        silencing=load_silencing,
+        pace=PACE,
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(deliverer.run())

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Fault = Literal["close", "close_unread", "hang", "half_a_head", "half_a_body", "endless_body", "gibberish"]
@@ -37,13 +38,17 @@ def redirect_to(url: str, status: int = 302) -> Reply:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came: header names in small letters, `at` on the monotonic clock."""
+    """A request as it came: header names in small letters, `at` on the monotonic clock.
+
+    `given_up`: whether its sender had hung up before it was read.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
     at: float
+    given_up: bool = False
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -134,7 +139,7 @@ class Receiver:
         if self.replies and self.replies[0].fault == "close_unread":
             self.replies.popleft()
             return
-        request = await _read(reader)
+        request = replace(await _read(reader), given_up=_has_hung_up(reader, writer))
         reply = self._keep(request)
         if reply.delay_s:
             await asyncio.sleep(reply.delay_s)
@@ -174,6 +179,20 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return Request(method, path, headers, body, time.monotonic())
+
+
+def _has_hung_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Whether nobody waits for an answer any more; over TLS, as far as that has been read."""
+    if reader.at_eof() or writer.is_closing():
+        return True
+    peeking = socket.fromfd(writer.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
+    with peeking:
+        try:
+            return peeking.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
 
 def _head(reply: Reply, length: int) -> bytes:

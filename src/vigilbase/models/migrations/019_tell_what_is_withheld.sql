@@ -60,7 +60,8 @@ BEGIN
 END;
 $$;
 
--- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids".
+-- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids"; what is
+-- put off is due at once if a silence or a maintenance window has ended since it was claimed.
 CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
 RETURNS void
 LANGUAGE plpgsql
@@ -73,6 +74,11 @@ DECLARE
     v_theirs boolean;
     v_row public.alert_deliveries;
 BEGIN
+    IF EXISTS (SELECT FROM json_array_elements(p_outcomes::json) AS o (item) WHERE o.item ->> 'outcome' = 'put_off') THEN
+        -- Who ends one meanwhile waits for us, and finds what we have put off; or we wait, and see that it has ended.
+        PERFORM FROM public.silences AS s WHERE s.ends_at IS NULL OR s.ends_at > v_now ORDER BY s.id FOR SHARE;
+        PERFORM FROM public.maintenance_windows AS m WHERE m.ends_at IS NULL OR m.ends_at > v_now ORDER BY m.id FOR SHARE;
+    END IF;
     FOR v_item IN
         SELECT o.item FROM json_array_elements(p_outcomes::json) AS o (item) ORDER BY o.item ->> 'message_id'
     LOOP
@@ -97,7 +103,16 @@ BEGIN
             IF v_outcome = 'put_off' THEN
                 UPDATE public.alert_deliveries AS d
                 SET message_id = NULL, message_at = NULL, attempts = 0, lease_id = NULL, leased_until = NULL,
-                    due_at = v_now + make_interval(secs => (v_item ->> 'in_s')::double precision),
+                    due_at = CASE
+                        WHEN EXISTS (
+                            SELECT s.ends_at FROM public.silences AS s
+                            WHERE s.ends_at > d.message_at AND s.ends_at <= clock_timestamp()
+                            UNION ALL
+                            SELECT m.ends_at FROM public.maintenance_windows AS m
+                            WHERE m.ends_at > d.message_at AND m.ends_at <= clock_timestamp()
+                        ) THEN v_now
+                        ELSE v_now + make_interval(secs => (v_item ->> 'in_s')::double precision)
+                    END,
                     withheld_by = v_item ->> 'withheld_by'
                 WHERE d.id = v_row.id;
                 CONTINUE;
