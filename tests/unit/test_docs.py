@@ -12,7 +12,7 @@ from pydantic import BaseModel
 import vigilbase
 from vigilbase import models
 from vigilbase.alerts.channels import CHANNELS
-from vigilbase.cli.main import app
+from vigilbase.cli.main import make_app
 from vigilbase.probes import KINDS
 from vigilbase.settings import Settings
 from vigilbase.spec import STARTER, parse_spec
@@ -51,7 +51,7 @@ def _commands() -> dict[str, Any]:
             found |= flat(children[child], f"{name} {child}")
         return found
 
-    return flat(typer.main.get_command(app), "vigilbase")
+    return flat(typer.main.get_command(make_app()), "vigilbase")
 
 
 def test_every_setting_is_documented_with_its_help_text() -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from vigilbase import ConfigurationError
 from vigilbase.alerts.channels import CHANNELS
-from vigilbase.cli.main import app
+from vigilbase.cli.main import make_app
 from vigilbase.probes import KINDS
 from vigilbase.spec import STARTER, file_schema, parse_spec
 from vigilbase.spec.document import read_document
@@ -39,7 +39,7 @@ def _fits(text: str) -> bool:
 
 
 def test_the_command_prints_a_schema_of_its_draft() -> None:
-    result = CliRunner().invoke(app, ["schema"])
+    result = CliRunner().invoke(make_app(), ["schema"])
     assert result.exit_code == 0
     printed = json.loads(result.stdout)
     assert printed == file_schema()

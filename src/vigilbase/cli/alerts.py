@@ -258,3 +258,8 @@ def _lasted(alert: AlertEvent, now: datetime) -> str:
         return ""
     length = in_words(max((alert.resolved_at or now) - alert.created_at, now - now))
     return length if alert.status == "resolved" else f"{length} so far"
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this file."""
+    parent.add_typer(app, name="alerts")

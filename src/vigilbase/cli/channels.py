@@ -183,3 +183,8 @@ def _table(channels: Sequence[Channel], states: Mapping[str, ChannelState] | Non
             ago(state.last_message_at, now) if state else "",
         )
     return table
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this file."""
+    parent.add_typer(app, name="channels")

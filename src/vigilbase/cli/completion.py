@@ -1,19 +1,17 @@
-"""What the shell's completion needs besides Typer's own: service names, and a shell that is named."""
+"""What the shell's completion needs besides Typer's own: service names."""
 
 import os
 import re
-from collections.abc import Sequence
 from typing import Self, SupportsIndex
 
 import yaml
 
 from vigilbase.cli.context import DEFAULT_CONFIG
 from vigilbase.errors import ConfigurationError
-from vigilbase.spec import read_text
+from vigilbase.files import read_text
 
 # What no shell takes for anything but itself, once spaces are dealt with.
 _HARMLESS = re.compile(r"[\w./@+-]+(?: [\w./@+-]+)*")
-_OPTIONS = ("--install-completion", "--show-completion")
 
 
 def service_names(incomplete: str) -> list[str]:
@@ -46,12 +44,3 @@ def _completes_bare_word_of_bash() -> bool:
     words, index = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
     word = words[int(index)] if index.isdecimal() and int(index) < len(words) else ""
     return not word.startswith(("'", '"'))
-
-
-def allow_named_shell(arguments: Sequence[str]) -> None:
-    """Let `--show-completion bash` name the shell, as a script must; alone, the option finds out which one it is.
-
-    Typer has both forms, and decides by this variable which of them the options take.
-    """
-    if len(arguments) > 1 and arguments[0] in _OPTIONS:
-        os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"

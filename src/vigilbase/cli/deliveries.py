@@ -99,3 +99,8 @@ def _table(deliveries: Sequence[AlertDelivery], off: Collection[str], now: datet
             plain(told(delivery)),
         )
     return table
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this file."""
+    parent.add_typer(app, name="deliveries")

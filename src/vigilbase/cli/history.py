@@ -15,11 +15,11 @@ from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.limit import Limit, valid_limit
 from vigilbase.cli.render import STYLES, ago, alert_as_json, check_as_json, clock, plain, print_json
 from vigilbase.clock import utc_now
+from vigilbase.durations import duration_s
 from vigilbase.errors import InvalidInputError, VigilbaseError
 from vigilbase.models import AlertEvent, AlertEventModel, CheckHistory, HealthCheckModel, ServiceHealthCheck
 from vigilbase.models.validation import MAX_DAYS
 from vigilbase.settings import load_settings
-from vigilbase.spec import duration_s
 
 MAX_ALERTS = 1000
 

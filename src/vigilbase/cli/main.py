@@ -2,50 +2,55 @@
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
 from vigilbase import __version__
-from vigilbase.cli import (
-    alerts,
-    channels,
-    database,
-    deliveries,
-    doctor,
-    history,
-    maintenance,
-    migrate,
-    schema,
-    silences,
-    status,
-    watch,
-)
-from vigilbase.cli.completion import allow_named_shell
+from vigilbase.cli.asked import allow_named_shell, asked_command
 from vigilbase.errors import VigilbaseError
 from vigilbase.logging import configure_logging, quiet_models
 from vigilbase.settings import load_settings
 
-app = typer.Typer(
-    help="Service-health monitoring that lives in your own Postgres or Supabase project.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
-watch.register(app)
-status.register(app)
-history.register(app)
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(silences.app, name="silence")
-app.add_typer(maintenance.app, name="maintenance")
-app.add_typer(channels.app, name="channels")
-app.add_typer(deliveries.app, name="deliveries")
-doctor.register(app)
-migrate.register(app)
-schema.register(app)
-app.add_typer(database.app, name="db")
+# Which file of this folder has a command, in the order of the help.
+COMMANDS = {
+    "up": "watch",
+    "run": "watch",
+    "check": "watch",
+    "status": "status",
+    "history": "history",
+    "alerts": "alerts",
+    "silence": "silences",
+    "maintenance": "maintenance",
+    "channels": "channels",
+    "deliveries": "deliveries",
+    "doctor": "doctor",
+    "migrate": "migrate",
+    "schema": "schema",
+    "db": "database",
+}
+
+
+def make_app(command: str | None = None) -> typer.Typer:
+    """The command line, whole; or with one command alone, since what the others import takes half a second."""
+    app = typer.Typer(
+        help="Service-health monitoring that lives in your own Postgres or Supabase project.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.callback()(_prepare)
+    if command in COMMANDS:
+        files = [COMMANDS[command]]
+    else:
+        files = [] if command in ("version", "--version") else list(dict.fromkeys(COMMANDS.values()))
+    for name in files:
+        import_module(f"vigilbase.cli.{name}").register(app)
+    app.command()(version)
+    return app
 
 
 def _tell_version(wanted: bool) -> None:
@@ -54,7 +59,6 @@ def _tell_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _prepare(
     context: typer.Context,
     *,
@@ -69,7 +73,6 @@ def _prepare(
     quiet_models()
 
 
-@app.command()
 def version() -> None:
     """Print the version.
 
@@ -111,7 +114,7 @@ def main() -> None:
     _replace_closed_streams()
     allow_named_shell(sys.argv[1:])
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(make_app(asked_command(sys.argv[1:]))(standalone_mode=False))
     except _UsageError as error:
         _tell_usage(error)
         sys.exit(2)

@@ -204,3 +204,8 @@ def _table(windows: Sequence[MaintenanceWindow], now: datetime) -> Table:
             plain(window.comment),
         )
     return table
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this file."""
+    parent.add_typer(app, name="maintenance")

@@ -155,3 +155,8 @@ def _table(silences: Sequence[Silence], now: datetime) -> Table:
             plain(silence.comment),
         )
     return table
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this file."""
+    parent.add_typer(app, name="silence")

@@ -17,7 +17,6 @@ from vigilbase.cli.render import clock, iso, plain
 from vigilbase.durations import duration_s
 from vigilbase.errors import ConfigurationError, InvalidInputError, VigilbaseError
 from vigilbase.models import HealthCheckModel, MaintenanceWindow, Silence
-from vigilbase.spec import load_spec
 
 OPTIONS = {
     "service_glob": "--service",
@@ -111,6 +110,8 @@ def the_one(found: Sequence[Kind], prefix: str, noun: str, command: str) -> Kind
 
 async def nobody_meant(each: Withholding) -> str | None:
     """That no service is known that it means, which may be a slip; None if there is one, or if nobody can say."""
+    from vigilbase.spec import load_spec  # noqa: PLC0415 (takes a third of a second, which only `add` needs to)
+
     known: dict[str, Sequence[str]] = {check.service_name: () for check in await HealthCheckModel.find_latest()}
     try:
         known |= {service.name: service.tags for service in load_spec(DEFAULT_CONFIG).services}

@@ -2,7 +2,7 @@
 
 from vigilbase.durations import duration_s
 from vigilbase.spec.fields import Defaults
-from vigilbase.spec.reading import ServiceSpec, Spec, load_spec, parse_spec, read_text
+from vigilbase.spec.reading import ServiceSpec, Spec, load_spec, parse_spec
 from vigilbase.spec.schema import file_schema
 from vigilbase.spec.starter import STARTER
 
@@ -15,5 +15,4 @@ __all__ = [
     "file_schema",
     "load_spec",
     "parse_spec",
-    "read_text",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from vigilbase.alerts.channels import Channel
 from vigilbase.alerts.routing import Route
 from vigilbase.errors import ConfigurationError
+from vigilbase.files import read_text
 from vigilbase.probes import KINDS, Finding
 from vigilbase.spec.document import Document, Value, read_document
 from vigilbase.spec.fields import SERVICES, Defaults, File, Service, names
@@ -18,8 +19,6 @@ from vigilbase.spec.places import place
 from vigilbase.spec.syntax import Fault, Path
 from vigilbase.spec.validation import validated
 from vigilbase.vocabulary import Policy
-
-MAX_FILE_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +62,6 @@ def load_spec(path: FilePath) -> Spec:
 
     """
     return _spec(read_text(path), os.environ, f"{path}:")
-
-
-def read_text(path: FilePath) -> str:
-    """The text of a file such as vigilbase.yaml, which holds 5 MB at the most.
-
-    Raises:
-        ConfigurationError: the file can't be read, is larger, or is no text.
-
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError as error:
-        advice = "`vigilbase up` writes one, or name another with --config"
-        raise ConfigurationError(f"{path}: there is no such file: {advice}") from error
-    except OSError as error:
-        raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigurationError(f"{path}: is larger than {MAX_FILE_BYTES // 1_000_000} MB")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path}: is not a text in UTF-8") from None
 
 
 def parse_spec(text: str, environ: Mapping[str, str] | None = None) -> Spec:
