@@ -23,11 +23,6 @@ ROWS = "SELECT channel, kind, status FROM alert_deliveries ORDER BY id"
 TIMELINE = "SELECT event, details ->> 'channel' FROM alert_timeline ORDER BY id"
 
 
-@pytest.fixture(autouse=True)
-def _empty_outbox(backend: Backend) -> None:
-    backend.execute("TRUNCATE alert_deliveries, delivery_channels, alert_timeline")
-
-
 async def _transition(service: str, to: str, owed: Sequence[dict[str, object]] = (OPS,)) -> None:
     wording = {"message": f"{service} is {to}", "details": {"reason": "3 checks in a row"}}
     transition = {

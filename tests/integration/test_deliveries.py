@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import Backend
 from tests.support.receiver import Receiver, Reply, receiving, retry_after
-from vigilbase import AlertEventModel, CreateSilenceData, SilenceModel
+from tests.support.server import PostgresServer
+from vigilbase import AlertEventModel, CreateSilenceData, SilenceModel, close_supabase_service_client
 from vigilbase.alerts.channels import Channel
 from vigilbase.alerts.channels.webhook import WebhookConfig
 from vigilbase.alerts.routing import OCCASIONS, Route
@@ -27,12 +28,14 @@ class Service:
     """A service that is what the test says."""
 
     def __init__(self, name: str, *routes: Route) -> None:
+        self.looks = 0
         self.finding = Finding()
         self.spec = ServiceSpec(
             name, "tcp", 0.1, 5, Policy(1, 1), self._probe, tags=(), routes=routes or (Route(("ops",), EVERYTHING),)
         )
 
     async def _probe(self) -> Finding:
+        self.looks += 1
         return self.finding
 
     def fail(self) -> None:
@@ -46,11 +49,6 @@ class Service:
 def receiver() -> Iterator[Receiver]:
     with receiving() as receiver:
         yield receiver
-
-
-@pytest.fixture(autouse=True)
-def _empty_outbox(backend: Backend) -> None:
-    backend.execute("TRUNCATE alert_deliveries, delivery_channels, alert_timeline")
 
 
 def _channel(receiver: Receiver, name: str = "ops", **config: object) -> Channel:
@@ -134,6 +132,36 @@ async def test_a_storm_is_a_handful_of_messages(backend: Backend, receiver: Rece
             service.fail()
         await _until(lambda: sum(len(names) for _, names in _told(receiver)) == 200)
     assert len(receiver.taken) < 10
+
+
+async def test_what_opened_and_closed_while_the_database_was_away_is_one_message(
+    server: PostgresServer, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+    services = [Service(f"s{number:02}") for number in range(40)]
+
+    async def all_looked(times: int) -> None:
+        looks = [service.looks for service in services]
+        await _until(
+            lambda: all(service.looks >= before + times for service, before in zip(services, looks, strict=True))
+        )
+
+    async with _running(services, _channel(receiver), group_window_s=30):
+        await all_looked(2)
+        server.execute(f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false", "postgres")
+        server.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'", "postgres"
+        )
+        for service in services:
+            service.fail()
+        await all_looked(4)  # more than fit into one batch
+        for service in services:
+            service.recover()
+        await all_looked(4)
+        server.execute(f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true", "postgres")
+        await _until(lambda: receiver.taken)
+    assert _told(receiver) == [("alert.resolved", [service.spec.name for service in services])]
+    await close_supabase_service_client()
 
 
 async def test_a_slow_channel_holds_up_neither_another_nor_the_probes(backend: Backend, receiver: Receiver) -> None:

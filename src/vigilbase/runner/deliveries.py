@@ -63,7 +63,7 @@ class Deliverer:
         self._remind_every_s = remind_every_s
         self._pace = pace
         self._silencing = silencing
-        self._is_behind = is_behind  # checks wait to be recorded: what they tell belongs into the same message
+        self._is_behind = is_behind  # what an absence of the database left to be recorded belongs into the same message
         self._awake = {name: asyncio.Event() for name in channels}
 
     def wake(self) -> None:

@@ -27,6 +27,7 @@ log = get_logger(__name__)
 MAX_BATCH = 200  # so that a batch takes at most as many locks
 MAX_WAITING = 10_000
 RETRY_DELAY_S = 1.0
+CATCH_UP_S = 10.0
 TELL_EVERY = 30  # tries; the first tells at once
 TELL_EVERY_LOST = 1000  # checks; the first tells at once
 STOP_WITHIN_S = 3.5  # a write that is cut short takes another second
@@ -46,13 +47,14 @@ class Runner:
         self._probing = asyncio.Semaphore(probes_at_once())
         self._waiting = WaitingChecks(MAX_WAITING)
         self._in_hand = 0
+        self._catching_up_until = 0.0
         self._services: Mapping[str, ServiceSpec] = {service.name: service for service in spec.services}
         self._deliverer = Deliverer(
             spec.channels,
             group_window_s=spec.group_window_s,
             remind_every_s=spec.remind_every_s,
             silencing=load_silencing,
-            is_behind=lambda: self.unwritten > MAX_BATCH,
+            is_behind=lambda: monotonic() < self._catching_up_until,
         )
 
     @property
@@ -132,6 +134,9 @@ class Runner:
         while batch := await self._waiting.take(MAX_BATCH):
             self._in_hand = len(batch)
             await self._settle(batch)
+            if self._catching_up_until and not self._waiting:
+                self._catching_up_until = 0.0
+                self._deliverer.wake()
 
     async def _settle(self, batch: Sequence[Check]) -> None:
         """Judge and write a batch; one that is refused is taken apart, so that a bad check costs no other."""
@@ -149,12 +154,19 @@ class Runner:
                 await self._settle([check])
 
     async def _write(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
-        """Write a batch, however long the database is away; False when it is refused."""
+        """Write a batch, however long the database is away; False when it is refused.
+
+        What opened and closed while it was away belongs into the same messages, so none are claimed before it is all
+        written; but a recorder that never gets through its queue doesn't hold them up for longer than `CATCH_UP_S`.
+        """
         tries = 0
         while True:
+            if tries:
+                self._catching_up_until = monotonic() + CATCH_UP_S
             try:
                 recorded = await record(batch, transitions, self._services)
             except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
+                self._catching_up_until = 0.0
                 if tries % TELL_EVERY == 0:
                     log.warning("checks.waiting", reason=str(error), waiting=self.unwritten)
             except DatabaseError as error:
