@@ -142,9 +142,11 @@ def _unfinished(alerts: Mapping[str, Alert], said: Sequence[Said]) -> Iterator[s
         ends = [one.at for one in story if one.kind == "resolved" and one.got.taken]
         if not ends:
             yield f"{channel} was told of {known}, and not of its end"
-        # What its sender has given up can't be called back: a receiver that was slow to read it has it late.
-        elif late := [one for one in story if one.kind != "resolved" and one.at > ends[0] and not one.got.is_stale]:
-            story_told = [(one.kind, round(one.at - story[0].at, 3), one.id[:4], one.got.reply) for one in story]
+        elif late := [one for one in story if one.kind != "resolved" and one.at > ends[0]]:
+            story_told = [
+                (one.kind, round(one.at - story[0].at, 3), one.id[:4], one.got.request.given_up, one.got.reply)
+                for one in story
+            ]
             yield f"{channel} was told of {known} ({late[0].kind}) after its end: {story_told}"
 
 

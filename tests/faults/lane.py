@@ -40,11 +40,6 @@ class Got:
         """Whether the status of success was on its way."""
         return 200 <= self.reply.status < 300 and self.reply.fault in (None, "half_a_body")
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether its sender had given it up before it was read."""
-        return self.request.given_up
-
 
 class Ear:
     """What a channel leads to; answers as the dice of the run say until there is `calm`."""

@@ -12,11 +12,19 @@ import pytest
 from tests.conftest import Backend
 from tests.support.receiver import Receiver, Reply, receiving, retry_after
 from tests.support.server import PostgresServer
-from vigilbase import AlertEventModel, CreateSilenceData, SilenceModel, close_supabase_service_client
+from vigilbase import (
+    AlertEventModel,
+    CreateAlertEventData,
+    CreateSilenceData,
+    SilenceModel,
+    close_supabase_service_client,
+    get_supabase_service_client,
+)
 from vigilbase.alerts.channels import Channel
 from vigilbase.alerts.channels.webhook import WebhookConfig
 from vigilbase.alerts.routing import OCCASIONS, Route
 from vigilbase.probes import Finding
+from vigilbase.runner.deliveries import Deliverer, Pace
 from vigilbase.runner.loop import Runner
 from vigilbase.spec import ServiceSpec, Spec
 from vigilbase.vocabulary import Policy
@@ -212,6 +220,24 @@ async def test_a_message_that_is_on_its_way_at_the_stop_still_arrives(backend: B
     async with _running([api], _channel(receiver)):
         await _until(lambda: receiver.requests)
     assert backend.execute("SELECT status FROM alert_deliveries") == [("delivered",)]
+
+
+async def test_a_try_begins_only_while_it_can_end_within_the_lease(backend: Backend, receiver: Receiver) -> None:
+    """Otherwise another might have sent the message meanwhile, and even its resolution."""
+    alert, _ = await AlertEventModel.raise_alert(CreateAlertEventData("api", "service_down", message="api is down"))
+    owed = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}]
+    await get_supabase_service_client().call(
+        "vigilbase_owe_trigger_v1",
+        {"p_alert_id": alert.id, "p_service_name": "api", "p_owed": json.dumps(owed), "p_tags": "[]"},
+    )
+    channel = _channel(receiver)
+    held_up = Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, pace=Pace(lease_s=1, send_within_s=1))
+    claimed, _ = await held_up.run_once(channel)
+    assert claimed == 1
+    assert receiver.requests == []
+    backend.execute("UPDATE alert_deliveries SET leased_until = now() - interval '1 s'")
+    await Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None).run_once(channel)
+    assert _told(receiver) == [("alert.triggered", ["api"])]
 
 
 async def test_what_is_silenced_is_told_when_the_silence_ends_if_it_still_lasts(

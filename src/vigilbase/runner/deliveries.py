@@ -33,7 +33,10 @@ SILENCE_LOOK_AGAIN_S = 30.0  # it may be ended early, also by other code
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """In seconds: how long a lease lasts, how long a try may take, when the next follows, how often we look."""
+    """In seconds: how long a lease lasts, how long a try may take, when the next follows, how often we look.
+
+    A try begins only while there is as much left of the lease as it may take.
+    """
 
     lease_s: int = LEASE_S
     send_within_s: float = LEASE_S / 2
@@ -147,12 +150,12 @@ class Deliverer:
             "alerts": len(wanted),
             "message_id": str(message.id),
         }
-        within_s = min(self._pace.send_within_s, message.ours_until - monotonic())
-        if within_s <= 0:  # we were held up: by now another may have sent it, and even its resolution
+        # We were held up: before we are done, another might have sent it, and even its resolution.
+        if message.ours_until - monotonic() < self._pace.send_within_s:
             log.warning("message.left", **fields)
             return
         try:
-            answer = await _sent(channel, outgoing, within_s)
+            answer = await _sent(channel, outgoing, self._pace.send_within_s)
         except PermanentDeliveryError as error:
             await self._refused(channel, message, error)
         except DeliveryError as error:
