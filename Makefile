@@ -29,7 +29,7 @@ layers: .venv/.installed-dev
 	$(BIN)/lint-imports
 
 tests: test-tools ## the tests alone
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4
+	$(BIN)/pytest --numprocesses 4 --dist worksteal
 
 faults: test-tools ## a thousand random runs of the deliveries under faults, and what they come to (a quarter of an hour)
 	$(BIN)/python -m tests.faults --runs 1000

@@ -7,7 +7,7 @@
     ├── MigrationError             the schema and this program don't fit each other
     ├── EmbeddedPostgresError      the embedded Postgres can't be started, reached or stopped
     └── DatabaseError              a statement or a request failed
-        ├── DatabaseUnavailableError   … because nobody answered, or not in time
+        ├── DatabaseUnavailableError   … because nobody answered, or not in time, or it can only be read just now
         ├── MissingSchemaError         … because a table or a function isn't there
         └── AccessRefusedError            … because the key or the role may not do that
 
@@ -52,7 +52,7 @@ class DatabaseError(VigilbaseError):
 
 
 class DatabaseUnavailableError(DatabaseError):
-    """Nobody answered, or not in time; the same call may go through later."""
+    """Nobody answered, or not in time, or the database takes no writes just now; the same call may go through later."""
 
 
 class MissingSchemaError(DatabaseError):

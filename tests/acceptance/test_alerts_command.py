@@ -1,4 +1,4 @@
-"""`vigilbase alerts`: what is open, one alert in full, and taking care of it; on every transport."""
+"""`vigilbase alerts`: what is open, one alert in full, and taking care of it."""
 
 import json
 import re
@@ -9,6 +9,9 @@ import pytest
 
 from tests.conftest import Backend
 from tests.support.watched import run
+
+# What stands behind the commands is held to every transport by tests/conformance; how it looks is the same on all.
+pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
 OPEN = "4f3a21c9-0000-4000-8000-000000000001"
 ACKNOWLEDGED = "4f3abbbb-0000-4000-8000-000000000002"

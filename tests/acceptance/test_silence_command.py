@@ -1,4 +1,4 @@
-"""`vigilbase silence` and `vigilbase maintenance`, as a user calls them, on every transport."""
+"""`vigilbase silence` and `vigilbase maintenance`, as a user calls them."""
 
 import json
 import re
@@ -6,8 +6,13 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import pytest
+
 from tests.conftest import Backend
 from tests.support.watched import run
+
+# What stands behind the commands is held to every transport by tests/conformance; how it looks is the same on all.
+pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 FOR_2H = ("--service", "shop-*", "--for", "2h", "--comment", "the new release", "--by", "ada")

@@ -20,6 +20,9 @@ from vigilbase import (
 )
 from vigilbase.runner.outbox import claim, finish
 
+# What stands behind the commands is held to every transport by tests/conformance; how it looks is the same on all.
+pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+
 FILE = """
 services: [{name: api, tcp: "127.0.0.1:9", tags: [shop]}]
 channels: {ops: {webhook: {url: "http://127.0.0.1:9/"}}, team: {webhook: {url: "http://127.0.0.1:9/"}}}

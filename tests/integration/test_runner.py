@@ -238,6 +238,30 @@ async def test_checks_wait_while_the_database_is_away_and_nothing_is_lost(own_ho
     await asyncio.to_thread(embedded.stop)
 
 
+async def test_checks_wait_while_the_database_can_only_be_read(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a standby after a failover, or a project whose disk is full."""
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+    api = Service("api")
+
+    def only_read(setting: str) -> None:
+        server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = {setting}", "postgres")
+        others = f"datname = '{database}' AND pid <> pg_backend_pid()"
+        server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}", "postgres")
+
+    async with _running(api.spec):
+        await _until(lambda: api.looks >= 2)
+        only_read("on")
+        looks = api.looks
+        await _until(lambda: api.looks >= looks + 5)
+        only_read("off")
+        looks = api.looks
+        await _until(lambda: api.looks >= looks + 5)
+    assert len(await HealthCheckModel.find_all(limit=1000)) == api.looks
+    await close_supabase_service_client()
+
+
 async def test_a_database_that_stays_away_does_not_hold_up_the_stop(
     server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from vigilbase.cli.asked import asked_command
-from vigilbase.cli.main import COMMANDS
+from vigilbase.cli.main import COMMANDS, make_app
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,6 @@ def test_a_command_that_reads_no_file_imports_neither_probes_nor_channels(comman
 
 def test_every_command_is_there_when_its_file_is_all_that_is_imported() -> None:
     for command in COMMANDS:
-        program = f"import sys, vigilbase.cli.main as m; sys.argv[1:] = [{command!r}, '--help']; m.main()"
-        done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert command in done.stdout
+        done = CliRunner().invoke(make_app(command), [command, "--help"])
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert f" {command} " in done.stdout

@@ -171,7 +171,7 @@ def _service(text: str) -> str:
         ("channels: {ops: {apprise: 'json://h', email: {}}}", f"1: channels.ops: must have exactly one of {KINDS}"),
         (
             "channels:\n  ops:\n    apprise: json://h\n    color: red",
-            "4: channels.ops.color: unknown field; there is apprise",
+            "4: channels.ops.color: unknown field; there is only apprise",
         ),
         ("channels: {ops: {email: }}", "1: channels.ops.email: must be a mapping"),
         (
@@ -204,7 +204,7 @@ def _service(text: str) -> str:
         ("channels:\n  a: {apprise: 'json://h'}\n  a: {}", "3: channels.a: is there twice, first in line 2"),
         # in a mapping without a value, a secret is a key
         ("channels: {ops: {email: {hunter2hunter2}}}", "1: channels.ops.email.…: unknown field; there are to"),
-        ("channels: {ops: {apprise: 'json://h', hunter2}}", "1: channels.ops.…: unknown field; there is apprise"),
+        ("channels: {ops: {apprise: 'json://h', hunter2}}", "1: channels.ops.…: unknown field; there is only apprise"),
         # alerts
         ("alerts:", "1: alerts: must be a list"),
         ("alerts: {channels: [ops]}", "1: alerts: must be a list"),

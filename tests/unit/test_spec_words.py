@@ -62,7 +62,7 @@ class Model(BaseModel):
         ("inner: {sise: 0}", "inner.sise", "unknown field; there is only size"),
         ("inners: {}", "inners", "must be a list"),
         ("inners: [{size: 1}, {size: 0}]", "inners.1.size", "must be a whole number of at least 1"),
-        ("inners: [{color: 1}]", "inners.0.color", "unknown field; there is size"),
+        ("inners: [{color: 1}]", "inners.0.color", "unknown field; there is only size"),
         ("map: {a: 1}", "map.a", "must be text; write it in quotes"),
     ],
 )

@@ -211,7 +211,7 @@ def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
         return MissingSchemaError(f"{attempt}: {said(error)}: run `vigilbase migrate`")
     if isinstance(error, errors.InsufficientPrivilege):
         return AccessRefusedError(f"{attempt}: {said(error)}")
-    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)):
         if refusal := refusal_of(error):
             return DatabaseUnavailableError(str(refusal))
         return DatabaseUnavailableError(f"{attempt}: {said(error)}")

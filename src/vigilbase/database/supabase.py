@@ -25,9 +25,10 @@ Answer = TypeVar("Answer")
 # PostgREST's own codes (https://docs.postgrest.org/en/stable/references/errors.html) and SQLSTATEs of the same meaning.
 _MISSING = {"PGRST202", "PGRST205", "42P01", "42883"}
 _NO_ANSWER = {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "429", "500", "502", "503", "504", "520", "522", "524"}
+_ONLY_READ = "25006"
 # A key that isn't the project's: PostgREST's codes for a bad JWT, and the gateway's message, which has no code.
 _REFUSED_KEY = {"PGRST301", "PGRST302", "PGRST303", "401"}
-_NO_ANSWER_CLASSES = ("08", "53", "57", "58")
+_NO_ANSWER_CLASSES = ("08", "40", "53", "57", "58")
 
 
 class _Filterable(Protocol):
@@ -135,7 +136,7 @@ def domain_error(attempt: str, error: APIError) -> DatabaseError:
         return AccessRefusedError(f"{attempt}: {said}")
     if code in _MISSING:
         return MissingSchemaError(f"{attempt}: {said}: run `vigilbase migrate`")
-    if code in _NO_ANSWER or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):
+    if code in (*_NO_ANSWER, _ONLY_READ) or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):
         return DatabaseUnavailableError(f"{attempt}: {said}")
     return DatabaseError(f"{attempt}: {said}")
 
