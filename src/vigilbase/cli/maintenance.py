@@ -19,6 +19,8 @@ from vigilbase.cli.withholding import (
     Glob,
     Limit,
     Tag,
+    end_one,
+    find,
     length,
     moment,
     named_as_options,
@@ -27,7 +29,6 @@ from vigilbase.cli.withholding import (
     required_author,
     state,
     tell_end,
-    the_one,
     whom,
 )
 from vigilbase.cli.withholding import (
@@ -116,7 +117,7 @@ def list_(*, every: All = False, limit: Limit = 50, as_json: AsJson = False) -> 
 
     Example: vigilbase maintenance list --all
     """
-    windows = run(_list(limit if every else None))
+    windows = run(find(MaintenanceModel, limit if every else None))
     if as_json:
         print_json({"maintenance": [_as_json(window) for window in windows]})
     elif windows:
@@ -131,7 +132,7 @@ def end(window_id: WindowId, *, as_json: AsJson = False) -> None:
 
     Example: vigilbase maintenance end 4f3a21c9
     """
-    window, changed = run(_end_it(window_id))
+    window, changed = run(end_one(MaintenanceModel, window_id, "maintenance window", "maintenance"))
     if as_json:
         print_json(_as_json(window))
     else:
@@ -158,18 +159,6 @@ async def _add(data: CreateMaintenanceData) -> tuple[MaintenanceWindow, str | No
         async with ready_database(load_settings(), migrate=False):
             window = await MaintenanceModel.add(data)
             return window, await nobody_meant(window)
-
-
-async def _list(limit: int | None) -> list[MaintenanceWindow]:
-    async with ready_database(load_settings(), migrate=False):
-        return await (MaintenanceModel.find_current() if limit is None else MaintenanceModel.find_newest(limit=limit))
-
-
-async def _end_it(prefix: str) -> tuple[MaintenanceWindow, bool]:
-    async with ready_database(load_settings(), migrate=False):
-        found = await MaintenanceModel.find_by_id_prefix(prefix)
-        window = the_one(found, prefix, "maintenance window", "maintenance")
-        return await MaintenanceModel.end(window.id) or (window, False)
 
 
 def _when(window: MaintenanceWindow) -> str:

@@ -18,6 +18,8 @@ from vigilbase.cli.withholding import (
     Glob,
     Limit,
     Tag,
+    end_one,
+    find,
     length,
     moment,
     named_as_options,
@@ -26,7 +28,6 @@ from vigilbase.cli.withholding import (
     required_author,
     state,
     tell_end,
-    the_one,
     whom,
 )
 from vigilbase.cli.withholding import (
@@ -100,7 +101,7 @@ def list_(*, every: All = False, limit: Limit = 50, as_json: AsJson = False) -> 
 
     Example: vigilbase silence list --all
     """
-    silences = run(_list(limit if every else None))
+    silences = run(find(SilenceModel, limit if every else None))
     if as_json:
         print_json({"silences": [written(silence) for silence in silences]})
     elif silences:
@@ -115,7 +116,7 @@ def end(silence_id: SilenceId, *, as_json: AsJson = False) -> None:
 
     Example: vigilbase silence end 4f3a21c9
     """
-    silence, changed = run(_end_it(silence_id))
+    silence, changed = run(end_one(SilenceModel, silence_id, "silence", "silence"))
     if as_json:
         print_json(written(silence))
     else:
@@ -129,17 +130,6 @@ async def _add(data: CreateSilenceData) -> tuple[Silence, str | None]:
         async with ready_database(load_settings(), migrate=False):
             silence = await SilenceModel.add(data)
             return silence, await nobody_meant(silence)
-
-
-async def _list(limit: int | None) -> list[Silence]:
-    async with ready_database(load_settings(), migrate=False):
-        return await (SilenceModel.find_current() if limit is None else SilenceModel.find_newest(limit=limit))
-
-
-async def _end_it(prefix: str) -> tuple[Silence, bool]:
-    async with ready_database(load_settings(), migrate=False):
-        silence = the_one(await SilenceModel.find_by_id_prefix(prefix), prefix, "silence", "silence")
-        return await SilenceModel.end(silence.id) or (silence, False)
 
 
 def _table(silences: Sequence[Silence], now: datetime) -> Table:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Annotated, TypeVar
+from typing import Annotated, Protocol, TypeVar
+from uuid import UUID
 
 import typer
 
@@ -12,11 +13,12 @@ from vigilbase.alerts.silencing import LOOK_AGAIN, SHORT_ID, Withholding, concer
 from vigilbase.alerts.wording import in_words
 from vigilbase.cli.authors import author_of
 from vigilbase.cli.completion import service_names
-from vigilbase.cli.context import DEFAULT_CONFIG
+from vigilbase.cli.context import DEFAULT_CONFIG, ready_database
 from vigilbase.cli.render import clock, iso, plain
 from vigilbase.durations import duration_s
 from vigilbase.errors import ConfigurationError, InvalidInputError, VigilbaseError
 from vigilbase.models import HealthCheckModel, MaintenanceWindow, Silence
+from vigilbase.settings import load_settings
 
 OPTIONS = {
     "service_glob": "--service",
@@ -95,6 +97,32 @@ def length(option: str, text: str | None) -> float | None:
         return duration_s(text)
     except ValueError as error:
         raise InvalidInputError(option, str(error)) from None
+
+
+class Model(Protocol[Kind]):
+    """What the models of silences and of maintenance windows can both do."""
+
+    @staticmethod
+    async def find_current() -> list[Kind]: ...
+    @staticmethod
+    async def find_newest(*, limit: int) -> list[Kind]: ...
+    @staticmethod
+    async def find_by_id_prefix(prefix: str) -> list[Kind]: ...
+    @staticmethod
+    async def end(id: UUID) -> tuple[Kind, bool] | None: ...  # noqa: A002
+
+
+async def find(model: Model[Kind], limit: int | None) -> list[Kind]:
+    """Those that are not over; with a limit, the newest of all."""
+    async with ready_database(load_settings(), migrate=False):
+        return await (model.find_current() if limit is None else model.find_newest(limit=limit))
+
+
+async def end_one(model: Model[Kind], prefix: str, noun: str, command: str) -> tuple[Kind, bool]:
+    """End the only one whose id begins so; and whether it was not over yet."""
+    async with ready_database(load_settings(), migrate=False):
+        found = the_one(await model.find_by_id_prefix(prefix), prefix, noun, command)
+        return await model.end(found.id) or (found, False)
 
 
 def the_one(found: Sequence[Kind], prefix: str, noun: str, command: str) -> Kind:

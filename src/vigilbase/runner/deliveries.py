@@ -28,7 +28,7 @@ log = get_logger(__name__)
 
 AT_ONCE = 50
 LISTEN_AGAIN_S = 10.0
-SILENCE_LOOK_AGAIN_S = 30.0  # it may be ended early, also by other code
+SILENCE_LOOK_AGAIN_S = 300.0  # it may be ended early by other code; by ours, it is looked at at once
 
 
 @dataclass(frozen=True, slots=True)

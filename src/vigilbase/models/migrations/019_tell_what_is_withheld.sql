@@ -7,8 +7,9 @@
 
 ALTER TABLE public.alert_deliveries ADD COLUMN IF NOT EXISTS withheld_by TEXT;
 
--- As in 017. A trigger that is cancelled before it was told is noted in the timeline. And a resolution waits as long as the trigger
--- would have that has just failed, ten seconds at the most: its try may still arrive, and would open again what is over.
+-- As in 017. A trigger that is cancelled before it was told is noted in the timeline. And a resolution waits as long as
+-- the trigger would have that has just failed, ten seconds at the most: its try may still arrive, and would open again
+-- what is over.
 CREATE OR REPLACE FUNCTION public.vigilbase_owe_follow_up_v1(p_alert_id uuid, p_service_name text, p_kind text)
 RETURNS void
 LANGUAGE plpgsql
@@ -60,8 +61,8 @@ BEGIN
 END;
 $$;
 
--- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids"; what is
--- put off is due at once if a silence or a maintenance window has ended since it was claimed.
+-- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids"; what
+-- is put off is due at once if a silence or a maintenance window has ended since it was claimed.
 CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
 RETURNS void
 LANGUAGE plpgsql
