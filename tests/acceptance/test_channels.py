@@ -34,7 +34,7 @@ def test_the_channels_are_listed_with_where_they_lead_and_without_secrets(tmp_pa
     assert {each["off_reason"] for each in json.loads(listed.stdout)["channels"]} == {None}
     table = run("channels", "list", cwd=tmp_path, environ=environ)
     assert [line.split() for line in table.stdout.splitlines()] == [
-        ["name", "kind", "receiver", "state", "messages", "last", "one"],
+        ["name", "kind", "receiver", "state", "messages", "last", "taken"],
         ["team", "email", "localhost:2525"],
         ["open", "email", "127.0.0.1:2525"],
         ["chat", "apprise", "json"],
@@ -82,9 +82,11 @@ def test_a_test_message_arrives_and_is_resolved_and_the_answers_are_printed(tmp_
 
 
 def test_a_channel_that_does_not_take_it_is_exit_code_1_with_the_reason(tmp_path: Path) -> None:
-    write(tmp_path, free_port(), free_port())
+    port = free_port()
+    write(tmp_path, port, free_port())
     team = run("channels", "test", "team", cwd=tmp_path, environ={})
-    assert (team.returncode, team.stdout, team.stderr) == (1, "", "team: triggered: connection refused\n")
+    said_of_team = f"team: triggered: localhost:{port}: connection refused\n"
+    assert (team.returncode, team.stdout, team.stderr) == (1, "", said_of_team)
     chat = run("channels", "test", "chat", "--json", cwd=tmp_path, environ={})
     assert (chat.returncode, chat.stderr) == (1, "")
     said = json.loads(chat.stdout)

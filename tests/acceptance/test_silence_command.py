@@ -130,7 +130,7 @@ async def test_maintenance_may_come_once(backend: Backend, tmp_path: Path) -> No
     assert (added["cron"], added["duration_s"], added["time_zone"]) == (None, None, None)
     [(seconds,)] = backend.execute("SELECT extract(epoch FROM ends_at - starts_at)::integer FROM maintenance_windows")
     assert seconds == 1800
-    assert re.search(r" \{db\} once now ", printed(tmp_path, "maintenance", "list")[1])
+    assert re.search(r" \{db\} once, until \S+ now ", printed(tmp_path, "maintenance", "list")[1])
 
 
 async def test_an_id_that_means_none_or_several_ends_with_one_line(backend: Backend, tmp_path: Path) -> None:
@@ -166,10 +166,14 @@ async def test_a_name_that_no_service_has_is_remarked_upon(backend: Backend, tmp
     """It is added all the same: the service may be about to come."""
     (tmp_path / "vigilbase.yaml").write_text("services: [{name: shop-api, tcp: 'localhost:1', tags: [shop]}]\n")
     for command in ("silence", "maintenance"):
+        nobody = "No service that is known so far is meant by"
         said = {
-            ("--service", "shop-appi"): "No service is known so far that shop-appi fits; did you mean shop-api?\n",
-            ("--service", "web"): "No service is known so far that web fits; it holds for those that come.\n",
-            ("--tag", "shp"): "No service is known so far that tag shp fits; did you mean shop?\n",
+            (
+                "--service",
+                "shop-appi",
+            ): f'{nobody} "shop-appi"; did you mean shop-api?\n',
+            ("--service", "web"): f'{nobody} "web"; it holds for those that come.\n',
+            ("--tag", "shp"): f'{nobody} "tag shp"; did you mean shop?\n',
             ("--service", "shop-*"): "",
             ("--tag", "shop"): "",
         }

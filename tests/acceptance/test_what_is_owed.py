@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -98,20 +99,25 @@ async def test_a_channel_that_is_switched_off_is_seen_by_every_command_that_list
         "vigilbase_switch_channel_off_v1", {"p_channel": "ops", "p_reason": "410 Gone", "p_owed": "[]"}
     )
     assert " when its channel is on again" in printed(folder, "deliveries", "list")[3]
-    switched = "ops is switched off 0 s ago: 410 Gone: `vigilbase channels enable ops`"
+    assert " now" in printed(folder, "deliveries", "list")[2]
+    mend = "mend it, start `vigilbase up` again if the file changed, and `vigilbase channels enable ops`"
+    switched = f"ops was switched off 0 s ago: 410 Gone: {mend}"
     for command in (["deliveries", "list"], ["status"]):
         assert _without_age(printed(folder, *command)[-1]) == _without_age(switched)
     _, ops, team, more = printed(folder, "channels", "list")
     assert _without_age(ops) == _without_age("ops webhook 127.0.0.1:9 switched off 0 s ago: 410 Gone 1 waiting")
     assert team == "team webhook 127.0.0.1:9 on 1 waiting"
-    assert more == "vigilbase.yaml doesn't name old, which is owed messages: 1 waiting"
+    unnamed = "vigilbase.yaml doesn't name old, which is owed messages (1 waiting)"
+    assert more == f"{unnamed}: name it again, or end that by `vigilbase deliveries cancel NUMBER`"
+    assert " never: its channel is not in the file" in printed(folder, "deliveries", "list")[1]
     [off] = found(folder, "status")["channels_off"]
     assert (off["channel"], off["reason"]) == ("ops", "410 Gone")
     listed = {each["name"]: each for each in found(folder, "channels", "list")["channels"]}
     assert (listed["ops"]["off_reason"], listed["ops"]["waiting"]) == ("410 Gone", 1)
     assert listed["team"]["off_reason"] is None
     lines = printed(folder, "doctor", code=1)
-    [at] = [number for number, line in enumerate(lines) if line.startswith("problem messages ops is switched off")]
+    assert f"warning messages {unnamed}" in lines
+    [at] = [number for number, line in enumerate(lines) if line.startswith("problem messages ops was switched off")]
     assert "`vigilbase channels enable ops`" in lines[at + 1]
 
 
@@ -129,6 +135,46 @@ async def test_what_was_given_up_is_a_warning_and_is_not_tried_again_for_an_aler
     refused = run("deliveries", "retry", str(number), cwd=folder, environ=environ)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == f"vigilbase: delivery {number} (triggered) isn't needed any more: its alert is over\n"
+    # What nobody needs any more is no reason to worry; its end, which is still owed, is.
+    assert not any("given up" in line for line in printed(folder, "doctor"))
+    [end] = found(folder, "alerts", "show", str(alert.id))["owed"]
+    assert end["kind"] == "resolved"
+    printed(folder, "deliveries", "cancel", str(end["id"]), "--by", "ana")
+    assert found(folder, "alerts", "show", str(alert.id))["owed"] == []
+    *_, last = printed(folder, "alerts", "show", str(alert.id))
+    assert last.endswith(" cancelled by ana; ops: resolved")
+    assert "ok messages all that is owed went out" in printed(folder, "doctor")
+
+
+async def test_a_channel_that_fails_is_seen_before_anything_is_given_up(backend: Backend, folder: Path) -> None:
+    await _open_alert("ops", "team")
+    await _finish("ops", "retry", error="503", in_s=60)
+    assert "on, but fails: 503 1 tried in vain" in printed(folder, "channels", "list")[1]
+    assert "warning messages 1 to ops tried in vain, and tried again: 503" in printed(folder, "doctor")
+    listed = printed(folder, "deliveries", "list")
+    assert any(" ops triggered pending 1 " in line and line.endswith(" 503") and " in " in line for line in listed)
+
+
+async def test_what_is_gathered_says_so(backend: Backend, folder: Path) -> None:
+    """The file's `group_window` is 30 s, unless it says another."""
+    await _open_alert("ops")
+    await _finish("ops", "delivered", answer="200 OK")
+    [alert] = await AlertEventModel.find_open()
+    await AlertEventModel.resolve(alert.id)
+    [line] = printed(folder, "deliveries", "list")[1:]
+    assert re.search(r" ops resolved pending 0 .* in \d+ s, with what else comes$", line)
+
+
+async def test_a_channel_that_the_file_does_not_name_any_more_can_still_be_switched_on(
+    backend: Backend, folder: Path
+) -> None:
+    await get_supabase_service_client().call(
+        "vigilbase_switch_channel_off_v1", {"p_channel": "old", "p_reason": "410 Gone", "p_owed": "[]"}
+    )
+    [at] = [line for line in printed(folder, "channels", "list") if "old" in line]
+    assert at.endswith("which is switched off: name it again, or end that by `vigilbase channels enable old`")
+    assert printed(folder, "channels", "enable", "old") == ["old is on again"]
+    assert await AlertEventModel.find_open() == []
 
 
 def _without_age(line: str) -> str:

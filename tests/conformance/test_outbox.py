@@ -320,7 +320,8 @@ async def test_what_is_put_off_comes_later_as_if_it_had_never_been_claimed(backe
     by_service = {delivery.service_name: delivery.withheld_by for delivery in await DeliveryModel.find()}
     assert by_service == {"a": "silence 1 of ana: why", "b": None}
     [ops] = await DeliveryModel.find_channels()
-    assert (ops.channel, ops.waiting, ops.withheld, ops.given_up) == ("ops", 0, 1, 0)
+    assert (ops.channel, ops.waiting, ops.failing, ops.withheld, ops.given_up) == ("ops", 0, 0, 1, 0)
+    assert ops.last_delivered_at is not None
 
 
 async def test_what_was_withheld_goes_out_once_the_silence_is_ended_and_what_withheld_it_is_kept(
@@ -419,6 +420,31 @@ async def test_of_what_is_dead_only_what_somebody_still_needs_is_tried_again(bac
     again = {message.id: message for message in (await _claim()).messages}
     assert {one.id for one in again[both.id].deliveries} == {both.deliveries[1].id}
     assert again.keys() == {both.id, resolution.id}
+
+
+async def test_what_nobody_needs_can_be_dropped_but_not_while_it_is_sent(backend: Backend) -> None:
+    for service in ("a", "b"):
+        await _transition(service, "down")
+    [dead, pending] = (await _claim()).messages
+    number = dead.deliveries[0].id
+    assert await _cancelled(dead) is False  # just now it is being sent
+    await finish(dead, "dead", error="400")
+    found = await DeliveryModel.cancel(number, author="ana")
+    assert found is not None
+    assert (found[0].status, found[1]) == ("cancelled", True)
+    assert await _cancelled(dead) is False
+    await finish(pending, "retry", error="503", in_s=600)
+    [ops] = await DeliveryModel.find_channels()
+    assert (ops.failing, ops.last_error, ops.given_up) == (1, "503", 0)
+    assert await _cancelled(pending) is True
+    assert await DeliveryModel.cancel(10**9) is None
+    by = backend.execute("SELECT author FROM alert_timeline WHERE event = 'cancelled' ORDER BY id")
+    assert by == [("ana",), (None,)]
+
+
+async def _cancelled(message: ClaimedMessage) -> bool | None:
+    found = await DeliveryModel.cancel(message.deliveries[0].id)
+    return found[1] if found else None
 
 
 async def _retried(message: ClaimedMessage, index: int = 0) -> str | None:

@@ -221,7 +221,7 @@ async def test_a_time_that_python_lacks_is_an_end_far_away(backend: Backend, kin
     assert found.ends_at.year == 9999
     silencing = await load_silencing()
     now = datetime.now(UTC)
-    withheld = silencing("api", ["shop"], now)
+    withheld = silencing.withheld("api", ["shop"], now)
     assert withheld is not None
     assert withheld.until == now + LOOK_AGAIN
 
@@ -231,8 +231,13 @@ async def test_the_delivery_pass_sees_what_holds_and_no_longer_what_was_ended(ba
     added: Silence | MaintenanceWindow = await kind.model.add(data(kind))
     now = added.starts_at
     named = "silence" if kind.model is SilenceModel else "maintenance"
-    withheld = (await load_silencing())("shop-api", [], now)
+    withheld = (await load_silencing()).withheld("shop-api", [], now)
     assert withheld == (added.ends_at, f"{named} {str(added.id)[:8]} of {added.author}: {added.comment}")
-    assert (await load_silencing())("api", [], now) is None
-    await kind.model.end(added.id)
-    assert (await load_silencing())("shop-api", [], now) is None
+    assert (await load_silencing()).withheld("api", [], now) is None
+    ended, _ = await kind.model.end(added.id)
+    assert (await load_silencing()).withheld("shop-api", [], now) is None
+    # Of what came and went meanwhile it still knows what withheld it.
+    silencing = await load_silencing(now)
+    assert silencing.throughout("shop-api", [], now, ended.ends_at - timedelta(microseconds=1)) is not None
+    assert silencing.throughout("shop-api", [], now, ended.ends_at + timedelta(microseconds=1)) is None
+    assert (await load_silencing(ended.ends_at)).throughout("shop-api", [], now, now) is None

@@ -155,10 +155,10 @@ async def test_recipients_who_are_refused_for_now_are_tried_again_and_the_others
 
 
 async def test_a_server_that_is_not_there_or_hangs_up_is_a_temporary_fault() -> None:
-    with pytest.raises(TemporaryDeliveryError, match=r"^connection refused$"):
+    with pytest.raises(TemporaryDeliveryError, match=r": connection refused$"):
         await send_email(config(f"smtp://127.0.0.1:{free_port()}"), a_message())
     async with serving(hang_up) as port:
-        with pytest.raises(TemporaryDeliveryError, match=r"^connection closed by the mail server$"):
+        with pytest.raises(TemporaryDeliveryError, match=r": connection closed by the mail server$"):
             await send_email(config(f"smtp://127.0.0.1:{port}"), a_message())
 
 
@@ -166,7 +166,7 @@ async def test_a_server_that_is_not_there_or_hangs_up_is_a_temporary_fault() -> 
 async def test_a_server_that_says_nothing_is_a_temporary_fault(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(email, limit, 0.2)
     async with serving(silent) as port:
-        with pytest.raises(TemporaryDeliveryError, match=r"^the mail server did not answer in time$"):
+        with pytest.raises(TemporaryDeliveryError, match=r": the mail server did not answer in time$"):
             await send_email(config(f"smtp://127.0.0.1:{port}"), a_message())
 
 

@@ -26,6 +26,7 @@ from vigilbase.alerts.routing import OCCASIONS, Route
 from vigilbase.probes import Finding
 from vigilbase.runner.deliveries import Deliverer, Pace
 from vigilbase.runner.loop import Runner
+from vigilbase.runner.silencing import load_silencing
 from vigilbase.spec import ServiceSpec, Spec
 from vigilbase.vocabulary import Policy
 
@@ -257,6 +258,33 @@ async def test_what_is_silenced_is_told_when_the_silence_ends_if_it_still_lasts(
         await SilenceModel.add(CreateSilenceData("ana", "once more", service_glob="*"))
         api.recover()
         await _until(lambda: ("alert.resolved", ["api"]) in _told(receiver))
+
+
+async def test_what_began_and_ended_in_a_silence_is_not_told_later_either_and_what_began_before_it_is(
+    backend: Backend, receiver: Receiver
+) -> None:
+    """As by a channel that was switched off meanwhile."""
+    early, api = Service("early"), Service("api")
+    async with _running([early, api]):  # nobody sends
+        early.fail()
+        await _until(lambda: backend.execute("SELECT 1 FROM alert_deliveries"))
+        silence = await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="*"))
+        api.fail()
+        await _until(lambda: backend.execute("SELECT count(*) FROM alert_deliveries") == [(2,)])
+        for service in (early, api):
+            service.recover()
+        over = "SELECT count(*) FROM alert_deliveries WHERE kind = 'resolved'"
+        await _until(lambda: backend.execute(over) == [(2,)])
+        await SilenceModel.end(silence.id)
+    channel = _channel(receiver)
+    deliverer = Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, silencing=load_silencing)
+    while (await deliverer.run_once(channel))[0]:
+        pass
+    assert _told(receiver) == [("alert.resolved", ["early"])]
+    ended = (
+        "SELECT service_name, status, withheld_by IS NOT NULL FROM alert_deliveries WHERE kind = 'resolved' ORDER BY 1"
+    )
+    assert backend.execute(ended) == [("api", "cancelled", True), ("early", "delivered", False)]
 
 
 async def test_what_begins_and_ends_in_a_silence_is_not_told(backend: Backend, receiver: Receiver) -> None:

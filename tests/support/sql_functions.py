@@ -69,6 +69,7 @@ CALLS = {
     "vigilbase_reconsider_withheld_v1": "()::text = ''",
     "vigilbase_list_channels_v2": "() -> 0 ->> 'given_up' = '0'",
     "vigilbase_retry_delivery_v2": "(1) ->> 'outcome' = 'not_dead'",
+    "vigilbase_cancel_delivery_v1": "(1) ->> 'cancelled' = 'false'",
     "vigilbase_delete_deliveries_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' IS NOT NULL",
     "vigilbase_add_silence_v1": "('web', NULL, NULL, NULL, NULL, 'ada', 'deploy') ->> 'outcome' = 'added'",
     "vigilbase_list_silences_v1": "() -> 0 ->> 'service_glob' = 'web'",

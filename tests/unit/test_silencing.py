@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vigilbase import InvalidInputError, MaintenanceWindow, Recurrence, Silence
-from vigilbase.alerts.silencing import LOOK_AGAIN, next_start, under_maintenance, withheld_until
+from vigilbase.alerts.silencing import LOOK_AGAIN, next_start, under_maintenance, withheld_throughout, withheld_until
 from vigilbase.models.recurrence import times_after, valid_cron, valid_time_zone
 
 NOW = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -320,3 +320,31 @@ def test_what_is_not_understood_withholds_nothing(again: Recurrence) -> None:
     assert held(odd) is None
     assert next_start(odd, NOW) is None
     assert held(odd, silence()) == NOW + HOUR
+
+
+@pytest.mark.parametrize(
+    ("silences", "is_withheld"),
+    [
+        ([(-2, 2)], True),
+        ([(-2, 1)], False),  # half-open: over at the very moment
+        ([(-2, 1.1)], True),
+        ([(0, 2)], True),
+        ([(0.1, 2)], False),
+        ([(-2, 0.5), (0.5, 2)], True),  # what follows at once is one
+        ([(-2, 0.4), (0.5, 2)], False),
+        ([], False),
+    ],
+)
+def test_what_came_and_went_is_withheld_if_it_was_all_the_time(
+    silences: Sequence[tuple[float, float]], is_withheld: bool
+) -> None:
+    """From now to in an hour."""
+    held = [silence(start * HOUR, end * HOUR) for start, end in silences]
+    found = withheld_throughout("api", [], NOW, NOW + HOUR, silences=held, windows=[])
+    assert (found is not None) == is_withheld
+
+
+def test_a_length_of_days_is_looked_at_as_a_whole() -> None:
+    found = withheld_throughout("api", [], NOW, NOW + 9 * DAY, silences=[silence(-HOUR, 10 * DAY)], windows=[])
+    assert found is not None
+    assert found.by == f"silence {str(ID)[:8]} of ada: why"

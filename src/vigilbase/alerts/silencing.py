@@ -47,6 +47,25 @@ def withheld(
     return Withheld(until, named(by))
 
 
+def withheld_throughout(
+    service_name: str,
+    tags: Sequence[str],
+    since: datetime,
+    until: datetime,
+    *,
+    silences: Sequence[Silence],
+    windows: Sequence[MaintenanceWindow],
+) -> Withheld | None:
+    """What withheld messages about a service all the time from one moment to another, if anything did.
+
+    What came and went meanwhile is told to nobody, also if it could only be told later.
+    """
+    length = until - since + timedelta(microseconds=1)
+    end = withheld_until(service_name, tags, since, silences, windows, look_again=length)
+    begun = withheld(service_name, tags, since, silences, windows)
+    return Withheld(end, begun.by) if end is not None and begun is not None and end > until else None
+
+
 def named(each: Withholding) -> str:
     """Which it is, whose, and why, as `silence 4f3a21c9 of ana: the new release`."""
     kind = "silence" if isinstance(each, Silence) else "maintenance"

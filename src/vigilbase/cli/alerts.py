@@ -16,8 +16,8 @@ from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.history import find_meant
 from vigilbase.cli.limit import Limit, valid_limit
-from vigilbase.cli.owed import delivery_as_json, switched_off, table_of_owed
-from vigilbase.cli.render import ago, alert_as_json, clock, plain, print_json
+from vigilbase.cli.owed import delivery_as_json, outlook, table_of_owed
+from vigilbase.cli.render import ago, alert_as_json, clock, new_table, plain, print_json
 from vigilbase.cli.timeline import entry_as_json, timeline_table
 from vigilbase.clock import utc_now
 from vigilbase.database.values import parse_timestamp
@@ -90,7 +90,7 @@ def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
         out.print(timeline_table(alert, timeline))
     if owed:
         out.print()
-        out.print(table_of_owed(owed, {state.channel for state in switched_off(channels)}, utc_now()))
+        out.print(table_of_owed(owed, outlook(channels, utc_now())))
 
 
 @app.command()
@@ -142,7 +142,10 @@ async def _find(prefix: str) -> tuple[AlertEvent, list[TimelineEntry], list[Aler
             DeliveryModel.find(statuses=("pending", "dead"), alert_id=alert.id),
             DeliveryModel.find_channels(),
         )
-        return alert, timeline, owed, channels
+        # Of an alert that is over, nobody waits any more for what was given up, but for its end.
+        is_over = alert.status == "resolved"
+        needed = [one for one in owed if one.status == "pending" or one.kind == "resolved" or not is_over]
+        return alert, timeline, needed, channels
 
 
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
@@ -186,7 +189,8 @@ def _tell(alert: AlertEvent, said: str, *, as_json: bool) -> None:
 
 
 def _table(alerts: Sequence[AlertEvent], now: datetime) -> Table:
-    table = Table("id", "service", "type", "status", "opened", "lasted", "message", box=None, header_style="bold")
+    wraps = {"service", "opened", "lasted", "message"}
+    table = new_table("id", "service", "type", "status", "opened", "lasted", "message", wraps=wraps)
     for alert in alerts:
         table.add_row(
             str(alert.id)[:SHORT_ID],

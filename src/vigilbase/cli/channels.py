@@ -16,8 +16,8 @@ from vigilbase.alerts.channels import CHANNELS, Channel, deliver
 from vigilbase.alerts.channels.sending import DeliveryError
 from vigilbase.alerts.message import Message
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
-from vigilbase.cli.owed import tell_off, tell_owed
-from vigilbase.cli.render import ago, iso, plain, print_json
+from vigilbase.cli.owed import switched_off, tell_off, tell_owed, tell_unnamed
+from vigilbase.cli.render import ago, iso, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import VigilbaseError
 from vigilbase.models import AlertEvent, ChannelState, DeliveryModel
@@ -59,11 +59,8 @@ def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
     if unknown:
         typer.echo(f"What the database knows of them can't be read: {unknown}", err=True)
     elif not as_json:
-        for state in states.values():
-            if state.channel not in channels and tell_owed(state):
-                out.print(
-                    f"{config} doesn't name {state.channel}, which is owed messages: {tell_owed(state)}", markup=False
-                )
+        for said, advice in tell_unnamed(list(states.values()), list(channels), config):
+            out.print(f"{said}: {advice}", markup=False)
 
 
 async def _load_states() -> tuple[Mapping[str, ChannelState], str]:
@@ -101,12 +98,15 @@ def enable(name: Name, config: ConfigFile = DEFAULT_CONFIG) -> None:
 
     Example: vigilbase channels enable ops
     """
-    was_off = run(_enable(_the_one(name, load_spec(config).channels).name))
+    was_off = run(_enable(name, load_spec(config).channels))
     out.print(f"{name} {'is on again' if was_off else 'was not switched off'}", markup=False)
 
 
-async def _enable(name: str) -> bool:
+async def _enable(name: str, channels: Mapping[str, Channel]) -> bool:
+    """Whether it was off; one that the file doesn't name any more may be, too."""
     async with ready_database(load_settings(), migrate=False):
+        if name not in {state.channel for state in switched_off(await DeliveryModel.find_channels())}:
+            _the_one(name, channels)
         return await DeliveryModel.switch_channel_on(name)
 
 
@@ -161,28 +161,37 @@ def _as_json(channel: Channel, state: ChannelState | None) -> dict[str, object]:
         "receiver": _receiver(channel),
         "off_since": state and iso(state.off_since),
         "off_reason": state and state.off_reason,
-        "last_message_at": state and iso(state.last_message_at),
+        "last_delivered_at": state and iso(state.last_delivered_at),
+        "last_error": state and state.last_error,
         "waiting": state and state.waiting,
+        "failing": state and state.failing,
         "withheld": state and state.withheld,
         "given_up": state and state.given_up,
     }
 
 
 def _table(channels: Sequence[Channel], states: Mapping[str, ChannelState] | None, now: datetime) -> Table:
-    names = ("name", "kind", "receiver", "state", "messages", "last one")
-    table = Table(*names, box=None, header_style="bold")
+    names = ("name", "kind", "receiver", "state", "messages", "last taken")
+    table = new_table(*names, wraps={"name", "receiver", "state", "messages", "last taken"})
     for channel in channels:
         state = states.get(channel.name) if states is not None else None
-        is_off = state is not None and state.off_reason is not None
         table.add_row(
             plain(channel.name),
             channel.kind,
             plain(_receiver(channel)),
-            Text(tell_off(state, now), style="red") if state and is_off else "" if states is None else "on",
+            "" if states is None else _state(state, now),
             tell_owed(state) if state else "",
-            ago(state.last_message_at, now) if state else "",
+            ago(state.last_delivered_at, now) if state else "",
         )
     return table
+
+
+def _state(state: ChannelState | None, now: datetime) -> Text:
+    if state is not None and state.off_reason is not None:
+        return Text(tell_off(state, now), style="red")
+    if state is not None and state.failing:
+        return Text(f"on, but fails: {plain(state.last_error)}", style="yellow")
+    return Text("on")
 
 
 def register(parent: typer.Typer) -> None:

@@ -1,15 +1,15 @@
 """`vigilbase deliveries list|retry`."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from vigilbase.cli.context import AsJson, out, ready_database, run
-from vigilbase.cli.owed import delivery_as_json, next_try, switched_off, tell_off, told
-from vigilbase.cli.render import ago, plain, print_json
+from vigilbase.cli.authors import By, author_of
+from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
+from vigilbase.cli.owed import Outlook, delivery_as_json, outlook, remedy_of_off, switched_off, tell_off, told
+from vigilbase.cli.render import ago, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import VigilbaseError
 from vigilbase.models import AlertDelivery, ChannelState, DeliveryModel
@@ -17,7 +17,7 @@ from vigilbase.models.delivery import Retry
 from vigilbase.settings import load_settings
 from vigilbase.vocabulary import DELIVERY_STATUSES, DeliveryStatus
 
-app = typer.Typer(help="List the messages that are owed, and try again what was given up.", no_args_is_help=True)
+app = typer.Typer(help="List the messages that are owed; try again or drop what was given up.", no_args_is_help=True)
 
 OPEN: tuple[DeliveryStatus, ...] = ("pending", "dead")
 
@@ -27,7 +27,9 @@ Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The delivery's nu
 
 
 @app.command("list")
-def list_(*, every: All = False, limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_(
+    config: ConfigFile = DEFAULT_CONFIG, *, every: All = False, limit: Limit = 50, as_json: AsJson = False
+) -> None:
     """List the messages that are still owed and those that were given up (dead), newest first.
 
     Example: vigilbase deliveries list --all
@@ -36,24 +38,23 @@ def list_(*, every: All = False, limit: Limit = 50, as_json: AsJson = False) -> 
     if as_json:
         print_json({"deliveries": [delivery_as_json(delivery) for delivery in deliveries]})
     elif deliveries:
-        off = switched_off(channels)
-        out.print(_table(deliveries, {state.channel for state in off}, utc_now()))
-        for state in off:
-            said = f"{state.channel} is {tell_off(state, utc_now())}: `vigilbase channels enable {state.channel}`"
-            out.print(said, markup=False)
+        now = utc_now()
+        out.print(_table(deliveries, outlook(channels, now, config)))
+        for state in switched_off(channels):
+            out.print(f"{state.channel} was {tell_off(state, now)}: {remedy_of_off(state)}", markup=False)
     else:
         out.print("There are none." if every else "Nothing is owed, and nothing was given up.")
 
 
 @app.command()
-def retry(number: Number, *, as_json: AsJson = False) -> None:
+def retry(number: Number, *, by: By = None, as_json: AsJson = False) -> None:
     """Try a message again that was given up, under the same id as before.
 
     Example: vigilbase deliveries retry 42
     """
-    found = run(_retry(number))
+    found = run(_retry(number, author_of(by)))
     if found is None:
-        raise VigilbaseError(f"there is no delivery {number}; `vigilbase deliveries list --all` shows the numbers")
+        raise VigilbaseError(_unknown(number))
     delivery, outcome = found
     if outcome != "retried":
         raise VigilbaseError(f"delivery {number} ({delivery.kind}) {_why_not(delivery, outcome)}")
@@ -61,6 +62,29 @@ def retry(number: Number, *, as_json: AsJson = False) -> None:
         print_json(delivery_as_json(delivery))
     else:
         out.print(f"{delivery.channel} is tried again: {delivery.kind}, {plain(delivery.service_name)}", markup=False)
+
+
+@app.command()
+def cancel(number: Number, *, by: By = None, as_json: AsJson = False) -> None:
+    """Give up a message that is owed, or that was given up already: nobody needs it any more.
+
+    Example: vigilbase deliveries cancel 42
+    """
+    found = run(_cancel(number, author_of(by)))
+    if found is None:
+        raise VigilbaseError(_unknown(number))
+    delivery, cancelled = found
+    if not cancelled:
+        is_sent = delivery.status == "pending"
+        raise VigilbaseError(f"delivery {number} is {'being sent just now' if is_sent else delivery.status}")
+    if as_json:
+        print_json(delivery_as_json(delivery))
+    else:
+        out.print(f"{delivery.channel} is not told: {delivery.kind}, {plain(delivery.service_name)}", markup=False)
+
+
+def _unknown(number: int) -> str:
+    return f"there is no delivery {number}; `vigilbase deliveries list --all` shows the numbers"
 
 
 def _why_not(delivery: AlertDelivery, outcome: Retry) -> str:
@@ -77,14 +101,19 @@ async def _list(statuses: Sequence[DeliveryStatus], limit: int) -> tuple[list[Al
         return await DeliveryModel.find(statuses=statuses, limit=limit), await DeliveryModel.find_channels()
 
 
-async def _retry(number: int) -> tuple[AlertDelivery, Retry] | None:
+async def _retry(number: int, author: str | None) -> tuple[AlertDelivery, Retry] | None:
     async with ready_database(load_settings(), migrate=False):
-        return await DeliveryModel.retry(number)
+        return await DeliveryModel.retry(number, author=author)
 
 
-def _table(deliveries: Sequence[AlertDelivery], off: Collection[str], now: datetime) -> Table:
+async def _cancel(number: int, author: str | None) -> tuple[AlertDelivery, bool] | None:
+    async with ready_database(load_settings(), migrate=False):
+        return await DeliveryModel.cancel(number, author=author)
+
+
+def _table(deliveries: Sequence[AlertDelivery], outlook: Outlook) -> Table:
     names = ("number", "service", "channel", "what", "status", "tries", "owed", "next try", "answer")
-    table = Table(*names, box=None, header_style="bold")
+    table = new_table(*names, wraps={"service", "channel", "owed", "next try", "answer"})
     table.columns[0].justify = table.columns[5].justify = "right"
     for delivery in deliveries:
         table.add_row(
@@ -94,9 +123,9 @@ def _table(deliveries: Sequence[AlertDelivery], off: Collection[str], now: datet
             delivery.kind,
             delivery.status,
             str(delivery.attempts),
-            ago(delivery.created_at, now),
-            next_try(delivery, off, now),
-            plain(told(delivery)),
+            ago(delivery.created_at, outlook.now),
+            outlook.next_try(delivery),
+            plain(told(delivery, outlook.now)),
         )
     return table
 

@@ -22,7 +22,7 @@ from vigilbase.database.programs import account_if_there, require_reachable
 from vigilbase.database.urls import masked
 from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
 from vigilbase.settings import Settings, chosen_transport, load_settings
-from vigilbase.spec import load_spec
+from vigilbase.spec import Spec, load_spec
 
 LEAST_FREE_BYTES = 1_000_000_000
 VERDICTS = {
@@ -50,7 +50,8 @@ def doctor(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
 
 async def _examine(config: Path) -> list[Finding]:
     version = ok("version", f"vigilbase {__version__} on Python {platform.python_version()}")
-    findings = [version, _examine_config(config)]
+    configuration, spec = _examine_config(config)
+    findings = [version, configuration]
     try:
         settings = load_settings()
         findings.append(ok("settings", _chosen(settings)))
@@ -61,19 +62,21 @@ async def _examine(config: Path) -> list[Finding]:
         findings.append(folder)
         if not has_data:
             return [*findings, ok("connection", "there is no database yet", "`vigilbase up` makes one")]
-    return findings + await examine_database(settings)
+    return findings + await examine_database(settings, config, spec)
 
 
-def _examine_config(path: Path) -> Finding:
+def _examine_config(path: Path) -> tuple[Finding, Spec | None]:
+    """What is found of the file, and what it says."""
     with suppress(OSError):  # what can't even be looked for, reading says better
         if not path.exists():
             advice = f"`vigilbase up --config {path}` writes one"
-            return warning("configuration", f"{path}: there is no such file", advice)
+            return warning("configuration", f"{path}: there is no such file", advice), None
     try:
-        services = load_spec(path).services
+        spec = load_spec(path)
     except ConfigurationError as error:
-        return problem("configuration", str(error))
-    return ok("configuration", f"{path}: {len(services)} service{'s' if len(services) > 1 else ''}")
+        return problem("configuration", str(error)), None
+    count = len(spec.services)
+    return ok("configuration", f"{path}: {count} service{'s' if count > 1 else ''}"), spec
 
 
 def _chosen(settings: Settings) -> str:

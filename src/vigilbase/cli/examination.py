@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from vigilbase.cli.context import RESTORE, WITHOUT_DDL, embedded_if_chosen, find_pending
-from vigilbase.cli.owed import switched_off, tell_off
+from vigilbase.cli.owed import remedy_of_off, switched_off, tell_off, tell_owed, tell_unnamed
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.config.supabase import get_supabase_service_client as service_client
 from vigilbase.database.client import ServiceClient
@@ -24,6 +25,7 @@ from vigilbase.errors import (
 )
 from vigilbase.models import DeliveryModel
 from vigilbase.settings import Settings, chosen_transport
+from vigilbase.spec import Spec
 from vigilbase.vocabulary import JSON
 
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=2)
@@ -57,11 +59,13 @@ def problem(subject: str, found: str, advice: str = "") -> Finding:
     return Finding(subject, "problem", found, advice)
 
 
-async def examine_database(settings: Settings) -> list[Finding]:
-    """The connection and all that lies behind it, as far as it can be looked at."""
+async def examine_database(settings: Settings, file: Path, spec: Spec | None) -> list[Finding]:
+    """The connection and all that lies behind it, as far as it can be looked at; what the file says of channels."""
     try:
         async with embedded_if_chosen(settings):
-            return await _examine(settings, service_client())
+            findings = await _examine(settings, service_client())
+            is_reached = all(finding.verdict != "problem" for finding in findings if finding.subject == "connection")
+            return findings + (await _examine_channels(file, spec) if is_reached else [])
     except EmbeddedPostgresError as error:
         return [problem("connection", str(error))]
 
@@ -91,7 +95,6 @@ async def _examine(settings: Settings, client: ServiceClient) -> list[Finding]:
         *await _examine_schema(settings, client),
         _examine_privileges(privileges),
         await _examine_clock(client),
-        *await _examine_channels(),
     ]
 
 
@@ -181,7 +184,7 @@ async def _examine_clock(client: ServiceClient) -> Finding:
     return compare_clocks(before + (utc_now() - before) / 2, theirs)
 
 
-async def _examine_channels() -> list[Finding]:
+async def _examine_channels(file: Path, spec: Spec | None) -> list[Finding]:
     """Whether messages go out."""
     try:
         states = await DeliveryModel.find_channels()
@@ -189,20 +192,26 @@ async def _examine_channels() -> list[Finding]:
         return [warning("messages", "can't be looked at in this schema", "see above, and look again")]
     now = utc_now()
     findings = [
-        problem(
-            "messages",
-            f"{state.channel} is {tell_off(state, now)}",
-            f"mend it, start `vigilbase up` again, and `vigilbase channels enable {state.channel}`",
-        )
+        problem("messages", f"{state.channel} was {tell_off(state, now)}", remedy_of_off(state))
         for state in switched_off(states)
     ]
-    given_up = {state.channel: state.given_up for state in states if state.given_up}
+    findings += [
+        warning(
+            "messages",
+            f"{state.failing:,} to {state.channel} tried in vain, and tried again: {state.last_error}",
+            f"`vigilbase channels test {state.channel}` tries it now",
+        )
+        for state in states
+        if state.failing and state.off_reason is None
+    ]
+    named = list(spec.channels) if spec else [state.channel for state in states]
+    findings += [warning("messages", found, advice) for found, advice in tell_unnamed(states, named, file)]
+    given_up = [f"{state.given_up:,} to {state.channel}" for state in states if state.given_up]
     if given_up:
-        said = ", ".join(f"{count:,} to {channel}" for channel, count in given_up.items())
-        advice = "`vigilbase deliveries list` says which and why, `vigilbase deliveries retry` tries again"
-        findings.append(warning("messages", f"given up: {said}", advice))
-    waiting = sum(state.waiting for state in states)
-    return findings or [ok("messages", f"{waiting:,} to be sent" if waiting else "all that is owed went out")]
+        advice = "`vigilbase deliveries list` says which and why; `deliveries retry` tries again, `cancel` drops one"
+        findings.append(warning("messages", f"given up: {', '.join(given_up)}", advice))
+    owed = ", ".join(f"{state.channel}: {tell_owed(state)}" for state in states if state.waiting or state.withheld)
+    return findings or [ok("messages", owed or "all that is owed went out")]
 
 
 def compare_clocks(ours: datetime, theirs: datetime) -> Finding:

@@ -13,7 +13,7 @@ from rich.text import Text
 from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.limit import Limit, valid_limit
-from vigilbase.cli.render import STYLES, ago, alert_as_json, check_as_json, clock, plain, print_json
+from vigilbase.cli.render import STYLES, ago, alert_as_json, check_as_json, clock, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.durations import duration_s
 from vigilbase.errors import InvalidInputError, VigilbaseError
@@ -90,7 +90,7 @@ async def find_meant(service: str) -> str:
 
 
 def _table(checks: Sequence[ServiceHealthCheck], alerts: Sequence[AlertEvent]) -> Table:
-    table = Table("time", "status", "latency", "error", box=None, header_style="bold")
+    table = new_table("time", "status", "latency", "error", wraps={"error"})
     table.columns[2].justify = "right"
     # The sort is stable: in the same second, an alert stands above the check, which came first and caused it.
     rows = [(clock(alert.created_at), *_alert_row(alert)) for alert in alerts]

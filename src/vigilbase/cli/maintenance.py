@@ -11,8 +11,9 @@ from vigilbase.alerts.silencing import SHORT_ID
 from vigilbase.alerts.wording import in_words
 from vigilbase.cli.authors import By
 from vigilbase.cli.context import AsJson, out, ready_database, run
-from vigilbase.cli.render import clock, plain, print_json
+from vigilbase.cli.render import clock, new_table, plain, print_json
 from vigilbase.cli.withholding import (
+    WRAPS,
     All,
     Comment,
     From,
@@ -164,7 +165,7 @@ async def _add(data: CreateMaintenanceData) -> tuple[MaintenanceWindow, str | No
 def _when(window: MaintenanceWindow) -> str:
     """When it comes, in words."""
     if window.recurrence is None:
-        return "once"
+        return f"once, until {end_of(window)}"
     cron, zone = plain(window.recurrence.cron), plain(window.recurrence.time_zone)
     return f"{cron} for {in_words(timedelta(seconds=window.recurrence.duration_s))}, {zone}"
 
@@ -180,7 +181,7 @@ def _as_json(window: MaintenanceWindow) -> dict[str, object]:
 
 
 def _table(windows: Sequence[MaintenanceWindow], now: datetime) -> Table:
-    table = Table("id", "services", "when", "holds", "from", "until", "by", "comment", box=None, header_style="bold")
+    table = new_table("id", "services", "when", "holds", "from", "until", "by", "comment", wraps=WRAPS)
     for window in windows:
         table.add_row(
             str(window.id)[:SHORT_ID],

@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
+from rich.table import Column, Table
 from rich.text import Text
 
 from vigilbase.alerts.wording import in_words
@@ -22,6 +23,12 @@ STYLES: Mapping[Status, Text] = {
 def plain(value: str | None) -> Text:
     """A text that a service or a user chose, safe to print: control characters are shown, not obeyed."""
     return Text("".join(character if character.isprintable() else repr(character)[1:-1] for character in value or ""))
+
+
+def new_table(*names: str, wraps: Collection[str]) -> Table:
+    """A table of which only some columns get narrow, where the terminal is; what they cut goes on in the next line."""
+    columns = [Column(name, overflow="fold", no_wrap=name not in wraps) for name in names]
+    return Table(*columns, box=None, header_style="bold")
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

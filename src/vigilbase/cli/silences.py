@@ -10,8 +10,9 @@ from rich.table import Table
 from vigilbase.alerts.silencing import SHORT_ID
 from vigilbase.cli.authors import By
 from vigilbase.cli.context import AsJson, out, ready_database, run
-from vigilbase.cli.render import clock, plain, print_json
+from vigilbase.cli.render import clock, new_table, plain, print_json
 from vigilbase.cli.withholding import (
+    WRAPS,
     All,
     Comment,
     From,
@@ -133,7 +134,7 @@ async def _add(data: CreateSilenceData) -> tuple[Silence, str | None]:
 
 
 def _table(silences: Sequence[Silence], now: datetime) -> Table:
-    table = Table("id", "services", "holds", "from", "until", "by", "comment", box=None, header_style="bold")
+    table = new_table("id", "services", "holds", "from", "until", "by", "comment", wraps=WRAPS)
     for silence in silences:
         table.add_row(
             str(silence.id)[:SHORT_ID],

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
-from vigilbase.cli.owed import switched_off, tell_off
-from vigilbase.cli.render import STYLES, ago, iso, plain, print_json
+from vigilbase.cli.owed import remedy_of_off, switched_off, tell_off
+from vigilbase.cli.render import STYLES, ago, iso, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import ConfigurationError
 from vigilbase.models import (
@@ -79,8 +79,7 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
     else:
         out.print("Nothing has been recorded yet: `vigilbase up` watches and records.")
     for state in found.channels_off:
-        said = f"{state.channel} is {tell_off(state, now)}: `vigilbase channels enable {state.channel}`"
-        out.print(said, markup=False, style="red")
+        out.print(f"{state.channel} was {tell_off(state, now)}: {remedy_of_off(state)}", markup=False, style="red")
 
 
 async def _load() -> _Found:
@@ -109,7 +108,7 @@ def _service(
 ) -> _Service:
     spec = specs.get(check.service_name) if specs is not None else None
     is_known = spec is not None and check.checked_at is not None
-    withheld = found.silencing(check.service_name, spec.tags if spec else (), now)
+    withheld = found.silencing.withheld(check.service_name, spec.tags if spec else (), now)
     return _Service(
         check,
         found.alerts.get(check.service_name),
@@ -155,7 +154,9 @@ def _as_json(service: _Service) -> dict[str, object]:
 
 
 def _table(services: Sequence[_Service], now: datetime) -> Table:
-    table = Table("service", "status", "latency", "checked", "alert", "error", box=None, header_style="bold")
+    table = new_table(
+        "service", "status", "latency", "checked", "alert", "error", wraps={"service", "checked", "alert", "error"}
+    )
     table.columns[2].justify = "right"
     for service in services:
         check, alert = service.check, service.alert

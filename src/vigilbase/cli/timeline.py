@@ -6,14 +6,14 @@ from datetime import timedelta
 from rich.table import Table
 
 from vigilbase.alerts.wording import in_words
-from vigilbase.cli.render import clock, iso, plain
+from vigilbase.cli.render import clock, iso, new_table, plain
 from vigilbase.models import AlertEvent, TimelineEntry
 from vigilbase.vocabulary import JSON
 
 
 def timeline_table(alert: AlertEvent, entries: Sequence[TimelineEntry]) -> Table:
     """What happened to an alert, a line for each entry."""
-    table = Table("time", "what", "", box=None, header_style="bold")
+    table = new_table("time", "what", "", wraps={""})
     for entry in entries:
         table.add_row(clock(entry.at), entry.event.replace("_", " "), plain(_told(alert, entry)))
     return table
@@ -40,7 +40,8 @@ def _told(alert: AlertEvent, entry: TimelineEntry) -> str:
 
 
 def _delivery(details: Mapping[str, JSON]) -> str:
-    """The channel, what was to be said, the receiver's answer, and which try it was."""
+    """The channel, what was to be said, the receiver's answer, which try it was, and what withheld it."""
+    was = "before that " if details.get("attempts") else ""
     answer = _text(details, "error") or _text(details, "answer")
     tries = details.get("attempts")
     return ", ".join(
@@ -50,7 +51,7 @@ def _delivery(details: Mapping[str, JSON]) -> str:
                 f"{_text(details, 'channel')}: {_text(details, 'kind')}",
                 answer or _text(details, "reason"),
                 f"try {tries}" if tries else "",
-                f"withheld by {withheld_by}" if (withheld_by := _text(details, "withheld_by")) else "",
+                f"{was}withheld by {withheld_by}" if (withheld_by := _text(details, "withheld_by")) else "",
             ],
         )
     )

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
 from vigilbase.cli.live import Board, picture, redraw, shown
-from vigilbase.cli.render import STYLES, plain, print_json
+from vigilbase.cli.render import STYLES, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import ConfigurationError
 from vigilbase.logging import get_logger
@@ -162,7 +162,7 @@ def _as_json(spec: ServiceSpec, seen: Observation) -> dict[str, object]:
 
 
 def _table(specs: Sequence[ServiceSpec], observations: Sequence[Observation]) -> Table:
-    table = Table("service", "kind", "status", "latency", "error", box=None, header_style="bold")
+    table = new_table("service", "kind", "status", "latency", "error", wraps={"service", "error"})
     table.columns[3].justify = "right"
     for spec, seen in zip(specs, observations, strict=True):
         table.add_row(

@@ -33,6 +33,9 @@ OPTIONS = {
     "comment": "--comment",
 }
 
+# The times, too, so that eight columns find room.
+WRAPS = {"services", "when", "from", "until", "by", "comment"}
+
 Kind = TypeVar("Kind", Silence, MaintenanceWindow)
 
 Glob = Annotated[
@@ -152,7 +155,7 @@ async def nobody_meant(each: Withholding) -> str | None:
     words = known if each.service_glob is not None else {tag for tags in known.values() for tag in tags}
     close = get_close_matches(written, words, 1)
     meant = f"; did you mean {plain(close[0])}?" if close else "; it holds for those that come."
-    return f"No service is known so far that {whom(each)} fits{meant}"
+    return f'No service that is known so far is meant by "{whom(each)}"{meant}'
 
 
 def whom(each: Withholding) -> str:

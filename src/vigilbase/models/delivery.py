@@ -13,6 +13,7 @@ from vigilbase.database.values import parse_timestamp
 from vigilbase.errors import DatabaseError, InvalidInputError
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
+from vigilbase.models.matching import valid_author
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import (
     as_optional_integer,
@@ -24,7 +25,7 @@ from vigilbase.models.rows import (
     rows_from,
 )
 from vigilbase.models.validation import valid_days, valid_id, valid_limit, valid_word
-from vigilbase.vocabulary import DELIVERY_KINDS, DELIVERY_STATUSES, DeliveryKind, DeliveryStatus
+from vigilbase.vocabulary import DELIVERY_KINDS, DELIVERY_STATUSES, JSON, DeliveryKind, DeliveryStatus
 
 log = get_logger(__name__)
 
@@ -61,15 +62,19 @@ class AlertDelivery:
 class ChannelState:
     """What is known of a channel: whether it is switched off, since when and why, and how many messages it is owed.
 
-    `waiting` are due, or were tried in vain; `withheld` wait for the end of a silence or of maintenance; `given_up` are
-    dead.
+    `waiting` are due; `failing` were tried in vain, the newest with `last_error`; `withheld` wait for the end of a
+    silence or of maintenance; `given_up` are dead, and of an alert that is open, or the end of one. `last_message_at`
+    is when one was last tried.
     """
 
     channel: str
     off_since: datetime | None
     off_reason: str | None
     last_message_at: datetime | None
+    last_delivered_at: datetime | None
+    last_error: str | None
     waiting: int
+    failing: int
     withheld: int
     given_up: int
 
@@ -104,7 +109,7 @@ class DeliveryModel:
         return deliveries
 
     @staticmethod
-    async def retry(id: int) -> tuple[AlertDelivery, Retry] | None:  # noqa: A002
+    async def retry(id: int, *, author: str | None = None) -> tuple[AlertDelivery, Retry] | None:  # noqa: A002
         """Try a dead delivery again, under the same message id; None for an unknown number.
 
         Returns it with what became of that: "retried"; or, and then it stays as it is, "not_dead", or "over" or
@@ -112,14 +117,27 @@ class DeliveryModel:
         """
         with reported(log, "delivery.retry", id=id):
             function = "vigilbase_retry_delivery_v2"
-            answer = await get_supabase_service_client().call(function, {"p_id": _valid_number(id)})
-            if answer is None:
+            found = _found(await get_supabase_service_client().call(function, _by_hand(id, author)), function)
+            if found is None:
                 return None
-            if not isinstance(answer, Mapping) or (row := row_from(answer["delivery"], f"call {function}")) is None:
-                raise DatabaseError("retry a delivery: the database answered something unexpected")
-            delivery, outcome = _delivery(row), valid_word("outcome", answer["outcome"], RETRIES)
+            delivery, outcome = found[0], valid_word("outcome", found[1]["outcome"], RETRIES)
         log.info("delivery.retried", id=id, outcome=outcome)
         return delivery, outcome
+
+    @staticmethod
+    async def cancel(id: int, *, author: str | None = None) -> tuple[AlertDelivery, bool] | None:  # noqa: A002
+        """Give up a delivery that is dead, or owed and not being sent just now; None for an unknown number.
+
+        Returns it, and whether it was one of these.
+        """
+        with reported(log, "delivery.cancel", id=id):
+            function = "vigilbase_cancel_delivery_v1"
+            found = _found(await get_supabase_service_client().call(function, _by_hand(id, author)), function)
+            if found is None:
+                return None
+            delivery, cancelled = found[0], found[1]["cancelled"] is True
+        log.info("delivery.cancelled", id=id, cancelled=cancelled)
+        return delivery, cancelled
 
     @staticmethod
     async def find_channels() -> list[ChannelState]:
@@ -146,6 +164,20 @@ class DeliveryModel:
             deleted = await delete_in_batches("vigilbase_delete_deliveries_v1", {"p_days": valid_days(days)})
         log.info("delivery.deleted_older_than", days=days, count=deleted)
         return deleted
+
+
+def _by_hand(number: object, author: str | None) -> dict[str, Value]:
+    return {"p_id": _valid_number(number), "p_author": None if author is None else valid_author(author)}
+
+
+def _found(answer: JSON, function: str) -> tuple[AlertDelivery, Mapping[str, JSON]] | None:
+    """The delivery that an answer is about, and the answer; None for an unknown number."""
+    if answer is None:
+        return None
+    row = row_from(answer.get("delivery"), f"call {function}") if isinstance(answer, Mapping) else None
+    if row is None or not isinstance(answer, Mapping):
+        raise DatabaseError(f"call {function}: the database answered something unexpected")
+    return _delivery(row), answer
 
 
 def _valid_number(number: object) -> int:
@@ -179,7 +211,10 @@ def _channel(row: Row) -> ChannelState:
         off_since=_moment(row["off_since"]),
         off_reason=as_optional_text(row["off_reason"]),
         last_message_at=as_optional_moment(row["last_message_at"]),
+        last_delivered_at=as_optional_moment(row["last_delivered_at"]),
+        last_error=as_optional_text(row["last_error"]),
         waiting=as_optional_integer(row["waiting"]) or 0,
+        failing=as_optional_integer(row["failing"]) or 0,
         withheld=as_optional_integer(row["withheld"]) or 0,
         given_up=as_optional_integer(row["given_up"]) or 0,
     )

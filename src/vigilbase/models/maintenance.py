@@ -16,6 +16,7 @@ from vigilbase.models.matching import (
     interval_arguments,
     matcher_arguments,
     rows_by_id_prefix,
+    rows_ended_since,
     valid_author,
     valid_comment,
 )
@@ -106,6 +107,15 @@ class MaintenanceModel:
     async def find_current() -> list[MaintenanceWindow]:
         """Those that are not over: they hold now, or will; newest first, in one round trip."""
         return await _find(over=False, limit=None)
+
+    @staticmethod
+    async def find_since(since: datetime) -> list[MaintenanceWindow]:
+        """Those that are not over, and those that have ended since a moment (1,000 of them), the latest end first."""
+        current = await _find(over=False, limit=None)
+        with reported(log, "maintenance.find_since"):
+            ended = [_window(row) for row in await rows_ended_since("maintenance_windows", since)]
+        known = {each.id for each in current}
+        return [*current, *(each for each in ended if each.id not in known)]
 
     @staticmethod
     async def find_newest(*, limit: int = 100) -> list[MaintenanceWindow]:

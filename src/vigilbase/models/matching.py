@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.client import Order, Row, Value, Where
+from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where
 from vigilbase.errors import DatabaseError, InvalidInputError
 from vigilbase.models.rows import as_optional_moment, row_from
 from vigilbase.models.validation import UUID_DIGITS, valid_id_prefix, valid_moment, valid_text
@@ -87,6 +87,13 @@ async def rows_by_id_prefix(table: str, prefix: str) -> list[Row]:
     least, most = (UUID(digits.ljust(UUID_DIGITS, filler)) for filler in "0f")
     where = [Where("id", "gte", least), Where("id", "lte", most)]
     return await get_supabase_service_client().select(table, where, [Order("id")], limit=PREFIX_LIMIT)
+
+
+async def rows_ended_since(table: str, since: datetime) -> list[Row]:
+    """The rows whose end lies behind a moment, `MAX_ROWS` at the most, the latest end first."""
+    where = [Where("ends_at", "gt", valid_moment("since", since))]
+    order = [Order("ends_at", descending=True), Order("id")]
+    return await get_supabase_service_client().select(table, where, order, limit=MAX_ROWS)
 
 
 def as_moment(value: Value) -> datetime:

@@ -55,7 +55,7 @@ class Deliverer:
         *,
         group_window_s: float,
         remind_every_s: float | None,
-        silencing: Callable[[], Awaitable[Silencing]] = nothing_withheld,
+        silencing: Callable[[datetime | None], Awaitable[Silencing]] = nothing_withheld,
         is_behind: Callable[[], bool] = lambda: False,
         pace: Pace = Pace(),
     ) -> None:
@@ -99,7 +99,7 @@ class Deliverer:
             limit=AT_ONCE,
         )
         if claimed.messages:
-            silencing = await self._silencing()
+            silencing = await self._silencing(_earliest_untold(claimed.messages))
             async with asyncio.TaskGroup() as tasks:
                 for message in claimed.messages:
                     tasks.create_task(self._handle(channel, message, claimed.now, silencing))
@@ -183,20 +183,20 @@ class Deliverer:
         if message.attempts > 1:
             return message.deliveries
         wanted: list[Delivery] = []
-        left_out: dict[Withheld, list[int]] = {}
+        put_off: dict[Withheld, list[int]] = {}
         for delivery in message.deliveries:
-            withheld = silencing(delivery.alert.service_name, delivery.tags, now)
-            # What was told is ended, whatever is silenced.
-            if withheld is None or (message.kind == "resolved" and delivery.told):
+            alert = delivery.alert
+            if message.kind == "resolved" and delivery.told:  # it is ended, whatever is silenced
                 wanted.append(delivery)
+            elif message.kind == "resolved" and (by := _silenced_to_its_end(delivery, silencing)):
+                await finish(message, "cancelled", ids=[delivery.id], withheld_by=by)
+            elif withheld := silencing.withheld(alert.service_name, delivery.tags, now):
+                put_off.setdefault(withheld, []).append(delivery.id)
             else:
-                left_out.setdefault(withheld, []).append(delivery.id)
-        for (until, by), ids in left_out.items():
-            if message.kind == "resolved":
-                await finish(message, "cancelled", ids=ids, withheld_by=by)
-            else:
-                in_s = min((until - now).total_seconds(), SILENCE_LOOK_AGAIN_S)
-                await finish(message, "put_off", ids=ids, in_s=max(0.0, in_s), withheld_by=by)
+                wanted.append(delivery)
+        for (until, by), ids in put_off.items():
+            in_s = min((until - now).total_seconds(), SILENCE_LOOK_AGAIN_S)
+            await finish(message, "put_off", ids=ids, in_s=max(0.0, in_s), withheld_by=by)
         return wanted
 
     async def _refused(self, channel: Channel, message: ClaimedMessage, error: PermanentDeliveryError) -> None:
@@ -211,6 +211,26 @@ class Deliverer:
         if switched:
             log.error("channel.switched_off", channel=channel.name, reason=str(error))
             self.wake()
+
+
+def _earliest_untold(messages: Sequence[ClaimedMessage]) -> datetime | None:
+    """When the earliest alert opened that is over and that the channel has never heard of; None without such."""
+    opened = [
+        delivery.alert.created_at
+        for message in messages
+        for delivery in message.deliveries
+        if message.kind == "resolved" and not delivery.told and delivery.alert.created_at is not None
+    ]
+    return min(opened, default=None)
+
+
+def _silenced_to_its_end(delivery: Delivery, silencing: Silencing) -> str | None:
+    """What withheld messages about an alert from its beginning to its end, in words."""
+    alert = delivery.alert
+    if alert.created_at is None or alert.resolved_at is None:
+        return None
+    withheld = silencing.throughout(alert.service_name, delivery.tags, alert.created_at, alert.resolved_at)
+    return withheld.by if withheld else None
 
 
 async def _sent(channel: Channel, message: Message, within_s: float) -> str:

@@ -71,7 +71,7 @@ async def send_email(config: EmailConfig, message: Message) -> str:
         async with asyncio.timeout(TIME_LIMIT_S):
             refused, said = await _hand_over(config, message)
     except TimeoutError:
-        raise TemporaryDeliveryError("the mail server did not answer in time") from None
+        raise TemporaryDeliveryError(f"{email_receiver(config)}: the mail server did not answer in time") from None
     except (SMTPException, OSError) as error:
         raise _failure(error, config) from None
     return _outcome(config, message, refused, said)
@@ -137,7 +137,7 @@ def _failure(error: SMTPException | OSError, config: EmailConfig) -> DeliveryErr
     if isinstance(error, OSError):  # connecting failed, or the connection was lost
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         words = "connection closed by the mail server" if isinstance(cause, SMTPException) else in_words(cause)
-        return TemporaryDeliveryError(_without_secrets(words, config))
+        return TemporaryDeliveryError(f"{email_receiver(config)}: {_without_secrets(words, config)}")
     # What is left is a server that can't do what the URL asks for.
     return PermanentDeliveryError(_without_secrets(str(error), config))
 

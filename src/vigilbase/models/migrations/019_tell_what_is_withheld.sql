@@ -227,8 +227,9 @@ BEGIN
 END;
 $$;
 
--- Every channel that something is known of, by name: [{"channel", "off_since", "off_reason", "last_message_at",
--- "waiting": messages that are due or were tried in vain, "withheld", "given_up"}].
+-- Every channel that something is known of, by name: [{"channel", "off_since", "off_reason", "last_message_at": when one
+-- was last tried, "last_delivered_at", "waiting": messages that are due and weren't tried yet, "failing": that were, in
+-- vain, with the "last_error" of the newest, "withheld", "given_up": of which somebody still needs}].
 CREATE OR REPLACE FUNCTION public.vigilbase_list_channels_v2()
 RETURNS json
 LANGUAGE sql STABLE
@@ -237,28 +238,36 @@ AS $$
     SELECT coalesce(json_agg(row_to_json(c) ORDER BY c.channel), '[]')
     FROM (
         SELECT coalesce(s.channel, o.channel) AS channel, s.off_since, s.off_reason, s.last_message_at,
-            coalesce(o.waiting, 0) AS waiting, coalesce(o.withheld, 0) AS withheld, coalesce(o.given_up, 0) AS given_up
+            o.last_delivered_at, o.last_error, coalesce(o.waiting, 0) AS waiting, coalesce(o.failing, 0) AS failing,
+            coalesce(o.withheld, 0) AS withheld, coalesce(o.given_up, 0) AS given_up
         FROM public.delivery_channels AS s
         FULL JOIN (
-            SELECT d.channel,
-                count(*) FILTER (WHERE d.status = 'pending' AND (d.due_at <= clock_timestamp() OR d.attempts > 0))
+            SELECT d.channel, max(d.ended_at) FILTER (WHERE d.status = 'delivered') AS last_delivered_at,
+                count(*) FILTER (WHERE d.status = 'pending' AND d.last_error IS NULL AND d.due_at <= clock_timestamp())
                     AS waiting,
+                count(*) FILTER (WHERE d.status = 'pending' AND d.last_error IS NOT NULL) AS failing,
+                (array_agg(d.last_error ORDER BY d.id DESC)
+                    FILTER (WHERE d.status = 'pending' AND d.last_error IS NOT NULL))[1] AS last_error,
                 count(*) FILTER (
                     WHERE d.status = 'pending' AND d.attempts = 0 AND d.withheld_by IS NOT NULL
                       AND d.due_at > clock_timestamp()
                 ) AS withheld,
-                count(*) FILTER (WHERE d.status = 'dead') AS given_up
+                count(*) FILTER (
+                    WHERE d.status = 'dead' AND (d.kind = 'resolved' OR EXISTS (
+                        SELECT FROM public.alert_events AS a
+                        WHERE a.id = d.alert_id AND a.service_name = d.service_name AND a.status <> 'resolved'
+                    ))
+                ) AS given_up
             FROM public.alert_deliveries AS d
-            WHERE d.status IN ('pending', 'dead')
             GROUP BY d.channel
         ) AS o ON o.channel = s.channel
     ) AS c
 $$;
 
--- Tries a dead delivery again, with all else of its message that is still needed, under the same id. NULL for an
--- unknown number, else {"outcome", "delivery"}: "retried"; or, and then nothing has changed, "not_dead", or "over" or
--- "acknowledged", where for that reason nobody needs it any more.
-CREATE OR REPLACE FUNCTION public.vigilbase_retry_delivery_v2(p_id bigint)
+-- Tries a dead delivery again, with all else of its message that is still needed, under the same id; the timeline says
+-- who wanted it. NULL for an unknown number, else {"outcome", "delivery"}: "retried"; or, and then nothing has changed,
+-- "not_dead", or "over" or "acknowledged", where for that reason nobody needs it any more.
+CREATE OR REPLACE FUNCTION public.vigilbase_retry_delivery_v2(p_id bigint, p_author text DEFAULT NULL)
 RETURNS json
 LANGUAGE plpgsql
 SET search_path = '' SET timezone = 'UTC'
@@ -290,9 +299,43 @@ BEGIN
           AND (d.kind = 'resolved' OR a.status <> 'resolved')
           AND NOT (a.status = 'acknowledged' AND (d.unless_acknowledged OR d.kind = 'reminder'));
         PERFORM pg_notify('vigilbase_deliveries', '');
+        PERFORM public.vigilbase_note_v1(
+            v_row.alert_id, v_row.service_name, 'commented', p_author, NULL,
+            json_build_object('channel', v_row.channel, 'kind', v_row.kind, 'reason', 'to be tried again')::text
+        );
         SELECT d.* INTO v_row FROM public.alert_deliveries AS d WHERE d.id = p_id;
     END IF;
     RETURN json_build_object('outcome', v_outcome, 'delivery', row_to_json(v_row));
+END;
+$$;
+
+-- Gives a delivery up that is dead, or pending and not being sent just now: nobody needs it any more. NULL for an unknown
+-- number, else {"cancelled": whether it was one of these, "delivery"}.
+CREATE OR REPLACE FUNCTION public.vigilbase_cancel_delivery_v1(p_id bigint, p_author text DEFAULT NULL)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_now CONSTANT timestamptz := clock_timestamp();
+    v_cancelled boolean;
+    v_row public.alert_deliveries;
+BEGIN
+    UPDATE public.alert_deliveries AS d SET status = 'cancelled', ended_at = v_now, lease_id = NULL, leased_until = NULL
+    WHERE d.id = p_id AND (
+        d.status = 'dead' OR d.status = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= v_now)
+    );
+    v_cancelled := FOUND;
+    SELECT d.* INTO v_row FROM public.alert_deliveries AS d WHERE d.id = p_id;
+    IF v_cancelled THEN
+        PERFORM public.vigilbase_note_v1(
+            v_row.alert_id, v_row.service_name, 'cancelled', p_author, NULL,
+            json_build_object('channel', v_row.channel, 'kind', v_row.kind, 'attempts', v_row.attempts)::text
+        );
+    END IF;
+    RETURN CASE WHEN v_row.id IS NOT NULL THEN
+        json_build_object('cancelled', v_cancelled, 'delivery', row_to_json(v_row))
+    END;
 END;
 $$;
 
@@ -301,7 +344,8 @@ DO $$
 DECLARE
     v_functions CONSTANT text := 'public.vigilbase_reconsider_withheld_v1(),
         public.vigilbase_list_channels_v2(),
-        public.vigilbase_retry_delivery_v2(bigint)';
+        public.vigilbase_retry_delivery_v2(bigint, text),
+        public.vigilbase_cancel_delivery_v1(bigint, text)';
     v_role text;
 BEGIN
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_functions);
