@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import SETTINGS, Backend
 from tests.support.watched import run
 from vigilbase import AlertEventModel, CreateAlertEventData, DeliveryModel, get_supabase_service_client
@@ -48,6 +50,13 @@ async def test_what_was_given_up_is_listed_and_can_be_tried_again(backend: Backe
     assert "only what is dead can be tried again" in again.stderr
     unknown = run("deliveries", "retry", "999999", cwd=tmp_path, environ=_environ())
     assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "99999999999", "many"])
+def test_a_limit_that_is_none_is_one_line(limit: str, tmp_path: Path) -> None:
+    done = run("deliveries", "list", "--limit", limit, cwd=tmp_path, environ={})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--limit must be a whole number" in done.stderr
 
 
 async def test_a_channel_is_switched_on_by_its_name_and_by_no_other(backend: Backend, tmp_path: Path) -> None:

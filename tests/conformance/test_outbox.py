@@ -422,6 +422,85 @@ async def test_of_what_is_dead_only_what_somebody_still_needs_is_tried_again(bac
     assert again.keys() == {both.id, resolution.id}
 
 
+async def test_however_many_wait_for_what_is_to_be_tried_again_the_others_go_out(backend: Backend) -> None:
+    for service in ("a", "b", "c", "d"):
+        await _transition(service, "down", [OPS, OPS])
+    failing = "attempts = 1, message_id = gen_random_uuid(), message_at = now(), due_at = now() + interval '1 hour'"
+    backend.execute(f"UPDATE alert_deliveries SET {failing} WHERE number = 1")
+    assert (await _claim(limit=1)).messages == []
+    await _transition("e", "down")
+    [message] = (await _claim(limit=1)).messages
+    assert message.deliveries[0].alert.service_name == "e"
+
+
+async def test_a_window_lets_out_what_began_and_what_is_over(backend: Backend) -> None:
+    for service in ("a", "b"):
+        await _transition(service, "down")
+    await finish(await _only(window_s=30), "delivered")
+    backend.execute("UPDATE delivery_channels SET last_message_at = now() - interval '1 minute'")
+    for service in ("a", "b"):
+        await _transition(service, "healthy")
+    for service in ("c", "d"):
+        await _transition(service, "down")
+    messages = (await _claim(window_s=30)).messages
+    told = {one.kind: sorted(each.alert.service_name for each in one.deliveries) for one in messages}
+    assert told == {"resolved": ["a", "b"], "triggered": ["c", "d"]}
+
+
+async def test_what_began_before_it_was_withheld_is_told_though_it_ended_meanwhile(backend: Backend) -> None:
+    """Whether it was withheld to the end, its sender finds out."""
+    await _transition("api", "down")
+    message = await _only()
+    await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="silence 1 of ana: why")
+    await _transition("api", "healthy")
+    assert backend.execute(ROWS) == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
+    resolution = await _only()
+    assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", False)
+
+
+async def test_who_was_to_be_told_later_hears_nothing_of_what_other_code_has_resolved_before(backend: Backend) -> None:
+    await _transition("api", "down", [{**OPS, "after_s": 600}])
+    backend.execute("UPDATE alert_events SET status = 'resolved', resolved_at = now()")
+    _make_due(backend)
+    backend.execute("UPDATE alert_events SET resolved_at = now() - interval '1 minute'")
+    assert (await _claim()).messages == []
+    assert backend.execute(ROWS) == [("ops", "triggered", "cancelled")]
+
+
+async def test_a_reminder_that_is_given_up_is_followed_by_the_next(backend: Backend) -> None:
+    await _transition("api", "down")
+    await finish(await _only(), "dead", error="400", remind_in_s=0)
+    reminder = await _only()
+    await finish(reminder, "dead", error="400", remind_in_s=0)
+    assert (await _only()).kind == "reminder"
+    assert backend.execute(ROWS)[1:] == [("ops", "reminder", "dead"), ("ops", "reminder", "pending")]
+
+
+async def test_an_old_alert_whose_end_is_still_owed_is_not_deleted(backend: Backend) -> None:
+    await _transition("api", "down")
+    await finish(await _only(), "delivered")
+    await _transition("api", "healthy")
+    backend.execute("UPDATE alert_events SET created_at = now() - interval '40 days'")
+    assert await AlertEventModel.delete_older_than(30, keep_open=True) == 1  # the recovery
+    resolution = await _only()
+    await finish(resolution, "delivered")
+    assert await AlertEventModel.delete_older_than(30, keep_open=True) == 1
+
+
+async def test_old_deliveries_go_in_the_order_in_which_they_came(backend: Backend) -> None:
+    """A resolution that went before its trigger would be owed again."""
+    await _transition("api", "down")
+    await finish(await _only(), "delivered")
+    await _transition("api", "healthy")
+    await finish(await _only(), "delivered")
+    # An update puts a row behind the others.
+    backend.execute("UPDATE alert_deliveries SET created_at = now() - interval '91 days' WHERE kind = 'resolved'")
+    backend.execute("UPDATE alert_deliveries SET created_at = now() - interval '91 days' WHERE kind = 'triggered'")
+    await get_supabase_service_client().call("vigilbase_delete_deliveries_v1", {"p_days": 90, "p_limit": 1})
+    assert backend.execute(ROWS) == [("ops", "resolved", "delivered")]
+    assert await owe_missing() == 0
+
+
 async def test_what_nobody_needs_can_be_dropped_but_not_while_it_is_sent(backend: Backend) -> None:
     for service in ("a", "b"):
         await _transition(service, "down")

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -23,10 +25,12 @@ from vigilbase import (
 from vigilbase.alerts.channels import Channel
 from vigilbase.alerts.channels.webhook import WebhookConfig
 from vigilbase.alerts.routing import OCCASIONS, Route
+from vigilbase.errors import DatabaseUnavailableError
 from vigilbase.probes import Finding
 from vigilbase.runner.deliveries import Deliverer, Pace
 from vigilbase.runner.loop import Runner
-from vigilbase.runner.silencing import load_silencing
+from vigilbase.runner.outbox import claim
+from vigilbase.runner.silencing import Silencing, load_silencing
 from vigilbase.spec import ServiceSpec, Spec
 from vigilbase.vocabulary import Policy
 
@@ -225,20 +229,63 @@ async def test_a_message_that_is_on_its_way_at_the_stop_still_arrives(backend: B
 
 async def test_a_try_begins_only_while_it_can_end_within_the_lease(backend: Backend, receiver: Receiver) -> None:
     """Otherwise another might have sent the message meanwhile, and even its resolution."""
-    alert, _ = await AlertEventModel.raise_alert(CreateAlertEventData("api", "service_down", message="api is down"))
-    owed = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}]
-    await get_supabase_service_client().call(
-        "vigilbase_owe_trigger_v1",
-        {"p_alert_id": alert.id, "p_service_name": "api", "p_owed": json.dumps(owed), "p_tags": "[]"},
-    )
+    await _owe_trigger("api")
     channel = _channel(receiver)
     held_up = Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, pace=Pace(lease_s=1, send_within_s=1))
     claimed, _ = await held_up.run_once(channel)
     assert claimed == 1
     assert receiver.requests == []
-    backend.execute("UPDATE alert_deliveries SET leased_until = now() - interval '1 s'")
+    assert backend.execute("SELECT attempts, leased_until FROM alert_deliveries") == [(0, None)]
     await Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None).run_once(channel)
     assert _told(receiver) == [("alert.triggered", ["api"])]
+
+
+async def test_what_could_not_be_looked_up_or_whose_sender_died_is_silenced_all_the_same(
+    backend: Backend, receiver: Receiver
+) -> None:
+    channel = _channel(receiver)
+
+    async def unknown(since: datetime | None = None) -> Silencing:
+        raise DatabaseUnavailableError("the silences can't be read just now")
+
+    async def claim_and_die() -> None:
+        await claim("ops", groups=False, window_s=0, lease_id=uuid4(), limit=10)
+        backend.execute("UPDATE alert_deliveries SET leased_until = now() - interval '1 s'")
+
+    async def run_once(silencing: Callable[[datetime | None], Awaitable[Silencing]]) -> None:
+        await Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, silencing=silencing).run_once(channel)
+
+    rows = "SELECT attempts, message_id IS NULL, due_at > now() FROM alert_deliveries"
+    await _owe_trigger("api")
+    await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="*"))
+    with pytest.raises(DatabaseUnavailableError):
+        await run_once(unknown)
+    assert backend.execute(rows) == [(0, True, True)]  # it is given back as it was
+    backend.execute("UPDATE alert_deliveries SET due_at = now()")
+    await claim_and_die()
+    await run_once(load_silencing)
+    assert backend.execute(rows) == [(1, False, True)]  # it may have arrived, and keeps its id
+    assert receiver.requests == []
+
+
+async def test_the_tags_of_the_file_are_those_of_today(backend: Backend, receiver: Receiver) -> None:
+    channel = _channel(receiver)
+    await _owe_trigger("api")
+    await SilenceModel.add(CreateSilenceData("ana", "a deployment", tag="new"))
+    today = {"api": ["new"]}
+    deliverer = Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, silencing=load_silencing, tags=today)
+    await deliverer.run_once(channel)
+    assert receiver.requests == []
+
+
+async def _owe_trigger(service_name: str) -> None:
+    """An alert, owed to the channel `ops`."""
+    alert, _ = await AlertEventModel.raise_alert(CreateAlertEventData(service_name, "service_down", message="it broke"))
+    owed = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}]
+    await get_supabase_service_client().call(
+        "vigilbase_owe_trigger_v1",
+        {"p_alert_id": alert.id, "p_service_name": service_name, "p_owed": json.dumps(owed), "p_tags": "[]"},
+    )
 
 
 async def test_what_is_silenced_is_told_when_the_silence_ends_if_it_still_lasts(
@@ -294,6 +341,6 @@ async def test_what_begins_and_ends_in_a_silence_is_not_told(backend: Backend, r
     async with _running([api], _channel(receiver)):
         await _until(lambda: backend.execute("SELECT 1 FROM alert_deliveries WHERE due_at > now()"))
         api.recover()
-        # The trigger wasn't due, so that its resolution isn't owed either.
-        await _until(lambda: backend.execute("SELECT status FROM alert_deliveries") == [("cancelled",)])
+        over = [("triggered", "cancelled"), ("resolved", "cancelled")]
+        await _until(lambda: backend.execute("SELECT kind, status FROM alert_deliveries ORDER BY id") == over)
     assert receiver.requests == []

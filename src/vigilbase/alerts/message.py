@@ -85,7 +85,10 @@ def lasted(alert: AlertEvent, now: datetime) -> timedelta:
 
 def in_utc(moment: datetime) -> str:
     """A moment as people read it: `2026-11-24 09:31:23 UTC`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:  # of the first or the last day that there is
+        return moment.isoformat()
 
 
 def shortened(said: str, longest: int) -> str:

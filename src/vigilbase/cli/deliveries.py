@@ -8,6 +8,7 @@ from rich.table import Table
 
 from vigilbase.cli.authors import By, author_of
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
+from vigilbase.cli.limit import Limit, valid_limit
 from vigilbase.cli.owed import Outlook, delivery_as_json, outlook, remedy_of_off, switched_off, tell_off, told
 from vigilbase.cli.render import ago, new_table, plain, print_json
 from vigilbase.clock import utc_now
@@ -22,19 +23,18 @@ app = typer.Typer(help="List the messages that are owed; try again or drop what 
 OPEN: tuple[DeliveryStatus, ...] = ("pending", "dead")
 
 All = Annotated[bool, typer.Option("--all", help="Also those that were delivered, or aren't needed any more.")]
-Limit = Annotated[int, typer.Option("--limit", metavar="N", help="How many to show at the most, the newest.")]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The delivery's number, as `deliveries list` has it.")]
 
 
 @app.command("list")
 def list_(
-    config: ConfigFile = DEFAULT_CONFIG, *, every: All = False, limit: Limit = 50, as_json: AsJson = False
+    config: ConfigFile = DEFAULT_CONFIG, *, every: All = False, limit: Limit = "50", as_json: AsJson = False
 ) -> None:
     """List the messages that are still owed and those that were given up (dead), newest first.
 
     Example: vigilbase deliveries list --all
     """
-    deliveries, channels = run(_list(DELIVERY_STATUSES if every else OPEN, limit))
+    deliveries, channels = run(_list(DELIVERY_STATUSES if every else OPEN, valid_limit(limit)))
     if as_json:
         print_json({"deliveries": [delivery_as_json(delivery) for delivery in deliveries]})
     elif deliveries:

@@ -74,7 +74,7 @@ def _gathers_s(config: Path) -> Mapping[str, float] | None:
 def is_withheld(delivery: AlertDelivery, now: datetime) -> bool:
     """Whether it waits for the end of a silence or of maintenance; once it is due, that is over or looked at again."""
     is_due = delivery.due_at is None or delivery.due_at <= now
-    return delivery.status == "pending" and delivery.attempts == 0 and delivery.withheld_by is not None and not is_due
+    return delivery.status == "pending" and delivery.withheld_by is not None and not is_due
 
 
 def told(delivery: AlertDelivery, now: datetime) -> str:

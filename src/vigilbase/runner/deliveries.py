@@ -56,6 +56,7 @@ class Deliverer:
         group_window_s: float,
         remind_every_s: float | None,
         silencing: Callable[[datetime | None], Awaitable[Silencing]] = nothing_withheld,
+        tags: Mapping[str, Sequence[str]] | None = None,
         is_behind: Callable[[], bool] = lambda: False,
         pace: Pace = Pace(),
     ) -> None:
@@ -66,6 +67,7 @@ class Deliverer:
         self._remind_every_s = remind_every_s
         self._pace = pace
         self._silencing = silencing
+        self._tags = tags or {}  # those of today's file, before those of when the alert opened
         self._is_behind = is_behind  # what an absence of the database left to be recorded belongs into the same message
         self._awake = {name: asyncio.Event() for name in channels}
 
@@ -99,7 +101,11 @@ class Deliverer:
             limit=AT_ONCE,
         )
         if claimed.messages:
-            silencing = await self._silencing(_earliest_untold(claimed.messages))
+            try:
+                silencing = await self._silencing(_earliest_untold(claimed.messages))
+            except DatabaseError:
+                await _give_back(claimed.messages, self._pace.poll_s)
+                raise
             async with asyncio.TaskGroup() as tasks:
                 for message in claimed.messages:
                     tasks.create_task(self._handle(channel, message, claimed.now, silencing))
@@ -153,13 +159,14 @@ class Deliverer:
         # We were held up: before we are done, another might have sent it, and even its resolution.
         if message.ours_until - monotonic() < self._pace.send_within_s:
             log.warning("message.left", **fields)
+            await _give_back([message], 0)
             return
         try:
             answer = await _sent(channel, outgoing, self._pace.send_within_s)
         except PermanentDeliveryError as error:
             await self._refused(channel, message, error)
         except DeliveryError as error:
-            await _failed(message, error, fields, self._pace)
+            await self._failed(message, error, fields)
         else:
             self.delivered += 1
             log.info("message.delivered", **fields, answer=answer)
@@ -179,23 +186,27 @@ class Deliverer:
     async def _without_withheld(
         self, message: ClaimedMessage, now: datetime, silencing: Silencing
     ) -> Sequence[Delivery]:
-        """The deliveries that go out now. Before the first try only: what was tried may have arrived."""
-        if message.attempts > 1:
-            return message.deliveries
+        """The deliveries that go out now.
+
+        What was tried may have arrived, so it is put off as it is, under its id; or it goes out once more, if it isn't
+        silenced as a whole.
+        """
         wanted: list[Delivery] = []
-        put_off: dict[Withheld, list[int]] = {}
+        put_off: dict[Withheld, list[Delivery]] = {}
         for delivery in message.deliveries:
-            alert = delivery.alert
+            tags = self._tags.get(delivery.alert.service_name, delivery.tags)
             if message.kind == "resolved" and delivery.told:  # it is ended, whatever is silenced
                 wanted.append(delivery)
-            elif message.kind == "resolved" and (by := _silenced_to_its_end(delivery, silencing)):
+            elif message.kind == "resolved" and (by := _silenced_to_its_end(delivery, tags, silencing)):
                 await finish(message, "cancelled", ids=[delivery.id], withheld_by=by)
-            elif withheld := silencing.withheld(alert.service_name, delivery.tags, now):
-                put_off.setdefault(withheld, []).append(delivery.id)
+            elif withheld := silencing.withheld(delivery.alert.service_name, tags, now):
+                put_off.setdefault(withheld, []).append(delivery)
             else:
                 wanted.append(delivery)
-        for (until, by), ids in put_off.items():
-            in_s = min((until - now).total_seconds(), SILENCE_LOOK_AGAIN_S)
+        if wanted and message.attempts > 1:
+            return [*wanted, *(delivery for deliveries in put_off.values() for delivery in deliveries)]
+        for (until, by), deliveries in put_off.items():
+            ids, in_s = [each.id for each in deliveries], min((until - now).total_seconds(), SILENCE_LOOK_AGAIN_S)
             await finish(message, "put_off", ids=ids, in_s=max(0.0, in_s), withheld_by=by)
         return wanted
 
@@ -203,7 +214,7 @@ class Deliverer:
         """A channel that will not work as it is is switched off, and the message kept; a bad message is given up."""
         if not error.of_the_channel:
             log.error("message.given_up", channel=channel.name, reason=str(error), message_id=str(message.id))
-            await finish(message, "dead", error=str(error))
+            await finish(message, "dead", error=str(error), remind_in_s=self._remind_every_s)
             return
         others = [name for name in self._channels if name != channel.name]
         switched = await switch_channel_off(channel.name, str(error), others)
@@ -211,6 +222,19 @@ class Deliverer:
         if switched:
             log.error("channel.switched_off", channel=channel.name, reason=str(error))
             self.wake()
+
+    async def _failed(self, message: ClaimedMessage, error: DeliveryError, fields: Mapping[str, str | int]) -> None:
+        if message.attempts >= GIVE_UP_AFTER:
+            log.error("message.given_up", **fields, reason=str(error), attempts=message.attempts)
+            await finish(message, "dead", error=str(error), remind_in_s=self._remind_every_s)
+            return
+        asked = error.retry_after if isinstance(error, TemporaryDeliveryError) else None
+        chance = random.random()  # noqa: S311 (it only spreads the load)
+        in_s = delay_s(
+            message.attempts, asked or timedelta(0), chance, self._pace.first_delay_s, self._pace.longest_delay_s
+        )
+        log.warning("message.failed", **fields, reason=str(error), attempts=message.attempts, next_in_s=round(in_s, 1))
+        await finish(message, "retry", error=str(error), in_s=in_s)
 
 
 def _earliest_untold(messages: Sequence[ClaimedMessage]) -> datetime | None:
@@ -224,13 +248,22 @@ def _earliest_untold(messages: Sequence[ClaimedMessage]) -> datetime | None:
     return min(opened, default=None)
 
 
-def _silenced_to_its_end(delivery: Delivery, silencing: Silencing) -> str | None:
+def _silenced_to_its_end(delivery: Delivery, tags: Sequence[str], silencing: Silencing) -> str | None:
     """What withheld messages about an alert from its beginning to its end, in words."""
     alert = delivery.alert
     if alert.created_at is None or alert.resolved_at is None:
         return None
-    withheld = silencing.throughout(alert.service_name, delivery.tags, alert.created_at, alert.resolved_at)
+    withheld = silencing.throughout(alert.service_name, tags, alert.created_at, alert.resolved_at)
     return withheld.by if withheld else None
+
+
+async def _give_back(messages: Sequence[ClaimedMessage], in_s: float) -> None:
+    """Leave what was claimed, and not tried, to whoever claims it next; if that fails, the lease will end."""
+    try:
+        for message in messages:
+            await finish(message, "put_off", ids=[delivery.id for delivery in message.deliveries], in_s=in_s)
+    except DatabaseError as error:
+        log.warning("deliveries.waiting", reason=str(error))
 
 
 async def _sent(channel: Channel, message: Message, within_s: float) -> str:
@@ -246,18 +279,6 @@ async def _sent(channel: Channel, message: Message, within_s: float) -> str:
     except Exception as error:
         # The text of what we don't know may hold an address with a secret in it.
         raise TemporaryDeliveryError(f"failed with {type(error).__name__}") from error
-
-
-async def _failed(message: ClaimedMessage, error: DeliveryError, fields: Mapping[str, str | int], pace: Pace) -> None:
-    if message.attempts >= GIVE_UP_AFTER:
-        log.error("message.given_up", **fields, reason=str(error), attempts=message.attempts)
-        await finish(message, "dead", error=str(error))
-        return
-    asked = error.retry_after if isinstance(error, TemporaryDeliveryError) else None
-    chance = random.random()  # noqa: S311 (it only spreads the load)
-    in_s = delay_s(message.attempts, asked or timedelta(0), chance, pace.first_delay_s, pace.longest_delay_s)
-    log.warning("message.failed", **fields, reason=str(error), attempts=message.attempts, next_in_s=round(in_s, 1))
-    await finish(message, "retry", error=str(error), in_s=in_s)
 
 
 async def wake_on_notification(wake: Callable[[], None]) -> None:

@@ -54,6 +54,7 @@ class Runner:
             group_window_s=spec.group_window_s,
             remind_every_s=spec.remind_every_s,
             silencing=load_silencing,
+            tags={service.name: service.tags for service in spec.services},
             is_behind=lambda: monotonic() < self._catching_up_until,
         )
 

@@ -1,15 +1,15 @@
 -- 019_tell_what_is_withheld.sql
 -- Created: 2026-11-24
 --
--- Why a message has not gone out: what withholds it, that it isn't needed any more, or the state of its channel; and
--- what a silence withheld goes out as soon as somebody ends it. Functions as in 013; those that are replaced answer
--- what they did.
+-- Why a message has not gone out: what withholds it, that it isn't needed any more, or the state of its channel; what a
+-- silence withheld goes out as soon as somebody ends it; and what was found wrong with the functions of 017. Functions as
+-- in 013; those that are replaced answer what they did.
 
 ALTER TABLE public.alert_deliveries ADD COLUMN IF NOT EXISTS withheld_by TEXT;
 
 -- As in 017. A trigger that is cancelled before it was told is noted in the timeline. And a resolution waits as long as
 -- the trigger would have that has just failed, ten seconds at the most: its try may still arrive, and would open again
--- what is over.
+-- what is over. What was to be told later than it was over (after) is not told.
 CREATE OR REPLACE FUNCTION public.vigilbase_owe_follow_up_v1(p_alert_id uuid, p_service_name text, p_kind text)
 RETURNS void
 LANGUAGE plpgsql
@@ -18,6 +18,10 @@ AS $$
 DECLARE
     v_now CONSTANT timestamptz := clock_timestamp();
     v_may_arrive_within CONSTANT interval := '10 seconds';
+    v_over CONSTANT timestamptz := coalesce((
+        SELECT a.resolved_at FROM public.alert_events AS a
+        WHERE a.id = p_alert_id AND a.service_name = p_service_name
+    ), v_now);
     v_row public.alert_deliveries;
 BEGIN
     INSERT INTO public.alert_deliveries (alert_id, service_name, channel, kind, tags, tells_recovery, due_at)
@@ -31,7 +35,9 @@ BEGIN
     GROUP BY d.channel
     HAVING CASE p_kind
         WHEN 'resolved' THEN
-            bool_or(d.attempts > 0 OR (d.status = 'pending' AND d.due_at <= v_now AND d.tells_recovery))
+            -- Of what was withheld, whoever sends it knows whether it was so to the end.
+            bool_or(d.attempts > 0 OR (d.status = 'pending' AND d.tells_recovery
+                AND (d.due_at <= v_over OR d.withheld_by IS NOT NULL)))
         ELSE bool_or(d.status = 'delivered' OR (d.status = 'pending' AND d.attempts > 0))
     END
     ON CONFLICT DO NOTHING;
@@ -61,8 +67,157 @@ BEGIN
 END;
 $$;
 
+-- As in 017, but: of what waits for another that can't be claimed now, however much that is, nothing keeps the rest from
+-- being claimed; a window lets out one message of each kind; and an escalation is told of nothing that was over before.
+CREATE OR REPLACE FUNCTION public.vigilbase_claim_deliveries_v1(
+    p_channels text, p_lease_id uuid, p_lease_s integer, p_limit integer
+)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_now CONSTANT timestamptz := clock_timestamp();
+    v_until CONSTANT timestamptz := v_now + make_interval(secs => p_lease_s);
+    v_group_at_most CONSTANT integer := 1000;
+    v_channel record;
+    v_state public.delivery_channels;
+    v_row record;
+    v_message uuid;
+    v_groups jsonb;
+    v_sizes jsonb;
+    v_group_allowed boolean;
+    v_count integer;
+    v_claimed uuid[] := '{}';
+    v_messages json;
+    v_next double precision;
+BEGIN
+    FOR v_channel IN
+        SELECT c ->> 'channel' AS name, (c ->> 'groups')::boolean AND (c ->> 'window_s')::double precision > 0 AS groups,
+            make_interval(secs => (c ->> 'window_s')::double precision) AS window_length
+        FROM json_array_elements(p_channels::json) AS c ORDER BY 1
+    LOOP
+        CONTINUE WHEN NOT EXISTS (
+            SELECT FROM public.alert_deliveries AS d
+            WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.due_at <= v_now
+              AND (d.leased_until IS NULL OR d.leased_until <= v_now)
+        );
+        INSERT INTO public.delivery_channels (channel) VALUES (v_channel.name) ON CONFLICT DO NOTHING;
+        -- One claims at a time, so that what belongs into one message comes into one message.
+        SELECT s.* INTO v_state FROM public.delivery_channels AS s
+        WHERE s.channel = v_channel.name FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND OR v_state.off_since IS NOT NULL;
+
+        v_count := 0;
+        v_groups := '{}';
+        v_sizes := '{}';
+        v_group_allowed := v_channel.groups AND NOT coalesce(v_state.last_message_at > v_now - v_channel.window_length, false)
+            AND NOT EXISTS (
+                SELECT FROM public.alert_deliveries AS d
+                WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.leased_until > v_now
+            );
+        FOR v_row IN
+            SELECT d.id, d.alert_id, d.service_name, d.kind, d.attempts, d.message_id, d.tags, d.unless_acknowledged,
+                d.tells_recovery, d.due_at, a.status AS alert_status, a.resolved_at
+            FROM public.alert_deliveries AS d
+            LEFT JOIN public.alert_events AS a ON a.id = d.alert_id AND a.service_name = d.service_name
+            WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.due_at <= v_now
+              AND (d.leased_until IS NULL OR d.leased_until <= v_now)
+              -- What has to wait for another that can't be claimed now; of which there may be many.
+              AND NOT (d.message_id IS NULL AND EXISTS (
+                  SELECT FROM public.alert_deliveries AS e
+                  WHERE e.alert_id = d.alert_id AND e.channel = d.channel AND e.id < d.id
+                    AND (e.leased_until > v_now OR (e.status = 'pending' AND e.due_at > v_now AND e.attempts > 0))
+              ))
+            ORDER BY d.message_id IS NULL, d.id
+            LIMIT CASE WHEN v_channel.groups THEN 2 * v_group_at_most ELSE 2 * p_limit END
+            FOR UPDATE OF d SKIP LOCKED
+        LOOP
+            -- What nobody needs any more: whoever resolved it, by whatever way.
+            IF v_row.alert_status IS NULL OR (v_row.alert_status = 'resolved' AND v_row.kind <> 'resolved')
+                OR (v_row.alert_status = 'acknowledged' AND (v_row.unless_acknowledged OR v_row.kind = 'reminder'))
+            THEN
+                UPDATE public.alert_deliveries AS d SET status = 'cancelled', ended_at = v_now, lease_id = NULL,
+                    leased_until = NULL
+                WHERE d.id = v_row.id;
+                IF v_row.alert_status = 'resolved' AND v_row.kind = 'triggered'
+                    AND (v_row.attempts > 0
+                        OR (v_row.tells_recovery AND v_row.due_at <= coalesce(v_row.resolved_at, v_now)))
+                THEN
+                    INSERT INTO public.alert_deliveries
+                        (alert_id, service_name, channel, kind, tags, tells_recovery, due_at)
+                    VALUES (v_row.alert_id, v_row.service_name, v_channel.name, 'resolved', v_row.tags, true, v_now)
+                    ON CONFLICT DO NOTHING;
+                END IF;
+                CONTINUE;
+            END IF;
+            CONTINUE WHEN v_count >= p_limit AND NOT CASE
+                WHEN v_row.message_id IS NULL THEN v_groups ? v_row.kind
+                ELSE v_row.message_id = ANY (v_claimed)
+            END;
+
+            v_message := v_row.message_id;
+            IF v_message IS NULL THEN
+                -- Of one alert to one channel, one after the other.
+                CONTINUE WHEN EXISTS (
+                    SELECT FROM public.alert_deliveries AS e
+                    WHERE e.alert_id = v_row.alert_id AND e.channel = v_channel.name AND e.id < v_row.id
+                      AND (e.leased_until > v_now
+                          OR (e.status = 'pending' AND (e.due_at <= v_now OR e.attempts > 0)))
+                );
+                IF v_channel.groups THEN
+                    CONTINUE WHEN NOT v_group_allowed
+                        OR coalesce((v_sizes ->> v_row.kind)::integer, 0) >= v_group_at_most;
+                    v_groups := jsonb_build_object(v_row.kind, gen_random_uuid()) || v_groups;
+                    v_sizes := v_sizes
+                        || jsonb_build_object(v_row.kind, coalesce((v_sizes ->> v_row.kind)::integer, 0) + 1);
+                    v_message := (v_groups ->> v_row.kind)::uuid;
+                ELSE
+                    v_message := gen_random_uuid();
+                END IF;
+            END IF;
+            IF NOT v_message = ANY (v_claimed) THEN
+                v_claimed := array_append(v_claimed, v_message);
+                v_count := v_count + 1;
+            END IF;
+            UPDATE public.alert_deliveries AS d
+            SET message_id = v_message, message_at = coalesce(d.message_at, v_now), attempts = d.attempts + 1,
+                lease_id = p_lease_id, leased_until = v_until
+            WHERE d.id = v_row.id;
+        END LOOP;
+    END LOOP;
+
+    SELECT coalesce(json_agg(m.message ORDER BY m.first), '[]') INTO v_messages
+    FROM (
+        SELECT min(d.id) AS first, json_build_object(
+            'message_id', d.message_id, 'channel', d.channel, 'kind', d.kind, 'at', min(d.message_at),
+            'attempts', max(d.attempts),
+            'deliveries', json_agg(json_build_object(
+                'id', d.id, 'tags', d.tags, 'alert', row_to_json(a),
+                'told', EXISTS (
+                    SELECT FROM public.alert_deliveries AS t
+                    WHERE t.alert_id = d.alert_id AND t.channel = d.channel AND t.kind = 'triggered' AND t.attempts > 0
+                      AND t.id <> d.id
+                )
+            ) ORDER BY d.id)
+        ) AS message
+        FROM public.alert_deliveries AS d
+        JOIN public.alert_events AS a ON a.id = d.alert_id AND a.service_name = d.service_name
+        WHERE d.message_id = ANY (v_claimed) AND d.status = 'pending' AND d.lease_id = p_lease_id
+        GROUP BY d.message_id, d.channel, d.kind
+    ) AS m;
+
+    SELECT extract(epoch FROM min(greatest(d.due_at, d.leased_until)) - clock_timestamp()) INTO v_next
+    FROM public.alert_deliveries AS d
+    WHERE d.status = 'pending' AND greatest(d.due_at, d.leased_until) > v_now
+      AND d.channel IN (SELECT c ->> 'channel' FROM json_array_elements(p_channels::json) AS c);
+    RETURN json_build_object('now', v_now, 'messages', v_messages, 'next_in_s', v_next);
+END;
+$$;
+
 -- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids"; what
--- is put off is due at once if a silence or a maintenance window has ended since it was claimed.
+-- is put off is due at once if a silence or a maintenance window has ended since it was due, and keeps its message_id
+-- if it was tried before. A "dead" one has reminders, too.
 CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
 RETURNS void
 LANGUAGE plpgsql
@@ -103,14 +258,17 @@ BEGIN
             v_theirs := v_row.lease_id IS DISTINCT FROM (v_item ->> 'lease_id')::uuid AND v_row.leased_until > v_now;
             IF v_outcome = 'put_off' THEN
                 UPDATE public.alert_deliveries AS d
-                SET message_id = NULL, message_at = NULL, attempts = 0, lease_id = NULL, leased_until = NULL,
+                -- What was tried before may have arrived, so it stays what it is.
+                SET message_id = CASE WHEN d.attempts > 1 THEN d.message_id END,
+                    message_at = CASE WHEN d.attempts > 1 THEN d.message_at END,
+                    attempts = d.attempts - 1, lease_id = NULL, leased_until = NULL,
                     due_at = CASE
                         WHEN EXISTS (
                             SELECT s.ends_at FROM public.silences AS s
-                            WHERE s.ends_at > d.message_at AND s.ends_at <= clock_timestamp()
+                            WHERE s.ends_at > d.due_at AND s.ends_at <= clock_timestamp()
                             UNION ALL
                             SELECT m.ends_at FROM public.maintenance_windows AS m
-                            WHERE m.ends_at > d.message_at AND m.ends_at <= clock_timestamp()
+                            WHERE m.ends_at > d.due_at AND m.ends_at <= clock_timestamp()
                         ) THEN v_now
                         ELSE v_now + make_interval(secs => (v_item ->> 'in_s')::double precision)
                     END,
@@ -128,7 +286,9 @@ BEGIN
                 answer = coalesce(v_item ->> 'answer', d.answer), last_error = coalesce(v_item ->> 'error', d.last_error),
                 lease_id = CASE WHEN v_theirs THEN d.lease_id END,
                 leased_until = CASE WHEN v_theirs THEN d.leased_until END,
-                withheld_by = coalesce(v_item ->> 'withheld_by', d.withheld_by)
+                withheld_by = CASE
+                    WHEN v_outcome <> 'retry' THEN coalesce(v_item ->> 'withheld_by', d.withheld_by)
+                END
             WHERE d.id = v_row.id;
             PERFORM public.vigilbase_note_v1(
                 v_row.alert_id, v_row.service_name,
@@ -139,7 +299,7 @@ BEGIN
                     'withheld_by', coalesce(v_item ->> 'withheld_by', v_row.withheld_by)
                 )::text
             );
-            IF v_outcome = 'delivered' AND v_row.kind IN ('triggered', 'reminder')
+            IF v_outcome IN ('delivered', 'dead') AND v_row.kind IN ('triggered', 'reminder')
                 AND v_item ->> 'remind_in_s' IS NOT NULL
             THEN
                 INSERT INTO public.alert_deliveries
@@ -176,7 +336,7 @@ DECLARE
     v_now CONSTANT timestamptz := clock_timestamp();
 BEGIN
     UPDATE public.alert_deliveries AS d SET due_at = v_now
-    WHERE d.status = 'pending' AND d.attempts = 0 AND d.withheld_by IS NOT NULL AND d.due_at > v_now;
+    WHERE d.status = 'pending' AND d.withheld_by IS NOT NULL AND d.due_at > v_now;
     IF FOUND THEN
         PERFORM pg_notify('vigilbase_deliveries', '');
     END IF;
@@ -227,6 +387,69 @@ BEGIN
 END;
 $$;
 
+-- As in 013; an alert whose end is still owed to somebody stays until it is told.
+CREATE OR REPLACE FUNCTION public.vigilbase_delete_alerts_v1(
+    p_days integer, p_limit integer, p_keep_open boolean DEFAULT false, p_before timestamptz DEFAULT NULL
+)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_before timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
+    v_count integer;
+BEGIN
+    DELETE FROM public.alert_events WHERE id IN (
+        SELECT a.id FROM public.alert_events AS a
+        WHERE a.created_at < v_before AND (NOT p_keep_open OR a.status = 'resolved') AND NOT (
+            p_keep_open AND EXISTS (
+                SELECT FROM public.alert_deliveries AS d
+                WHERE d.alert_id = a.id AND d.status = 'pending' AND d.kind = 'resolved'
+            )
+        )
+        LIMIT p_limit
+    );
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN json_build_object('deleted', v_count, 'before', v_before);
+END;
+$$;
+
+-- As in 017, in the order in which they were owed: a resolution that went before its trigger would be owed again.
+CREATE OR REPLACE FUNCTION public.vigilbase_delete_deliveries_v1(
+    p_days integer, p_limit integer, p_before timestamptz DEFAULT NULL
+)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_before timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
+    v_deliveries integer;
+    v_entries integer;
+BEGIN
+    DELETE FROM public.alert_deliveries WHERE id IN (
+        SELECT d.id FROM public.alert_deliveries AS d
+        WHERE d.created_at < v_before AND d.status <> 'pending' AND NOT EXISTS (
+            SELECT FROM public.alert_events AS a
+            WHERE a.id = d.alert_id AND a.service_name = d.service_name AND a.status <> 'resolved'
+        )
+        ORDER BY d.id
+        LIMIT p_limit
+    );
+    GET DIAGNOSTICS v_deliveries = ROW_COUNT;
+    DELETE FROM public.alert_timeline WHERE id IN (
+        SELECT t.id FROM public.alert_timeline AS t
+        WHERE t.at < v_before AND NOT EXISTS (
+            SELECT FROM public.alert_events AS a
+            WHERE a.id = t.alert_id AND a.service_name = t.service_name AND a.status <> 'resolved'
+        )
+        LIMIT p_limit
+    );
+    GET DIAGNOSTICS v_entries = ROW_COUNT;
+    RETURN json_build_object('deleted', greatest(v_deliveries, v_entries), 'before', v_before);
+END;
+$$;
+
 -- Every channel that something is known of, by name: [{"channel", "off_since", "off_reason", "last_message_at": when one
 -- was last tried, "last_delivered_at", "waiting": messages that are due and weren't tried yet, "failing": that were, in
 -- vain, with the "last_error" of the newest, "withheld", "given_up": of which somebody still needs}].
@@ -245,12 +468,13 @@ AS $$
             SELECT d.channel, max(d.ended_at) FILTER (WHERE d.status = 'delivered') AS last_delivered_at,
                 count(*) FILTER (WHERE d.status = 'pending' AND d.last_error IS NULL AND d.due_at <= clock_timestamp())
                     AS waiting,
-                count(*) FILTER (WHERE d.status = 'pending' AND d.last_error IS NOT NULL) AS failing,
-                (array_agg(d.last_error ORDER BY d.id DESC)
-                    FILTER (WHERE d.status = 'pending' AND d.last_error IS NOT NULL))[1] AS last_error,
+                count(*) FILTER (WHERE d.status = 'pending' AND d.last_error IS NOT NULL AND d.withheld_by IS NULL)
+                    AS failing,
+                (array_agg(d.last_error ORDER BY d.id DESC) FILTER (
+                    WHERE d.status = 'pending' AND d.last_error IS NOT NULL AND d.withheld_by IS NULL
+                ))[1] AS last_error,
                 count(*) FILTER (
-                    WHERE d.status = 'pending' AND d.attempts = 0 AND d.withheld_by IS NOT NULL
-                      AND d.due_at > clock_timestamp()
+                    WHERE d.status = 'pending' AND d.withheld_by IS NOT NULL AND d.due_at > clock_timestamp()
                 ) AS withheld,
                 count(*) FILTER (
                     WHERE d.status = 'dead' AND (d.kind = 'resolved' OR EXISTS (
