@@ -16,6 +16,8 @@ def judged(alert: AlertEvent, **details: JSON) -> AlertEvent:
     return replace(alert, details={**(alert.details or {}), "source": "judge", **details})
 
 
+# There are no such times in UTC.
+EXTREMES = [{"down_since": "9999-12-31T23:59:59-14:00"}, {"down_since": "0001-01-01T00:00:00+14:00"}]
 DOWN = judged(an_alert("website"), down_since="2026-11-24T11:56:00+00:00")
 DEGRADED = judged(an_alert("shop", "slow", alert_type="service_degraded"), degraded_since="2026-11-24T11:59:00+00:00")
 OVER = replace(DOWN, status="resolved", resolved_at=NOON)
@@ -98,7 +100,9 @@ def test_a_text_is_the_title_and_a_line_for_each_alert() -> None:
     assert text(message).split("\n") == [title(message), "", *lines(message)]
 
 
-@pytest.mark.parametrize("details", [None, {}, {"down_since": 7, "last_error": 8}, {"down_since": "yesterday"}])
+@pytest.mark.parametrize(
+    "details", [None, {}, {"down_since": 7, "last_error": 8}, {"down_since": "yesterday"}, *EXTREMES]
+)
 def test_an_alert_of_other_code_may_lack_all_details(details: Mapping[str, JSON] | None) -> None:
     alert = replace(an_alert("website"), details=details, message="website is down: it said so")
     assert lines(a_message(alert)) == ["website is down: it said so (since 2026-11-24 11:57:00 UTC, 3 min)"]

@@ -85,10 +85,7 @@ def lasted(alert: AlertEvent, now: datetime) -> timedelta:
 
 def in_utc(moment: datetime) -> str:
     """A moment as people read it: `2026-11-24 09:31:23 UTC`."""
-    try:
-        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except OverflowError:  # of the first or the last day that there is
-        return moment.isoformat()
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def shortened(said: str, longest: int) -> str:
@@ -165,9 +162,10 @@ def _one_line(said: str) -> str:
 
 
 def _moment(alert: AlertEvent, key: str) -> datetime | None:
+    """A time of the details, in UTC; None where somebody else's detail is none that there is in UTC."""
     value = (alert.details or {}).get(key)
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) if moment else None
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC) if moment else None
