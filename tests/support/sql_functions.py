@@ -83,7 +83,7 @@ CALLS = {
     "vigilbase_resolve_alert_v2": f"('{OTHER}', 'ada', 'done') ->> 'status' = 'resolved'",
     "vigilbase_alert_timeline_v1": f"('{OTHER}') #>> '{{1,comment}}' = 'done'",
     "vigilbase_delete_health_checks_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' = '3'",
-    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '8'",
+    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '7'",
 }
 
 
