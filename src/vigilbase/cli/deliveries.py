@@ -9,7 +9,7 @@ from rich.table import Table
 from vigilbase.cli.authors import By, author_of
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
 from vigilbase.cli.limit import Limit, valid_limit
-from vigilbase.cli.owed import Outlook, delivery_as_json, outlook, remedy_of_off, switched_off, tell_off, told
+from vigilbase.cli.owed import Outlook, delivery_as_json, outlook, switched_off, tell_off_and_remedy, told
 from vigilbase.cli.render import ago, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import VigilbaseError
@@ -41,7 +41,7 @@ def list_(
         now = utc_now()
         out.print(_table(deliveries, outlook(channels, now, config)))
         for state in switched_off(channels):
-            out.print(f"{state.channel} was {tell_off(state, now)}: {remedy_of_off(state)}", markup=False)
+            out.print(tell_off_and_remedy(state, now), markup=False)
     else:
         out.print("There are none." if every else "Nothing is owed, and nothing was given up.")
 

@@ -101,6 +101,11 @@ def remedy_of_off(state: ChannelState) -> str:
     return f"mend it, start `vigilbase up` again if the file changed, and `vigilbase channels enable {state.channel}`"
 
 
+def tell_off_and_remedy(state: ChannelState, now: datetime) -> str:
+    """Of a channel that is switched off: since when, why, and what to do, in one line."""
+    return f"{state.channel} was {tell_off(state, now)}: {remedy_of_off(state)}"
+
+
 def tell_owed(state: ChannelState) -> str:
     """How many messages a channel is owed, and how many were given up."""
     counts = {

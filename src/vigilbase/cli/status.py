@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
-from vigilbase.cli.owed import remedy_of_off, switched_off, tell_off
+from vigilbase.cli.owed import switched_off, tell_off_and_remedy
 from vigilbase.cli.render import STYLES, ago, iso, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import ConfigurationError
@@ -79,7 +79,7 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
     else:
         out.print("Nothing has been recorded yet: `vigilbase up` watches and records.")
     for state in found.channels_off:
-        out.print(f"{state.channel} was {tell_off(state, now)}: {remedy_of_off(state)}", markup=False, style="red")
+        out.print(tell_off_and_remedy(state, now), markup=False, style="red")
 
 
 async def _load() -> _Found:
@@ -107,13 +107,12 @@ def _service(
     check: ServiceHealthCheck, found: _Found, specs: Mapping[str, ServiceSpec] | None, now: datetime
 ) -> _Service:
     spec = specs.get(check.service_name) if specs is not None else None
-    is_known = spec is not None and check.checked_at is not None
     withheld = found.silencing.withheld(check.service_name, spec.tags if spec else (), now)
     return _Service(
         check,
         found.alerts.get(check.service_name),
         None if specs is None else spec is not None,
-        now - check.checked_at > spec.policy.max_gap if is_known and spec and check.checked_at else None,
+        now - check.checked_at > spec.policy.max_gap if spec and check.checked_at else None,
         withheld.by if withheld else None,
     )
 
