@@ -73,7 +73,7 @@ async def _finish(channel: str, outcome: Any, **how: Any) -> None:
 async def test_what_is_withheld_says_by_what(backend: Backend, folder: Path) -> None:
     await SilenceModel.add(CreateSilenceData("ana", "the new release", tag="shop"))
     await _open_alert("ops")
-    await _finish("ops", "put_off", in_s=30, withheld_by=BY)
+    await _finish("ops", "put_off", in_s=3600, withheld_by=BY)
     assert f"when that is over withheld by {BY}" in printed(folder, "deliveries", "list")[1]
     assert found(folder, "deliveries", "list")["deliveries"][0]["withheld_by"] == BY
     assert printed(folder, "channels", "list")[1] == "ops webhook 127.0.0.1:9 on 1 withheld"

@@ -176,6 +176,30 @@ async def test_what_was_given_up_is_not_acknowledged_but_its_end_is_told(backend
     assert (await _only()).kind == "resolved"
 
 
+async def test_a_refused_message_can_be_taken_apart_into_untried_ones(backend: Backend) -> None:
+    for name in ("a", "b", "c"):
+        await _transition(name, "down")
+    whole = await _only(window_s=60)
+    [first, *rest] = [delivery.id for delivery in whole.deliveries]
+    for ids in ([first], rest):
+        await finish(whole, "taken_apart", ids=ids, error="413")
+    parts = (await _claim(window_s=60)).messages  # no window holds them up
+    assert [[delivery.id for delivery in part.deliveries] for part in parts] == [[first], rest]
+    assert {part.attempts for part in parts} == {1}
+    assert len({whole.id, *(part.id for part in parts)}) == 3
+    for part in parts:
+        await finish(part, "delivered")
+    assert [status for *_, status in backend.execute(ROWS)] == ["delivered"] * 3
+    # A refused part is told by its alert's end alone, if that comes first.
+    await _transition("d", "down")
+    await _transition("e", "down")
+    both = await _only(window_s=0.000001)
+    await finish(both, "taken_apart", ids=[both.deliveries[0].id], error="413")
+    await _transition("d", "healthy")
+    [resolution] = (await _claim(window_s=0)).messages
+    assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", False)
+
+
 async def test_a_message_is_tried_again_when_it_is_due_again_and_not_before(backend: Backend) -> None:
     await _transition("api", "down")
     first = await _only()

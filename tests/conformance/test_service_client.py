@@ -147,13 +147,13 @@ async def test_a_closed_client_says_so(backend: Backend) -> None:
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIGILBASE_TIMEOUT", "0.5")
+    monkeypatch.setenv("VIGILBASE_TIMEOUT", "2")
     client = get_supabase_service_client()
     await client.select(CHECKS)
-    lock = "BEGIN; LOCK TABLE service_health_checks; SELECT pg_sleep(3)"
+    lock = "BEGIN; LOCK TABLE service_health_checks; SELECT pg_sleep(6)"
     locked = asyncio.ensure_future(asyncio.to_thread(backend.execute, lock))
     await _until_locked(backend)
-    with pytest.raises(DatabaseUnavailableError, match=r"no answer within 0.5 s|canceling statement"):
+    with pytest.raises(DatabaseUnavailableError, match=r"no answer within 2 s|canceling statement"):
         await client.select(CHECKS)
     await locked
     assert await client.select(CHECKS) == []

@@ -55,6 +55,11 @@ class Said:
     at: float
     got: Got
 
+    @property
+    def refused(self) -> bool:
+        """Whether the receiver said that it wants no such message: nobody was told by it."""
+        return self.got.reply.status in (400, 422)
+
 
 @dataclass
 class Report:
@@ -133,7 +138,7 @@ def _unfinished(alerts: Mapping[str, Alert], said: Sequence[Said]) -> Iterator[s
     """Every trigger that may have arrived is followed by a resolution, and nothing comes after it."""
     told: dict[tuple[str, str], list[Said]] = defaultdict(list)
     for one in sorted(said, key=lambda one: one.at):
-        for alert in one.alerts:
+        for alert in () if one.refused else one.alerts:
             told[one.channel, alert].append(one)
     for (channel, number), story in told.items():
         known = alerts.get(number)
@@ -162,10 +167,11 @@ def _disturbed(alerts: Mapping[str, Alert], played: Played, said: Sequence[Said]
 
 
 def _two_ids(said: Sequence[Said]) -> Iterator[str]:
-    """What is told of an alert once is told under one id. A reminder is meant to come again."""
+    """What is told of an alert once is told under one id. A reminder is meant to come again, and what is refused may
+    come in parts."""
     ids: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for one in said:
-        for alert in one.alerts if one.kind != "reminder" else ():
+        for alert in () if one.kind == "reminder" or one.refused else one.alerts:
             ids[one.channel, alert, one.kind].add(one.id)
     yield from (f"{key} came under {len(found)} ids" for key, found in ids.items() if len(found) > 1)
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Backend
-from tests.support.receiver import Receiver, Reply, receiving, retry_after
+from tests.support.receiver import Receiver, Reply, Request, receiving, retry_after
 from tests.support.server import PostgresServer
 from vigilbase import (
     AlertEventModel,
@@ -175,6 +175,30 @@ async def test_what_opened_and_closed_while_the_database_was_away_is_one_message
         await _until(lambda: receiver.taken)
     assert _told(receiver) == [("alert.resolved", [service.spec.name for service in services])]
     await close_supabase_service_client()
+
+
+@pytest.mark.parametrize("bad", [(), (3,), (0, 8)], ids=["too large", "one is refused", "two are refused"])
+async def test_of_a_message_that_is_refused_all_goes_out_but_what_is_refused_alone(
+    backend: Backend, receiver: Receiver, bad: tuple[int, ...]
+) -> None:
+    def answer(request: Request) -> Reply:
+        names = _said(request.json())[1]
+        too_large = len(names) > 3 and not bad
+        return Reply(413 if too_large else 400 if {f"s{number}" for number in bad} & set(names) else 200)
+
+    receiver.answer = answer
+    for number in range(9):
+        await _owe_trigger(f"s{number}")
+    channel = _channel(receiver)
+    deliverer = Deliverer({"ops": channel}, group_window_s=60, remind_every_s=None)
+    while (await deliverer.run_once(channel))[0]:
+        pass
+    told = sorted(name for _, names in _told(receiver) for name in names)
+    assert told == [f"s{number}" for number in range(9) if number not in bad]
+    assert backend.execute("SELECT service_name FROM alert_deliveries WHERE status = 'dead' ORDER BY 1") == [
+        (f"s{number}",) for number in bad
+    ]
+    assert backend.execute("SELECT count(*) FROM alert_deliveries WHERE status = 'pending'") == [(0,)]
 
 
 async def test_a_slow_channel_holds_up_neither_another_nor_the_probes(backend: Backend, receiver: Receiver) -> None:

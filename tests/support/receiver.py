@@ -57,7 +57,7 @@ class Request:
 class Receiver:
     """Answers each request with the next of `replies`, and without one as `answer` says.
 
-    `requests` are all that came, in order, `taken` those that got a whole answer of success. May be stopped and started
+    `requests` are all that came, in order, `taken` those that get a whole answer of success. May be stopped and started
     again on the same port.
     """
 
@@ -146,12 +146,12 @@ class Receiver:
         if reply.fault:
             await _fail(reply, reader, writer)
             return
-        writer.write(_head(reply, len(reply.body)) + reply.body)
-        await writer.drain()
-        if 200 <= reply.status < 300:
-            with self._changed:
+        if 200 <= reply.status < 300 and not writer.is_closing():
+            with self._changed:  # before the answer: whoever has that may look at once
                 self.taken.append(request)
                 self._changed.notify_all()
+        writer.write(_head(reply, len(reply.body)) + reply.body)
+        await writer.drain()
 
     def _keep(self, request: Request) -> Reply:
         with self._changed:

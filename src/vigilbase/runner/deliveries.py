@@ -164,7 +164,7 @@ class Deliverer:
         try:
             answer = await _sent(channel, outgoing, self._pace.send_within_s)
         except PermanentDeliveryError as error:
-            await self._refused(channel, message, error)
+            await self._refused(channel, message, wanted, error)
         except DeliveryError as error:
             await self._failed(message, error, fields)
         else:
@@ -210,8 +210,20 @@ class Deliverer:
             await finish(message, "put_off", ids=ids, in_s=max(0.0, in_s), withheld_by=by)
         return wanted
 
-    async def _refused(self, channel: Channel, message: ClaimedMessage, error: PermanentDeliveryError) -> None:
-        """A channel that will not work as it is is switched off, and the message kept; a bad message is given up."""
+    async def _refused(
+        self, channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery], error: PermanentDeliveryError
+    ) -> None:
+        """A channel that will not work as it is is switched off, and the message kept; a bad message is given up.
+
+        One that was too large, or of whose alerts one alone is refused, is not: its halves are messages, unless a try
+        before this one may have arrived.
+        """
+        if not error.of_the_channel and len(wanted) > 1 and message.attempts == 1:
+            ids = [delivery.id for delivery in wanted]
+            log.warning("message.taken_apart", channel=channel.name, reason=str(error), message_id=str(message.id))
+            for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
+                await finish(message, "taken_apart", ids=half, error=str(error))
+            return
         if not error.of_the_channel:
             log.error("message.given_up", channel=channel.name, reason=str(error), message_id=str(message.id))
             await finish(message, "dead", error=str(error), remind_in_s=self._remind_every_s)

@@ -18,7 +18,7 @@ from vigilbase.runner.outcomes import write_outcome
 from vigilbase.vocabulary import JSON, DeliveryKind
 
 LEASE_S = 60
-Outcome = Literal["delivered", "retry", "dead", "put_off", "cancelled"]
+Outcome = Literal["delivered", "retry", "dead", "put_off", "cancelled", "taken_apart"]
 
 
 class _Delivery(BaseModel):

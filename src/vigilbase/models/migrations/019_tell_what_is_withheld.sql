@@ -217,7 +217,8 @@ $$;
 
 -- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids"; what
 -- is put off is due at once if a silence or a maintenance window has ended since it was due, and keeps its message_id
--- if it was tried before. A "dead" one has reminders, too.
+-- if it was tried before. A "dead" one has reminders, too. And there is an outcome more:
+--   "taken_apart": the deliveries "ids" were refused for what their message was; they become one of their own, untried.
 CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
 RETURNS void
 LANGUAGE plpgsql
@@ -228,6 +229,7 @@ DECLARE
     v_item json;
     v_outcome text;
     v_theirs boolean;
+    v_apart uuid;
     v_row public.alert_deliveries;
 BEGIN
     IF EXISTS (SELECT FROM json_array_elements(p_outcomes::json) AS o (item) WHERE o.item ->> 'outcome' = 'put_off') THEN
@@ -239,12 +241,13 @@ BEGIN
         SELECT o.item FROM json_array_elements(p_outcomes::json) AS o (item) ORDER BY o.item ->> 'message_id'
     LOOP
         v_outcome := v_item ->> 'outcome';
+        v_apart := gen_random_uuid();
         FOR v_row IN
             SELECT d.* FROM public.alert_deliveries AS d
             WHERE d.message_id = (v_item ->> 'message_id')::uuid AND (
                 d.lease_id = (v_item ->> 'lease_id')::uuid OR (v_outcome = 'delivered' AND d.status = 'pending')
             ) AND (
-                v_outcome NOT IN ('put_off', 'cancelled')
+                v_outcome NOT IN ('put_off', 'cancelled', 'taken_apart')
                 OR d.id IN (SELECT json_array_elements_text(v_item -> 'ids')::bigint)
             )
             ORDER BY d.id
@@ -273,6 +276,13 @@ BEGIN
                         ELSE v_now + make_interval(secs => (v_item ->> 'in_s')::double precision)
                     END,
                     withheld_by = v_item ->> 'withheld_by'
+                WHERE d.id = v_row.id;
+                CONTINUE;
+            END IF;
+            IF v_outcome = 'taken_apart' THEN
+                UPDATE public.alert_deliveries AS d
+                SET message_id = v_apart, attempts = 0, due_at = v_now, lease_id = NULL, leased_until = NULL,
+                    last_error = v_item ->> 'error', withheld_by = NULL
                 WHERE d.id = v_row.id;
                 CONTINUE;
             END IF;
