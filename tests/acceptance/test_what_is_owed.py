@@ -156,6 +156,16 @@ async def test_a_channel_that_fails_is_seen_before_anything_is_given_up(backend:
     assert any(" ops triggered pending 1 " in line and line.endswith(" 503") and " in " in line for line in listed)
 
 
+async def test_a_channel_that_asked_for_a_pause_says_so(backend: Backend, folder: Path) -> None:
+    await _open_alert("ops")
+    await _finish("ops", "retry", error="429 Too Many Requests", in_s=5, pause_s=7200)
+    [state] = [line for line in printed(folder, "channels", "list") if line.startswith("ops")]
+    assert re.search(r" asked for a pause, which lasts .* more: 429 Too Many Requests 1 tried in vain$", state)
+    [line] = [line for line in printed(folder, "deliveries", "list") if " ops triggered pending 1 " in line]
+    assert re.search(r" in .*, as its channel has asked", line)
+    assert found(folder, "channels", "list")["channels"][0]["paused_until"] is not None
+
+
 async def test_what_is_gathered_says_so(backend: Backend, folder: Path) -> None:
     """The file's `group_window` is 30 s, unless it says another."""
     await _open_alert("ops")

@@ -1,12 +1,12 @@
 """The outbox on every transport: what is owed when, who may claim it, and how it ends."""
 
 import json
-from collections.abc import Sequence
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from tests.conftest import Backend
+from tests.support.outbox import OPS, ROWS, claim_due, end_leases, make_due, only, transition
 from vigilbase import (
     AlertEventModel,
     CreateMaintenanceData,
@@ -16,62 +16,28 @@ from vigilbase import (
     SilenceModel,
     get_supabase_service_client,
 )
-from vigilbase.runner.outbox import Claim, ClaimedMessage, claim, finish, owe_missing, switch_channel_off
+from vigilbase.runner.outbox import ClaimedMessage, finish, owe_missing, switch_channel_off
 
-OPS = {"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}
-ROWS = "SELECT channel, kind, status FROM alert_deliveries ORDER BY id"
 TIMELINE = "SELECT event, details ->> 'channel' FROM alert_timeline ORDER BY id"
 
 
-async def _transition(service: str, to: str, owed: Sequence[dict[str, object]] = (OPS,)) -> None:
-    wording = {"message": f"{service} is {to}", "details": {"reason": "3 checks in a row"}}
-    transition = {
-        "service_name": service,
-        "to": to,
-        "opening": wording if to != "healthy" else None,
-        "recovery": wording if to != "down" else None,
-        "owed": list(owed),
-        "tags": ["shop"],
-    }
-    await get_supabase_service_client().call(
-        "vigilbase_record_v3", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
-    )
-
-
-async def _claim(channel: str = "ops", *, window_s: float = 0, lease: UUID | None = None, limit: int = 10) -> Claim:
-    return await claim(channel, groups=window_s > 0, window_s=window_s, lease_id=lease or uuid4(), limit=limit)
-
-
-async def _only(channel: str = "ops", window_s: float = 0) -> ClaimedMessage:
-    [message] = (await _claim(channel, window_s=window_s)).messages
-    return message
-
-
-def _make_due(backend: Backend) -> None:
-    backend.execute("UPDATE alert_deliveries SET due_at = now() - interval '1 s' WHERE status = 'pending'")
-
-
-def _end_leases(backend: Backend) -> None:
-    backend.execute("UPDATE alert_deliveries SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL")
-
-
 async def test_what_opens_is_told_and_what_was_told_is_told_to_be_over(backend: Backend) -> None:
-    await _transition("api", "down")
-    trigger = await _only()
+    await transition("api", "down")
+    trigger = await only()
     assert (trigger.kind, trigger.attempts) == ("triggered", 1)
     [delivery] = trigger.deliveries
     assert (delivery.alert.service_name, delivery.alert.status, list(delivery.tags)) == ("api", "active", ["shop"])
     assert delivery.told is False
     await finish(trigger, "delivered", answer="200 OK")
-    assert (await _claim()).messages == []
-    await _transition("api", "healthy")
-    resolution = await _only()
+    assert (await claim_due()).messages == []
+    await transition("api", "healthy")
+    resolution = await only()
     assert resolution.kind == "resolved"
     assert resolution.deliveries[0].told is True
     assert resolution.deliveries[0].alert.id == delivery.alert.id
     assert resolution.deliveries[0].alert.status == "resolved"
     await finish(resolution, "delivered", answer="200 OK")
-    assert (await _claim()).messages == []
+    assert (await claim_due()).messages == []
     assert backend.execute(ROWS) == [("ops", "triggered", "delivered"), ("ops", "resolved", "delivered")]
     assert backend.execute(TIMELINE) == [
         ("opened", None),
@@ -82,9 +48,9 @@ async def test_what_opens_is_told_and_what_was_told_is_told_to_be_over(backend: 
 
 
 async def test_a_trigger_that_has_not_gone_out_is_told_by_its_resolution_alone(backend: Backend) -> None:
-    await _transition("api", "down")
-    await _transition("api", "healthy")
-    alone = await _only()
+    await transition("api", "down")
+    await transition("api", "healthy")
+    alone = await only()
     assert (alone.kind, alone.deliveries[0].told) == ("resolved", False)
     assert backend.execute(ROWS) == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
 
@@ -92,45 +58,45 @@ async def test_a_trigger_that_has_not_gone_out_is_told_by_its_resolution_alone(b
 async def test_where_no_recoveries_are_told_nothing_is_told_of_what_was_over_before_it_went_out(
     backend: Backend,
 ) -> None:
-    await _transition("api", "down", [{**OPS, "tells_recovery": False}])
-    await _transition("api", "healthy")
-    assert (await _claim()).messages == []
+    await transition("api", "down", [{**OPS, "tells_recovery": False}])
+    await transition("api", "healthy")
+    assert (await claim_due()).messages == []
 
 
 async def test_a_resolution_follows_a_trigger_though_no_recoveries_are_told(backend: Backend) -> None:
-    await _transition("api", "down", [{**OPS, "tells_recovery": False}])
-    await finish(await _only(), "delivered")
-    await _transition("api", "healthy")
-    assert (await _only()).kind == "resolved"
+    await transition("api", "down", [{**OPS, "tells_recovery": False}])
+    await finish(await only(), "delivered")
+    await transition("api", "healthy")
+    assert (await only()).kind == "resolved"
 
 
 async def test_a_resolution_waits_for_a_trigger_that_is_on_its_way(backend: Backend) -> None:
-    await _transition("api", "down")
-    trigger = await _only()
-    await _transition("api", "healthy")
-    assert (await _claim()).messages == []
+    await transition("api", "down")
+    trigger = await only()
+    await transition("api", "healthy")
+    assert (await claim_due()).messages == []
     await finish(trigger, "delivered")
-    assert (await _only()).kind == "resolved"
+    assert (await only()).kind == "resolved"
 
 
 async def test_a_failed_trigger_is_not_tried_again_once_it_is_over_but_its_resolution_comes(backend: Backend) -> None:
-    await _transition("api", "down")
-    trigger = await _only()
-    await _transition("api", "healthy")
+    await transition("api", "down")
+    trigger = await only()
+    await transition("api", "healthy")
     await finish(trigger, "retry", error="503", in_s=0)
-    first = await _claim()
-    second = await _claim()
+    first = await claim_due()
+    second = await claim_due()
     [resolution] = [*first.messages, *second.messages]
     assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", True)  # it may have arrived
     assert backend.execute(ROWS)[0] == ("ops", "triggered", "cancelled")
 
 
 async def test_a_message_whose_sender_died_is_claimed_again_under_its_id_and_only_then(backend: Backend) -> None:
-    await _transition("api", "down")
-    first = await _only()
-    assert (await _claim()).messages == []
-    _end_leases(backend)
-    again = await _only()
+    await transition("api", "down")
+    first = await only()
+    assert (await claim_due()).messages == []
+    end_leases(backend)
+    again = await only()
     assert (again.id, again.at, again.attempts) == (first.id, first.at, 2)
     # The first one comes late with a failure: it is not his any more. With a success, it counts.
     await finish(first, "dead", error="hung up")
@@ -140,50 +106,50 @@ async def test_a_message_whose_sender_died_is_claimed_again_under_its_id_and_onl
 
 
 async def test_what_follows_waits_for_whoever_may_be_sending_the_same_once_more(backend: Backend) -> None:
-    await _transition("api", "down")
-    slow = await _only()
-    _end_leases(backend)
-    again = await _only()  # another took it over …
+    await transition("api", "down")
+    slow = await only()
+    end_leases(backend)
+    again = await only()  # another took it over …
     await finish(slow, "delivered")  # … and the first one comes late with its success
-    await _transition("api", "healthy")
-    assert (await _claim()).messages == []
+    await transition("api", "healthy")
+    assert (await claim_due()).messages == []
     await finish(again, "delivered")
-    assert (await _only()).kind == "resolved"
+    assert (await only()).kind == "resolved"
     assert [event for event, _ in backend.execute(TIMELINE)].count("delivered") == 1
 
 
 async def test_an_acknowledgement_waits_for_a_trigger_that_is_still_to_be_tried_again(backend: Backend) -> None:
-    await _transition("api", "down")
-    trigger = await _only()
+    await transition("api", "down")
+    trigger = await only()
     await finish(trigger, "retry", error="503", in_s=60)
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
-    assert (await _claim()).messages == []
-    _make_due(backend)
-    again = await _only()
+    assert (await claim_due()).messages == []
+    make_due(backend)
+    again = await only()
     assert (again.kind, again.id) == ("triggered", trigger.id)
     await finish(again, "delivered")
-    assert (await _only()).kind == "acknowledged"
+    assert (await only()).kind == "acknowledged"
 
 
 async def test_what_was_given_up_is_not_acknowledged_but_its_end_is_told(backend: Backend) -> None:
-    await _transition("api", "down")
-    await finish(await _only(), "dead", error="400")
+    await transition("api", "down")
+    await finish(await only(), "dead", error="400")
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
-    assert (await _claim()).messages == []
-    await _transition("api", "healthy")
-    assert (await _only()).kind == "resolved"
+    assert (await claim_due()).messages == []
+    await transition("api", "healthy")
+    assert (await only()).kind == "resolved"
 
 
 async def test_a_refused_message_can_be_taken_apart_into_untried_ones(backend: Backend) -> None:
     for name in ("a", "b", "c"):
-        await _transition(name, "down")
-    whole = await _only(window_s=60)
+        await transition(name, "down")
+    whole = await only(window_s=60)
     [first, *rest] = [delivery.id for delivery in whole.deliveries]
     for ids in ([first], rest):
         await finish(whole, "taken_apart", ids=ids, error="413")
-    parts = (await _claim(window_s=60)).messages  # no window holds them up
+    parts = (await claim_due(window_s=60)).messages  # no window holds them up
     assert [[delivery.id for delivery in part.deliveries] for part in parts] == [[first], rest]
     assert {part.attempts for part in parts} == {1}
     assert len({whole.id, *(part.id for part in parts)}) == 3
@@ -191,24 +157,24 @@ async def test_a_refused_message_can_be_taken_apart_into_untried_ones(backend: B
         await finish(part, "delivered")
     assert [status for *_, status in backend.execute(ROWS)] == ["delivered"] * 3
     # A refused part is told by its alert's end alone, if that comes first.
-    await _transition("d", "down")
-    await _transition("e", "down")
-    both = await _only(window_s=0.000001)
+    await transition("d", "down")
+    await transition("e", "down")
+    both = await only(window_s=0.000001)
     await finish(both, "taken_apart", ids=[both.deliveries[0].id], error="413")
-    await _transition("d", "healthy")
-    [resolution] = (await _claim(window_s=0)).messages
+    await transition("d", "healthy")
+    [resolution] = (await claim_due(window_s=0)).messages
     assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", False)
 
 
 async def test_a_message_is_tried_again_when_it_is_due_again_and_not_before(backend: Backend) -> None:
-    await _transition("api", "down")
-    first = await _only()
+    await transition("api", "down")
+    first = await only()
     await finish(first, "retry", error="503", in_s=60)
-    claimed = await _claim()
+    claimed = await claim_due()
     assert claimed.messages == []
     assert claimed.next_in_s == pytest.approx(60, abs=5)
-    _make_due(backend)
-    again = await _only()
+    make_due(backend)
+    again = await only()
     assert (again.id, again.attempts) == (first.id, 2)
     assert ("failed", "ops") in backend.execute(TIMELINE)
 
@@ -217,79 +183,79 @@ async def test_of_ten_senders_at_once_one_gets_each_message(backend: Backend) ->
     import asyncio
 
     for number in range(5):
-        await _transition(f"s{number}", "down")
-    claims = await asyncio.gather(*(_claim() for _ in range(10)))
+        await transition(f"s{number}", "down")
+    claims = await asyncio.gather(*(claim_due() for _ in range(10)))
     messages = [message for claimed in claims for message in claimed.messages]
-    messages += (await _claim()).messages  # who came when another was claiming went away with nothing
+    messages += (await claim_due()).messages  # who came when another was claiming went away with nothing
     assert sorted(message.deliveries[0].alert.service_name for message in messages) == [f"s{n}" for n in range(5)]
     assert len({message.id for message in messages}) == 5
 
 
 async def test_what_opens_within_the_window_of_the_first_is_one_message(backend: Backend) -> None:
-    await _transition("s0", "down")
-    first = await _only(window_s=30)
+    await transition("s0", "down")
+    first = await only(window_s=30)
     for number in range(1, 30):
-        await _transition(f"s{number}", "down")
-    assert (await _claim(window_s=30)).messages == []  # the first is on its way
+        await transition(f"s{number}", "down")
+    assert (await claim_due(window_s=30)).messages == []  # the first is on its way
     await finish(first, "delivered")
-    assert (await _claim(window_s=30)).messages == []  # and now the window is open
+    assert (await claim_due(window_s=30)).messages == []  # and now the window is open
     backend.execute("UPDATE delivery_channels SET last_message_at = now() - interval '31 s'")
-    group = await _only(window_s=30)
+    group = await only(window_s=30)
     assert sorted(d.alert.service_name for d in group.deliveries) == sorted(f"s{number}" for number in range(1, 30))
     await finish(group, "retry", error="503", in_s=0)
-    await _transition("late", "down")
-    again = await _only(window_s=30)
+    await transition("late", "down")
+    again = await only(window_s=30)
     assert again.id == group.id
     assert [d.id for d in again.deliveries] == [d.id for d in group.deliveries]
 
 
 async def test_an_escalation_comes_later_and_not_if_somebody_has_acknowledged(backend: Backend) -> None:
     boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": True, "tells_recovery": False}
-    await _transition("api", "down", [OPS, boss])
-    await finish(await _only(), "delivered")
-    assert (await _claim("boss")).messages == []
-    assert (await _claim("boss")).next_in_s == pytest.approx(900, abs=5)
-    _make_due(backend)
+    await transition("api", "down", [OPS, boss])
+    await finish(await only(), "delivered")
+    assert (await claim_due("boss")).messages == []
+    assert (await claim_due("boss")).next_in_s == pytest.approx(900, abs=5)
+    make_due(backend)
     [alert] = await AlertEventModel.find_open()
     backend.execute("UPDATE alert_events SET status = 'acknowledged', acknowledged_at = now()")
-    assert (await _claim("boss")).messages == []
+    assert (await claim_due("boss")).messages == []
     assert ("boss", "triggered", "cancelled") in backend.execute(ROWS)
     assert alert.service_name == "api"
 
 
 async def test_who_was_to_be_told_later_hears_nothing_of_what_is_over_by_then(backend: Backend) -> None:
     boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": False, "tells_recovery": True}
-    await _transition("api", "down", [boss])
-    await _transition("api", "healthy")
-    _make_due(backend)
-    assert (await _claim("boss")).messages == []
+    await transition("api", "down", [boss])
+    await transition("api", "healthy")
+    make_due(backend)
+    assert (await claim_due("boss")).messages == []
 
 
 async def test_it_is_said_again_until_somebody_acknowledges(backend: Backend) -> None:
-    await _transition("api", "down")
-    await finish(await _only(), "delivered", remind_in_s=3600)
-    assert (await _claim()).next_in_s == pytest.approx(3600, abs=5)
+    await transition("api", "down")
+    await finish(await only(), "delivered", remind_in_s=3600)
+    assert (await claim_due()).next_in_s == pytest.approx(3600, abs=5)
     for number in (1, 2):
-        _make_due(backend)
-        reminder = await _only()
+        make_due(backend)
+        reminder = await only()
         assert reminder.kind == "reminder"
         await finish(reminder, "delivered", remind_in_s=3600)
         assert backend.execute("SELECT max(number) FROM alert_deliveries") == [(number + 1,)]
     backend.execute("UPDATE alert_events SET status = 'acknowledged', acknowledged_at = now()")
-    _make_due(backend)
-    assert (await _claim()).messages == []
-    await _transition("api", "healthy")
-    assert (await _only()).kind == "resolved"
+    make_due(backend)
+    assert (await claim_due()).messages == []
+    await transition("api", "healthy")
+    assert (await only()).kind == "resolved"
 
 
 async def test_what_is_resolved_past_us_is_told_all_the_same(backend: Backend) -> None:
-    await _transition("told", "down")
-    await finish(await _only(), "delivered")
-    await _transition("untold", "down")
+    await transition("told", "down")
+    await finish(await only(), "delivered")
+    await transition("untold", "down")
     backend.execute("UPDATE alert_events SET status = 'resolved', resolved_at = now()")
     assert await owe_missing() == 1
     assert await owe_missing() == 0
-    messages = [*(await _claim()).messages, *(await _claim()).messages]
+    messages = [*(await claim_due()).messages, *(await claim_due()).messages]
     assert {(m.kind, m.deliveries[0].alert.service_name) for m in messages} == {
         ("resolved", "told"),
         ("resolved", "untold"),
@@ -297,42 +263,39 @@ async def test_what_is_resolved_past_us_is_told_all_the_same(backend: Backend) -
 
 
 async def test_what_was_degraded_and_is_down_is_told_as_both(backend: Backend) -> None:
-    await _transition("api", "degraded")
-    await finish(await _only(), "delivered")
-    await _transition("api", "down")
-    messages = (await _claim()).messages
-    assert [(m.kind, m.deliveries[0].alert.alert_type) for m in messages] == [
+    await transition("api", "degraded")
+    await finish(await only(), "delivered")
+    await transition("api", "down")
+    messages = (await claim_due()).messages  # at once, since they are told apart by their types
+    assert sorted((m.kind, m.deliveries[0].alert.alert_type) for m in messages) == [
         ("resolved", "service_degraded"),
         ("triggered", "service_down"),
-    ] or [(m.kind, m.deliveries[0].alert.alert_type) for m in messages] == [
-        ("triggered", "service_down"),
-        ("resolved", "service_degraded"),
     ]
 
 
 async def test_a_channel_that_is_switched_off_keeps_what_it_is_owed_and_the_others_hear_of_it(
     backend: Backend,
 ) -> None:
-    await _transition("api", "down")
-    message = await _only()
+    await transition("api", "down")
+    message = await only()
     await finish(message, "retry", error="401 Unauthorized", in_s=0)
     assert await switch_channel_off("ops", "401 Unauthorized", ["team"])
     assert not await switch_channel_off("ops", "401 Unauthorized", ["team"])
-    assert (await _claim()).messages == []
-    news = await _only("team")
+    assert (await claim_due()).messages == []
+    news = await only("team")
     assert news.deliveries[0].alert.message == (
         "messages to ops are switched off: 401 Unauthorized; what it is owed waits for `vigilbase channels enable ops`"
     )
     await finish(news, "delivered")
     assert await get_supabase_service_client().call("vigilbase_switch_channel_on_v1", {"p_channel": "ops"}) is True
-    assert (await _only("team")).kind == "resolved"
-    assert (await _only()).id == message.id
+    assert (await only("team")).kind == "resolved"
+    assert (await only()).id == message.id
 
 
 async def test_what_is_put_off_comes_later_as_if_it_had_never_been_claimed(backend: Backend) -> None:
     for service in ("a", "b"):
-        await _transition(service, "down")
-    message = await _only(window_s=30)
+        await transition(service, "down")
+    message = await only(window_s=30)
     [a, b] = message.deliveries
     await finish(message, "put_off", ids=[a.id], in_s=600, withheld_by="silence 1 of ana: why")
     await finish(message, "delivered")
@@ -352,12 +315,12 @@ async def test_what_was_withheld_goes_out_once_the_silence_is_ended_and_what_wit
     backend: Backend,
 ) -> None:
     silence = await SilenceModel.add(CreateSilenceData("ana", "why", service_glob="*"))
-    await _transition("api", "down")
-    message = await _only()
+    await transition("api", "down")
+    message = await only()
     await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="silence 1 of ana: why")
-    assert (await _claim()).messages == []
+    assert (await claim_due()).messages == []
     await SilenceModel.end(silence.id)
-    again = await _only()
+    again = await only()
     assert again.id != message.id
     await finish(again, "delivered", answer="200 OK")
     [entry] = backend.execute("SELECT details ->> 'withheld_by' FROM alert_timeline WHERE event = 'delivered'")
@@ -365,7 +328,7 @@ async def test_what_was_withheld_goes_out_once_the_silence_is_ended_and_what_wit
 
 
 @pytest.mark.parametrize("kind", ["silence", "maintenance"])
-async def test_what_is_put_off_for_what_has_ended_meanwhile_is_looked_at_again_at_once(
+async def test_what_is_put_off_for_what_has_ended_meanwhile_is_looked_at_again_soon(
     backend: Backend, kind: str
 ) -> None:
     added = (
@@ -373,20 +336,26 @@ async def test_what_is_put_off_for_what_has_ended_meanwhile_is_looked_at_again_a
         if kind == "silence"
         else await MaintenanceModel.add(CreateMaintenanceData("ana", "why", service_glob="*", length_s=600))
     )
-    await _transition("api", "down")
-    message = await _only()
+    await transition("api", "down")
+    message = await only()
     await (SilenceModel if kind == "silence" else MaintenanceModel).end(added.id)
     await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="by whom ever")
-    again = await _only()
+    assert backend.execute("SELECT due_at < now() + interval '1 s' FROM alert_deliveries") == [(True,)]
+    backend.execute(
+        f"UPDATE {'silences' if kind == 'silence' else 'maintenance_windows'} "
+        "SET starts_at = now() - interval '1 hour', ends_at = now() - interval '2 min'"
+    )
+    make_due(backend)
+    again = await only()
     await finish(again, "put_off", ids=[again.deliveries[0].id], in_s=600, withheld_by="by whom ever")
-    assert (await _claim()).messages == []  # nothing has ended since
+    assert backend.execute("SELECT due_at > now() + interval '1 min' FROM alert_deliveries") == [(True,)]
 
 
 async def test_a_trigger_that_is_not_sent_any_more_is_noted_with_the_reason(backend: Backend) -> None:
     later = {**OPS, "after_s": 600, "unless_acknowledged": True}
     for service in ("a", "b"):
-        await _transition(service, "down", [later])
-    await _transition("a", "healthy")
+        await transition(service, "down", [later])
+    await transition("a", "healthy")
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
     noted = "SELECT service_name, details ->> 'reason' FROM alert_timeline WHERE event = 'cancelled' ORDER BY id"
@@ -395,128 +364,128 @@ async def test_a_trigger_that_is_not_sent_any_more_is_noted_with_the_reason(back
 
 async def test_a_resolution_gives_a_try_that_has_just_failed_the_time_to_arrive(backend: Backend) -> None:
     for service, in_s in (("a", 5), ("b", 3600)):
-        await _transition(service, "down")
-        await finish(await _only(), "retry", error="no answer within 10 s", in_s=in_s)
-        await _transition(service, "healthy")
-        claimed = await _claim()
+        await transition(service, "down")
+        await finish(await only(), "retry", error="no answer within 10 s", in_s=in_s)
+        await transition(service, "healthy")
+        claimed = await claim_due()
         assert claimed.messages == []
         assert claimed.next_in_s is not None
         assert 0 < claimed.next_in_s <= min(in_s, 10)  # the trigger itself would have waited that long
         assert backend.execute(ROWS)[-2:] == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
-        _make_due(backend)
-        resolution = await _only()
+        make_due(backend)
+        resolution = await only()
         assert resolution.kind == "resolved"
         await finish(resolution, "delivered")
 
 
 async def test_a_dead_delivery_can_be_tried_again(backend: Backend) -> None:
-    await _transition("api", "down")
-    message = await _only()
+    await transition("api", "down")
+    message = await only()
     await finish(message, "dead", error="503")
-    assert (await _claim()).messages == []
+    assert (await claim_due()).messages == []
     assert ("gave_up", "ops") in backend.execute(TIMELINE)
     [ops] = await DeliveryModel.find_channels()
     assert (ops.waiting, ops.given_up) == (0, 1)
     assert await _retried(message) == "retried"
     assert await _retried(message) == "not_dead"
-    assert (await _only()).id == message.id
+    assert (await only()).id == message.id
 
 
 async def test_of_what_is_dead_only_what_somebody_still_needs_is_tried_again(backend: Backend) -> None:
     """One message of two alerts, an escalation and a resolution, all given up."""
     for service in ("a", "b"):
-        await _transition(service, "down")
-    both = await _only(window_s=30)
+        await transition(service, "down")
+    both = await only(window_s=30)
     await finish(both, "dead", error="400")
-    await _transition("c", "down", [{**OPS, "channel": "boss", "unless_acknowledged": True}])
-    escalation = await _only("boss")
+    await transition("c", "down", [{**OPS, "channel": "boss", "unless_acknowledged": True}])
+    escalation = await only("boss")
     await finish(escalation, "dead", error="400")
     [c] = [alert for alert in await AlertEventModel.find_open() if alert.service_name == "c"]
     await AlertEventModel.acknowledge(c.id)
-    await _transition("a", "healthy")
-    resolution = await _only()
+    await transition("a", "healthy")
+    resolution = await only()
     await finish(resolution, "dead", error="400")
 
     assert await _retried(both) == "over"  # that of `a`
     assert await _retried(escalation) == "acknowledged"
     assert await _retried(resolution) == "retried"
     assert await _retried(both, 1) == "retried"
-    again = {message.id: message for message in (await _claim()).messages}
+    again = {message.id: message for message in (await claim_due()).messages}
     assert {one.id for one in again[both.id].deliveries} == {both.deliveries[1].id}
     assert again.keys() == {both.id, resolution.id}
 
 
 async def test_however_many_wait_for_what_is_to_be_tried_again_the_others_go_out(backend: Backend) -> None:
     for service in ("a", "b", "c", "d"):
-        await _transition(service, "down", [OPS, OPS])
+        await transition(service, "down", [OPS, OPS])
     failing = "attempts = 1, message_id = gen_random_uuid(), message_at = now(), due_at = now() + interval '1 hour'"
     backend.execute(f"UPDATE alert_deliveries SET {failing} WHERE number = 1")
-    assert (await _claim(limit=1)).messages == []
-    await _transition("e", "down")
-    [message] = (await _claim(limit=1)).messages
+    assert (await claim_due(limit=1)).messages == []
+    await transition("e", "down")
+    [message] = (await claim_due(limit=1)).messages
     assert message.deliveries[0].alert.service_name == "e"
 
 
 async def test_a_window_lets_out_what_began_and_what_is_over(backend: Backend) -> None:
     for service in ("a", "b"):
-        await _transition(service, "down")
-    await finish(await _only(window_s=30), "delivered")
+        await transition(service, "down")
+    await finish(await only(window_s=30), "delivered")
     backend.execute("UPDATE delivery_channels SET last_message_at = now() - interval '1 minute'")
     for service in ("a", "b"):
-        await _transition(service, "healthy")
+        await transition(service, "healthy")
     for service in ("c", "d"):
-        await _transition(service, "down")
-    messages = (await _claim(window_s=30)).messages
+        await transition(service, "down")
+    messages = (await claim_due(window_s=30)).messages
     told = {one.kind: sorted(each.alert.service_name for each in one.deliveries) for one in messages}
     assert told == {"resolved": ["a", "b"], "triggered": ["c", "d"]}
 
 
 async def test_what_began_before_it_was_withheld_is_told_though_it_ended_meanwhile(backend: Backend) -> None:
     """Whether it was withheld to the end, its sender finds out."""
-    await _transition("api", "down")
-    message = await _only()
+    await transition("api", "down")
+    message = await only()
     await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="silence 1 of ana: why")
-    await _transition("api", "healthy")
+    await transition("api", "healthy")
     assert backend.execute(ROWS) == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
-    resolution = await _only()
+    resolution = await only()
     assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", False)
 
 
 async def test_who_was_to_be_told_later_hears_nothing_of_what_other_code_has_resolved_before(backend: Backend) -> None:
-    await _transition("api", "down", [{**OPS, "after_s": 600}])
+    await transition("api", "down", [{**OPS, "after_s": 600}])
     backend.execute("UPDATE alert_events SET status = 'resolved', resolved_at = now()")
-    _make_due(backend)
+    make_due(backend)
     backend.execute("UPDATE alert_events SET resolved_at = now() - interval '1 minute'")
-    assert (await _claim()).messages == []
+    assert (await claim_due()).messages == []
     assert backend.execute(ROWS) == [("ops", "triggered", "cancelled")]
 
 
 async def test_a_reminder_that_is_given_up_is_followed_by_the_next(backend: Backend) -> None:
-    await _transition("api", "down")
-    await finish(await _only(), "dead", error="400", remind_in_s=0)
-    reminder = await _only()
+    await transition("api", "down")
+    await finish(await only(), "dead", error="400", remind_in_s=0)
+    reminder = await only()
     await finish(reminder, "dead", error="400", remind_in_s=0)
-    assert (await _only()).kind == "reminder"
+    assert (await only()).kind == "reminder"
     assert backend.execute(ROWS)[1:] == [("ops", "reminder", "dead"), ("ops", "reminder", "pending")]
 
 
 async def test_an_old_alert_whose_end_is_still_owed_is_not_deleted(backend: Backend) -> None:
-    await _transition("api", "down")
-    await finish(await _only(), "delivered")
-    await _transition("api", "healthy")
+    await transition("api", "down")
+    await finish(await only(), "delivered")
+    await transition("api", "healthy")
     backend.execute("UPDATE alert_events SET created_at = now() - interval '40 days'")
     assert await AlertEventModel.delete_older_than(30, keep_open=True) == 1  # the recovery
-    resolution = await _only()
+    resolution = await only()
     await finish(resolution, "delivered")
     assert await AlertEventModel.delete_older_than(30, keep_open=True) == 1
 
 
 async def test_old_deliveries_go_in_the_order_in_which_they_came(backend: Backend) -> None:
     """A resolution that went before its trigger would be owed again."""
-    await _transition("api", "down")
-    await finish(await _only(), "delivered")
-    await _transition("api", "healthy")
-    await finish(await _only(), "delivered")
+    await transition("api", "down")
+    await finish(await only(), "delivered")
+    await transition("api", "healthy")
+    await finish(await only(), "delivered")
     # An update puts a row behind the others.
     backend.execute("UPDATE alert_deliveries SET created_at = now() - interval '91 days' WHERE kind = 'resolved'")
     backend.execute("UPDATE alert_deliveries SET created_at = now() - interval '91 days' WHERE kind = 'triggered'")
@@ -527,8 +496,8 @@ async def test_old_deliveries_go_in_the_order_in_which_they_came(backend: Backen
 
 async def test_what_nobody_needs_can_be_dropped_but_not_while_it_is_sent(backend: Backend) -> None:
     for service in ("a", "b"):
-        await _transition(service, "down")
-    [dead, pending] = (await _claim()).messages
+        await transition(service, "down")
+    [dead, pending] = (await claim_due()).messages
     number = dead.deliveries[0].id
     assert await _cancelled(dead) is False  # just now it is being sent
     await finish(dead, "dead", error="400")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults.lane import Got, Lane
 from tests.faults.play import Played
-from tests.faults.scenario import Scenario
+from tests.faults.scenario import REFUSALS, Scenario
 
 _ALERTS = """
     SELECT a.id::text, a.service_name, a.alert_type, a.status, a.details ->> 'rule', a.acknowledged_at IS NOT NULL,
@@ -55,11 +55,6 @@ class Said:
     at: float
     got: Got
 
-    @property
-    def refused(self) -> bool:
-        """Whether the receiver said that it wants no such message: nobody was told by it."""
-        return self.got.reply.status in (400, 422)
-
 
 @dataclass
 class Report:
@@ -76,10 +71,13 @@ def examine(scenario: Scenario, lane: Lane, played: Played) -> Report:
     alerts = {str(row[0]): Alert(*row) for row in lane.server.execute(_ALERTS)}  # type: ignore[arg-type]
     said = [_said(name, got) for name in scenario.channels for got in lane.ears[name].got]
     taken = [one for one in said if one.got.taken]
+    # What a receiver refuses told it nothing, nor did an earlier try; all of it comes in parts, or by hand.
+    refused = {one.id for one in said if one.got.reply.status in REFUSALS}
+    heard = [one for one in said if one.id not in refused or one.got.taken]
     report = Report(outages=len(alerts), messages=len({one.id for one in taken}))
     report.violations += [] if played.drained else ["not all that was owed went out"]
     report.violations += [*_left(lane), *_untold(scenario, alerts, taken), *_made_up(alerts, said)]
-    report.violations += [*_unfinished(alerts, said), *_two_ids(said), *_unlike(said), *_not_taken(lane, taken)]
+    report.violations += [*_unfinished(alerts, heard), *_two_ids(heard), *_unlike(said), *_not_taken(lane, taken)]
     report.violations += _disturbed(alerts, played, said)
     report.violations += _repeated(lane, played, said, report)
     return report
@@ -138,7 +136,7 @@ def _unfinished(alerts: Mapping[str, Alert], said: Sequence[Said]) -> Iterator[s
     """Every trigger that may have arrived is followed by a resolution, and nothing comes after it."""
     told: dict[tuple[str, str], list[Said]] = defaultdict(list)
     for one in sorted(said, key=lambda one: one.at):
-        for alert in () if one.refused else one.alerts:
+        for alert in one.alerts:
             told[one.channel, alert].append(one)
     for (channel, number), story in told.items():
         known = alerts.get(number)
@@ -167,11 +165,10 @@ def _disturbed(alerts: Mapping[str, Alert], played: Played, said: Sequence[Said]
 
 
 def _two_ids(said: Sequence[Said]) -> Iterator[str]:
-    """What is told of an alert once is told under one id. A reminder is meant to come again, and what is refused may
-    come in parts."""
+    """What is told of an alert once is told under one id. A reminder is meant to come again."""
     ids: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for one in said:
-        for alert in () if one.kind == "reminder" or one.refused else one.alerts:
+        for alert in one.alerts if one.kind != "reminder" else ():
             ids[one.channel, alert, one.kind].add(one.id)
     yield from (f"{key} came under {len(found)} ids" for key, found in ids.items() if len(found) > 1)
 

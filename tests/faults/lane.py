@@ -16,7 +16,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from tests.faults.scenario import reply
+from tests.faults.scenario import REFUSALS, reply
 from tests.faults.sender import Order
 from tests.support.receiver import Receiver, Reply, Request, receiving
 from tests.support.server import PostgresServer, home_folder, start_server
@@ -71,6 +71,11 @@ class Ear:
         if request.path != f"/{self._run}":
             return Reply(500)
         chosen = reply(self._dice, self._trouble) if self._trouble else Reply()
+        number = request.headers["webhook-id"]
+        if chosen.status in REFUSALS and any(
+            one.taken for one in self.got if one.request.headers["webhook-id"] == number
+        ):
+            chosen = Reply()  # nobody refuses what he has
         self.got.append(Got(request, chosen))
         return chosen
 

@@ -16,6 +16,7 @@ before that is written down; after that."""
 STEPS: tuple[Step, ...] = ("claimed", "sending", "underway", "taken", "finished")
 FAULTY_FOR_S = 1.0
 CHANNEL_TIMEOUT_S = 0.3
+REFUSALS = (400, 422)
 ALL: frozenset[Occasion] = frozenset({"down", "degraded", "recovery"})
 _BROKEN: tuple[Fault, ...] = ("close", "hang", "half_a_head", "half_a_body", "gibberish")
 _STATUSES: tuple[Status, ...] = ("healthy", "degraded", "down")
@@ -118,7 +119,7 @@ def reply(dice: random.Random, trouble: float) -> Reply:
     if dice.random() < 0.05:
         return redirect_to("http://127.0.0.1:9/elsewhere")
     if dice.random() < 0.2:
-        return Reply(dice.choice([400, 422]))
+        return Reply(dice.choice(REFUSALS))
     return dice.choice(
         [
             Reply(500),

@@ -19,7 +19,7 @@ from tests.support.server import free_port
 from vigilbase.alerts.channels import CHANNELS, Channel, apprise, deliver
 from vigilbase.alerts.channels.apprise import AppriseConfig, send_apprise
 from vigilbase.alerts.channels.sending import TemporaryDeliveryError
-from vigilbase.runner.threads import DaemonThreads
+from vigilbase.threads import MAX_THREADS, DaemonThreads
 
 TOKEN = "hunter2-hunter2"
 
@@ -153,3 +153,18 @@ def test_what_apprise_does_not_know_is_refused_and_not_quoted(url: str, logged: 
 def test_the_library_is_loaded_when_it_is_needed() -> None:
     program = "import sys, vigilbase.cli.main; sys.exit('apprise' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("daemon_threads")
+async def test_a_service_that_never_comes_to_an_end_takes_no_thread_of_others() -> None:
+    """As names are resolved in, for every probe."""
+    async with serving(silent) as port:
+        hanging = config(f"json://127.0.0.1:{port}/{TOKEN}")
+        messages = [asyncio.ensure_future(send_apprise(hanging, a_message())) for _ in range(MAX_THREADS + 5)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(asyncio.to_thread(int) for _ in range(64)))
+        assert not any(message.done() for message in messages)
+        for message in messages:
+            message.cancel()
+        await asyncio.wait(messages)

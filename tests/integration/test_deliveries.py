@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -368,3 +369,100 @@ async def test_what_begins_and_ends_in_a_silence_is_not_told(backend: Backend, r
         over = [("triggered", "cancelled"), ("resolved", "cancelled")]
         await _until(lambda: backend.execute("SELECT kind, status FROM alert_deliveries ORDER BY id") == over)
     assert receiver.requests == []
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "10000-01-01"])
+async def test_a_time_that_no_calendar_has_ends_no_runner_and_keeps_no_message(
+    backend: Backend, receiver: Receiver, moment: str
+) -> None:
+    """Other code may write any."""
+    await _owe_trigger("odd")
+    await _owe_trigger("fine")
+    backend.execute(
+        f"UPDATE alert_events SET created_at = '{moment}', status = 'resolved', resolved_at = now() "
+        "WHERE service_name = 'odd'"
+    )
+    api = Service("api")
+    async with _running([api], _channel(receiver)):
+        await _until(lambda: sorted(_told(receiver)) == [("alert.resolved", ["odd"]), ("alert.triggered", ["fine"])])
+        looks = api.looks
+        await _until(lambda: api.looks > looks + 2)
+
+
+async def test_a_message_that_can_not_be_handled_costs_no_other(backend: Backend, receiver: Receiver) -> None:
+    await _owe_trigger("odd")
+    await _owe_trigger("fine")
+
+    class Unforeseen(Silencing):
+        def withheld(self, service_name: str, tags: Sequence[str], now: datetime) -> None:
+            if service_name == "odd":
+                raise OverflowError
+
+    async def load(since: datetime | None) -> Silencing:
+        return Unforeseen()
+
+    channel = _channel(receiver)
+    await Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, silencing=load).run_once(channel)
+    assert _told(receiver) == [("alert.triggered", ["fine"])]
+    assert backend.execute("SELECT last_error FROM alert_deliveries WHERE status = 'pending'") == [
+        ("failed with OverflowError",)
+    ]
+
+
+async def test_what_was_tried_comes_up_again_as_a_whole_when_the_first_silence_over_it_ends(
+    backend: Backend, receiver: Receiver
+) -> None:
+    channel = _channel(receiver)
+    deliverer = Deliverer({"ops": channel}, group_window_s=60, remind_every_s=None, silencing=load_silencing)
+    for name in ("a", "b"):
+        await _owe_trigger(name)
+    receiver.reply_next(Reply(503))
+    await deliverer.run_once(channel)
+    await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="a", length_s=60))
+    await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="b", length_s=3600))
+    backend.execute("UPDATE alert_deliveries SET due_at = now()")
+    await deliverer.run_once(channel)
+    assert receiver.taken == []
+    [(apart_s, latest_s)] = backend.execute(
+        "SELECT extract(epoch FROM max(due_at) - min(due_at))::float, extract(epoch FROM max(due_at) - now())::float "
+        "FROM alert_deliveries WHERE withheld_by IS NOT NULL"
+    )
+    assert isinstance(apart_s, float)
+    assert isinstance(latest_s, float)
+    assert apart_s < 1
+    assert latest_s < 61
+
+
+async def test_what_became_of_a_message_is_written_down_when_the_database_is_back(
+    server: PostgresServer, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a receiver that asked for ten minutes would be asked again in one."""
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+    await _owe_trigger("api")
+    others = f"datname = '{database}' AND pid <> pg_backend_pid()"
+    is_cut = threading.Event()
+
+    def cut(_: Request) -> Reply:
+        server.execute(f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false", "postgres")
+        server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}", "postgres")
+        is_cut.set()
+        return retry_after("600")
+
+    receiver.answer = cut
+    channel = _channel(receiver)
+    pace = Pace(poll_s=0.05)
+    sending = asyncio.ensure_future(
+        Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, pace=pace).run_once(channel)
+    )
+    await _until(is_cut.is_set)
+    server.execute(f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true", "postgres")
+    await sending
+    [(wait_s, paused)] = server.execute(
+        "SELECT extract(epoch FROM d.due_at - now())::float, c.paused_until > now() "
+        "FROM alert_deliveries AS d JOIN delivery_channels AS c USING (channel)",
+        database,
+    )
+    assert isinstance(wait_s, float)
+    assert wait_s > 500
+    assert paused
+    await close_supabase_service_client()

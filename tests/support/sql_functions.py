@@ -65,6 +65,7 @@ CALLS = {
     "vigilbase_list_channels_v1": "() -> 0 ->> 'off_reason' = 'gone'",
     "vigilbase_switch_channel_on_v1": "('ops')",
     "vigilbase_list_deliveries_v1": """('["pending"]', 10) -> 0 ->> 'channel' = 'ops'""",
+    "vigilbase_was_wanted_v1": "(now(), now() + interval '1 s', NULL, now()) = false",
     "vigilbase_retry_delivery_v1": "(1) #>> '{delivery,status}' = 'cancelled'",
     "vigilbase_reconsider_withheld_v1": "()::text = ''",
     "vigilbase_list_channels_v2": "() -> 0 ->> 'given_up' = '0'",
@@ -83,7 +84,7 @@ CALLS = {
     "vigilbase_resolve_alert_v2": f"('{OTHER}', 'ada', 'done') ->> 'status' = 'resolved'",
     "vigilbase_alert_timeline_v1": f"('{OTHER}') #>> '{{1,comment}}' = 'done'",
     "vigilbase_delete_health_checks_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' = '3'",
-    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '7'",
+    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '6'",
 }
 
 

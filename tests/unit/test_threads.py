@@ -8,7 +8,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from vigilbase.runner.threads import DaemonThreads
+from vigilbase.threads import DaemonThreads
 
 
 def test_calls_that_hang_hold_up_no_other_until_there_are_very_many() -> None:
@@ -59,7 +59,7 @@ async def test_an_event_loop_takes_it_for_its_own() -> None:
 def test_a_program_ends_though_a_thread_of_it_hangs() -> None:
     program = (
         "import asyncio, time\n"
-        "from vigilbase.runner.threads import DaemonThreads\n"
+        "from vigilbase.threads import DaemonThreads\n"
         "async def main():\n"
         "    asyncio.get_running_loop().set_default_executor(DaemonThreads())\n"
         "    hanging = asyncio.ensure_future(asyncio.to_thread(time.sleep, 60))\n"

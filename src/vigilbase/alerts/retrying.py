@@ -23,4 +23,9 @@ def delay_s(
     """
     growing = min(first_s * 2.0 ** (attempts - 1), longest_s)
     spread = growing * (1 + JITTER * (2 * chance - 1))
-    return max(spread, min(asked.total_seconds(), LONGEST_ASKED_S))
+    return max(spread, pause_s(asked))
+
+
+def pause_s(asked: timedelta) -> float:
+    """Seconds for which a receiver gets nothing that asked for so much time."""
+    return min(asked.total_seconds(), LONGEST_ASKED_S)

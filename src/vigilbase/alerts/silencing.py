@@ -5,7 +5,7 @@ characters, `?` for one and `[abc]` for one of these, capitals being no small le
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -16,6 +16,8 @@ from vigilbase.models.recurrence import times_after
 SHORT_ID = 8
 LOOK_AGAIN = timedelta(hours=1)
 """What holds longer than that is looked at again then: it may be ended early, and far ahead costs time to find out."""
+MOST_IN_A_ROW = 1000
+"""So many windows that follow one another are gone through; more, of a minute each for days, would cost seconds."""
 
 Withholding: TypeAlias = Silence | MaintenanceWindow
 
@@ -39,7 +41,7 @@ def withheld(
     if until is None:
         return None
     every: Sequence[Withholding] = [*silences, *windows]
-    latest = now + LOOK_AGAIN
+    latest = _later(now, LOOK_AGAIN)
     ends = [
         (end, each) for each in every if concerns(each, service_name, tags) and (end := holds_until(each, now, latest))
     ]
@@ -62,8 +64,10 @@ def withheld_throughout(
     """
     length = until - since + timedelta(microseconds=1)
     end = withheld_until(service_name, tags, since, silences, windows, look_again=length)
+    if end is None or end <= until:
+        return None
     begun = withheld(service_name, tags, since, silences, windows)
-    return Withheld(end, begun.by) if end is not None and begun is not None and end > until else None
+    return Withheld(end, begun.by) if begun is not None else None
 
 
 def named(each: Withholding) -> str:
@@ -83,15 +87,15 @@ def withheld_until(
 ) -> datetime | None:
     """Until when messages about a service are withheld now, whatever overlaps or follows at once; None if not at all.
 
-    At most `look_again` from now.
+    At most `look_again` from now, or `MOST_IN_A_ROW` that follow one another.
     """
     every: Sequence[Withholding] = [*silences, *windows]
     concerned = [each for each in every if concerns(each, service_name, tags)]
-    latest = now + look_again
+    latest = _later(now, look_again)
     until = now
-    while until < latest:
+    for _ in range(MOST_IN_A_ROW):
         ends = [end for each in concerned if (end := holds_until(each, until, latest)) is not None]
-        if not ends:
+        if not ends or until >= latest:
             break
         until = max(ends)
     return min(until, latest) if until > now else None
@@ -142,7 +146,15 @@ def next_start(each: Withholding, now: datetime) -> datetime | None:
     return None if is_over else start
 
 
-@lru_cache(maxsize=1024)  # what is claimed together is asked about at one moment
+def _later(moment: datetime, length: timedelta) -> datetime:
+    """A moment so much later, or the last that there is: others may write any time into the database."""
+    try:
+        return moment + length
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=MOST_IN_A_ROW + 24)  # what is claimed together is asked about at one moment
 def _last_end(recurrence: Recurrence, moment: datetime) -> datetime | None:
     """When what has begun by a moment and isn't over ends; None if there is no such."""
     duration = timedelta(seconds=recurrence.duration_s)

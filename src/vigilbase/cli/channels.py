@@ -15,6 +15,7 @@ from rich.text import Text
 from vigilbase.alerts.channels import CHANNELS, Channel, deliver
 from vigilbase.alerts.channels.sending import DeliveryError
 from vigilbase.alerts.message import Message
+from vigilbase.alerts.wording import in_words
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
 from vigilbase.cli.owed import switched_off, tell_off, tell_owed, tell_unnamed
 from vigilbase.cli.render import ago, iso, new_table, plain, print_json
@@ -161,6 +162,7 @@ def _as_json(channel: Channel, state: ChannelState | None) -> dict[str, object]:
         "receiver": _receiver(channel),
         "off_since": state and iso(state.off_since),
         "off_reason": state and state.off_reason,
+        "paused_until": state and iso(state.paused_until),
         "last_delivered_at": state and iso(state.last_delivered_at),
         "last_error": state and state.last_error,
         "waiting": state and state.waiting,
@@ -189,6 +191,9 @@ def _table(channels: Sequence[Channel], states: Mapping[str, ChannelState] | Non
 def _state(state: ChannelState | None, now: datetime) -> Text:
     if state is not None and state.off_reason is not None:
         return Text(tell_off(state, now), style="red")
+    if state is not None and state.paused_until is not None and state.paused_until > now:
+        left = in_words(state.paused_until - now)
+        return Text(f"asked for a pause, which lasts {left} more: {plain(state.last_error)}", style="yellow")
     if state is not None and state.failing:
         return Text(f"on, but fails: {plain(state.last_error)}", style="yellow")
     return Text("on")

@@ -22,8 +22,8 @@ from vigilbase.database.migrate import (
     read_ledger_through,
 )
 from vigilbase.errors import ConfigurationError, MigrationError
-from vigilbase.runner.threads import DaemonThreads
 from vigilbase.settings import Settings, check_database_url, chosen_transport
+from vigilbase.threads import DaemonThreads
 
 Answer = TypeVar("Answer")
 
@@ -109,6 +109,7 @@ async def find_pending(settings: Settings) -> list[Migration]:
 
     Raises:
         MigrationError: the database is ahead of this program, or an applied file was edited.
+        AccessRefusedError: row-level security hides from the role what was applied.
         DatabaseError: the database can't be reached.
 
     """

@@ -38,10 +38,12 @@ class Outlook:
         if is_withheld(delivery, self.now):
             return "when that is over"
         due_at, why = delivery.due_at, ""
+        if state is not None and state.paused_until is not None:
+            due_at, why = max((due_at, why), (state.paused_until, ", as its channel has asked"))
         if delivery.attempts == 0 and state is not None and state.last_message_at is not None:
             window_s = (self.gathers_s or {}).get(delivery.channel, 0)
             gathered_until = state.last_message_at + timedelta(seconds=window_s)
-            due_at, why = max((due_at, ""), (gathered_until, ", with what else comes"))
+            due_at, why = max((due_at, why), (gathered_until, ", with what else comes"))
         return "now" if due_at <= self.now else f"in {in_words(max(due_at - self.now, timedelta(seconds=1)))}{why}"
 
 

@@ -63,13 +63,14 @@ class ChannelState:
     """What is known of a channel: whether it is switched off, since when and why, and how many messages it is owed.
 
     `waiting` are due; `failing` were tried in vain, the newest with `last_error`; `withheld` wait for the end of a
-    silence or of maintenance; `given_up` are dead, and of an alert that is open, or the end of one. `last_message_at`
-    is when one was last tried.
+    silence or of maintenance; `given_up` are dead, and of an alert that is open, or the end of one. Until
+    `paused_until` it asked to be left alone; `last_message_at` is when a message was last tried for the first time.
     """
 
     channel: str
     off_since: datetime | None
     off_reason: str | None
+    paused_until: datetime | None
     last_message_at: datetime | None
     last_delivered_at: datetime | None
     last_error: str | None
@@ -210,6 +211,7 @@ def _channel(row: Row) -> ChannelState:
         channel=as_text(row["channel"]),
         off_since=_moment(row["off_since"]),
         off_reason=as_optional_text(row["off_reason"]),
+        paused_until=_moment(row["paused_until"]),
         last_message_at=as_optional_moment(row["last_message_at"]),
         last_delivered_at=as_optional_moment(row["last_delivered_at"]),
         last_error=as_optional_text(row["last_error"]),

@@ -9,19 +9,30 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Unpack
 from uuid import uuid4
 
 from vigilbase.alerts.channels import CHANNELS, Channel
 from vigilbase.alerts.channels.sending import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from vigilbase.alerts.message import Message
-from vigilbase.alerts.retrying import FIRST_DELAY_S, GIVE_UP_AFTER, LONGEST_DELAY_S, delay_s
+from vigilbase.alerts.retrying import FIRST_DELAY_S, GIVE_UP_AFTER, LONGEST_DELAY_S, delay_s, pause_s
 from vigilbase.alerts.silencing import Withheld
 from vigilbase.clock import monotonic
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Listener
 from vigilbase.errors import DatabaseError, DatabaseUnavailableError
 from vigilbase.logging import get_logger
-from vigilbase.runner.outbox import LEASE_S, ClaimedMessage, Delivery, claim, finish, owe_missing, switch_channel_off
+from vigilbase.runner.outbox import (
+    LEASE_S,
+    ClaimedMessage,
+    Delivery,
+    How,
+    Outcome,
+    claim,
+    finish,
+    owe_missing,
+    switch_channel_off,
+)
 from vigilbase.runner.silencing import Silencing, nothing_withheld
 
 log = get_logger(__name__)
@@ -104,7 +115,7 @@ class Deliverer:
             try:
                 silencing = await self._silencing(_earliest_untold(claimed.messages))
             except DatabaseError:
-                await _give_back(claimed.messages, self._pace.poll_s)
+                await asyncio.gather(*(self._give_back(message, self._pace.poll_s) for message in claimed.messages))
                 raise
             async with asyncio.TaskGroup() as tasks:
                 for message in claimed.messages:
@@ -122,6 +133,8 @@ class Deliverer:
                     sent, pause = await self.run_once(channel)
                 except DatabaseError as error:
                     log.warning("deliveries.waiting", channel=channel.name, reason=str(error))
+                except Exception as error:  # noqa: BLE001 (whatever is wrong, the probes go on)
+                    log.error("deliveries.waiting", channel=channel.name, reason=_unexpected(error))
                 else:
                     if sent:
                         continue
@@ -143,45 +156,54 @@ class Deliverer:
     async def _handle(self, channel: Channel, message: ClaimedMessage, now: datetime, silencing: Silencing) -> None:
         """Send one message, apart from what is withheld, and record how that went."""
         try:
-            if wanted := await self._without_withheld(message, now, silencing):
-                await self._deliver(channel, message, wanted)
+            try:
+                if wanted := await self._without_withheld(message, now, silencing):
+                    await self._deliver(channel, message, wanted)
+            except DatabaseError:
+                raise
+            except Exception as error:  # noqa: BLE001 (a message that we can't handle costs no other)
+                await self._failed(channel, message, message.deliveries, TemporaryDeliveryError(_unexpected(error)))
         except DatabaseError as error:  # it is claimed again when the lease ends
             log.warning("deliveries.waiting", channel=channel.name, reason=str(error))
 
     async def _deliver(self, channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery]) -> None:
         outgoing = Message(message.id, message.kind, message.at, [delivery.alert for delivery in wanted])
-        fields: Mapping[str, str | int] = {
-            "channel": channel.name,
-            "kind": message.kind,
-            "alerts": len(wanted),
-            "message_id": str(message.id),
-        }
         # We were held up: before we are done, another might have sent it, and even its resolution.
         if message.ours_until - monotonic() < self._pace.send_within_s:
-            log.warning("message.left", **fields)
-            await _give_back([message], 0)
+            log.warning("message.left", **_fields(channel, message, wanted))
+            await self._give_back(message, 0)
             return
         try:
             answer = await _sent(channel, outgoing, self._pace.send_within_s)
         except PermanentDeliveryError as error:
             await self._refused(channel, message, wanted, error)
         except DeliveryError as error:
-            await self._failed(message, error, fields)
+            await self._failed(channel, message, wanted, error)
         else:
             self.delivered += 1
-            log.info("message.delivered", **fields, answer=answer)
-            await self._remember(message, answer)
+            log.info("message.delivered", **_fields(channel, message, wanted), answer=answer)
+            await self._record(message, wanted, "delivered", answer=answer, remind_in_s=self._remind_every_s)
 
-    async def _remember(self, message: ClaimedMessage, answer: str) -> None:
-        """Record that it was delivered, also if the database is away for a while: otherwise it would go out twice."""
+    async def _record(
+        self,
+        message: ClaimedMessage,
+        deliveries: Sequence[Delivery],
+        outcome: Outcome,
+        **how: Unpack[How],
+    ) -> None:
+        """Record an outcome, also if the database is away for a while: it would go out twice, too soon, or silenced."""
         while True:
             try:
-                await finish(message, "delivered", answer=answer, remind_in_s=self._remind_every_s)
+                await finish(message, outcome, ids=[delivery.id for delivery in deliveries], **how)
             except DatabaseUnavailableError as error:
                 log.warning("deliveries.waiting", reason=str(error))
                 await asyncio.sleep(self._pace.poll_s)
             else:
                 return
+
+    async def _give_back(self, message: ClaimedMessage, in_s: float) -> None:
+        """Leave what was claimed, and not tried, to whoever claims it next."""
+        await self._record(message, message.deliveries, "put_off", in_s=in_s)
 
     async def _without_withheld(
         self, message: ClaimedMessage, now: datetime, silencing: Silencing
@@ -198,16 +220,19 @@ class Deliverer:
             if message.kind == "resolved" and delivery.told:  # it is ended, whatever is silenced
                 wanted.append(delivery)
             elif message.kind == "resolved" and (by := _silenced_to_its_end(delivery, tags, silencing)):
-                await finish(message, "cancelled", ids=[delivery.id], withheld_by=by)
+                await self._record(message, [delivery], "cancelled", withheld_by=by)
             elif withheld := silencing.withheld(delivery.alert.service_name, tags, now):
                 put_off.setdefault(withheld, []).append(delivery)
             else:
                 wanted.append(delivery)
         if wanted and message.attempts > 1:
             return [*wanted, *(delivery for deliveries in put_off.values() for delivery in deliveries)]
+        earliest = min((until for until, _ in put_off), default=now)
         for (until, by), deliveries in put_off.items():
-            ids, in_s = [each.id for each in deliveries], min((until - now).total_seconds(), SILENCE_LOOK_AGAIN_S)
-            await finish(message, "put_off", ids=ids, in_s=max(0.0, in_s), withheld_by=by)
+            # What was tried stays one message, and comes up again as a whole.
+            in_s = ((earliest if message.attempts > 1 else until) - now).total_seconds()
+            in_s = min(max(0.0, in_s), SILENCE_LOOK_AGAIN_S)
+            await self._record(message, deliveries, "put_off", in_s=in_s, withheld_by=by)
         return wanted
 
     async def _refused(
@@ -215,38 +240,48 @@ class Deliverer:
     ) -> None:
         """A channel that will not work as it is is switched off, and the message kept; a bad message is given up.
 
-        One that was too large, or of whose alerts one alone is refused, is not: its halves are messages, unless a try
-        before this one may have arrived.
+        One about several alerts isn't: it may be too large, or one of them alone is refused. It goes out in halves.
         """
-        if not error.of_the_channel and len(wanted) > 1 and message.attempts == 1:
-            ids = [delivery.id for delivery in wanted]
-            log.warning("message.taken_apart", channel=channel.name, reason=str(error), message_id=str(message.id))
-            for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
-                await finish(message, "taken_apart", ids=half, error=str(error))
+        fields = _fields(channel, message, wanted)
+        if not error.of_the_channel and len(wanted) > 1:
+            log.warning("message.taken_apart", **fields, reason=str(error))
+            for half in (wanted[: len(wanted) // 2], wanted[len(wanted) // 2 :]):
+                await self._record(message, half, "taken_apart", error=str(error))
             return
         if not error.of_the_channel:
-            log.error("message.given_up", channel=channel.name, reason=str(error), message_id=str(message.id))
-            await finish(message, "dead", error=str(error), remind_in_s=self._remind_every_s)
+            log.error("message.given_up", **fields, reason=str(error))
+            await self._record(message, wanted, "dead", error=str(error), remind_in_s=self._remind_every_s)
             return
         others = [name for name in self._channels if name != channel.name]
         switched = await switch_channel_off(channel.name, str(error), others)
-        await finish(message, "retry", error=str(error), in_s=0)
+        await self._record(message, wanted, "retry", error=str(error), in_s=0)
         if switched:
             log.error("channel.switched_off", channel=channel.name, reason=str(error))
             self.wake()
 
-    async def _failed(self, message: ClaimedMessage, error: DeliveryError, fields: Mapping[str, str | int]) -> None:
+    async def _failed(
+        self, channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery], error: DeliveryError
+    ) -> None:
+        fields = _fields(channel, message, wanted)
         if message.attempts >= GIVE_UP_AFTER:
             log.error("message.given_up", **fields, reason=str(error), attempts=message.attempts)
-            await finish(message, "dead", error=str(error), remind_in_s=self._remind_every_s)
+            await self._record(message, wanted, "dead", error=str(error), remind_in_s=self._remind_every_s)
             return
-        asked = error.retry_after if isinstance(error, TemporaryDeliveryError) else None
+        asked = (error.retry_after if isinstance(error, TemporaryDeliveryError) else None) or timedelta(0)
         chance = random.random()  # noqa: S311 (it only spreads the load)
-        in_s = delay_s(
-            message.attempts, asked or timedelta(0), chance, self._pace.first_delay_s, self._pace.longest_delay_s
-        )
+        in_s = delay_s(message.attempts, asked, chance, self._pace.first_delay_s, self._pace.longest_delay_s)
         log.warning("message.failed", **fields, reason=str(error), attempts=message.attempts, next_in_s=round(in_s, 1))
-        await finish(message, "retry", error=str(error), in_s=in_s)
+        await self._record(message, wanted, "retry", error=str(error), in_s=in_s, pause_s=pause_s(asked) or None)
+
+
+def _fields(channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery]) -> Mapping[str, str | int]:
+    """What is logged of a message."""
+    return {"channel": channel.name, "kind": message.kind, "alerts": len(wanted), "message_id": str(message.id)}
+
+
+def _unexpected(error: Exception) -> str:
+    """What is said of an error that we don't know: its text may hold an address with a secret in it."""
+    return f"failed with {type(error).__name__}"
 
 
 def _earliest_untold(messages: Sequence[ClaimedMessage]) -> datetime | None:
@@ -269,15 +304,6 @@ def _silenced_to_its_end(delivery: Delivery, tags: Sequence[str], silencing: Sil
     return withheld.by if withheld else None
 
 
-async def _give_back(messages: Sequence[ClaimedMessage], in_s: float) -> None:
-    """Leave what was claimed, and not tried, to whoever claims it next; if that fails, the lease will end."""
-    try:
-        for message in messages:
-            await finish(message, "put_off", ids=[delivery.id for delivery in message.deliveries], in_s=in_s)
-    except DatabaseError as error:
-        log.warning("deliveries.waiting", reason=str(error))
-
-
 async def _sent(channel: Channel, message: Message, within_s: float) -> str:
     """Send it within the time that there is; whatever goes wrong is a DeliveryError."""
     kind = CHANNELS[channel.kind]
@@ -289,8 +315,7 @@ async def _sent(channel: Channel, message: Message, within_s: float) -> str:
     except TimeoutError:
         raise TemporaryDeliveryError(f"no answer within {within_s:g} s") from None
     except Exception as error:
-        # The text of what we don't know may hold an address with a secret in it.
-        raise TemporaryDeliveryError(f"failed with {type(error).__name__}") from error
+        raise TemporaryDeliveryError(_unexpected(error)) from error
 
 
 async def wake_on_notification(wake: Callable[[], None]) -> None:

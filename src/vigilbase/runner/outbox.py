@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias, TypedDict, Unpack, cast
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, JsonValue
@@ -14,11 +14,26 @@ from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.errors import DatabaseError
 from vigilbase.models.alert_event import AlertEvent, alert_event_from
 from vigilbase.models.rows import row_from
+from vigilbase.probes.storable import plain_text
 from vigilbase.runner.outcomes import write_outcome
 from vigilbase.vocabulary import JSON, DeliveryKind
 
 LEASE_S = 60
-Outcome = Literal["delivered", "retry", "dead", "put_off", "cancelled", "taken_apart"]
+Outcome: TypeAlias = Literal["delivered", "retry", "dead", "put_off", "cancelled", "taken_apart"]
+
+
+class How(TypedDict, total=False):
+    """More of an outcome: the receiver's answer, or the error; and by what something is withheld, in words.
+
+    In how many seconds it is tried again, a reminder is due, and the channel wants messages again.
+    """
+
+    answer: str
+    error: str
+    in_s: float
+    remind_in_s: float | None
+    pause_s: float | None
+    withheld_by: str
 
 
 class _Delivery(BaseModel):
@@ -103,18 +118,8 @@ async def claim(
     return Claim(claimed.now, messages, claimed.next_in_s)
 
 
-async def finish(
-    message: ClaimedMessage,
-    outcome: Outcome,
-    *,
-    ids: Sequence[int] = (),
-    answer: str | None = None,
-    error: str | None = None,
-    in_s: float | None = None,
-    remind_in_s: float | None = None,
-    withheld_by: str | None = None,
-) -> None:
-    """Record how a message ended, or what was left out of it (`ids`), and by what it is withheld, in words.
+async def finish(message: ClaimedMessage, outcome: Outcome, *, ids: Sequence[int] = (), **how: Unpack[How]) -> None:
+    """Record how a message ended, or some deliveries of it (`ids`).
 
     Raises:
         DatabaseError: the database fails; the message is claimed again when the lease ends.
@@ -124,13 +129,10 @@ async def finish(
         "message_id": str(message.id),
         "lease_id": str(message.lease_id),
         "outcome": outcome,
-        "answer": answer,
-        "error": error,
-        "in_s": in_s,
-        "remind_in_s": remind_in_s,
         "ids": [str(number) for number in ids],
-        "withheld_by": withheld_by,
     }
+    for name, value in how.items():
+        outcome_json[name] = _storable(value) if isinstance(value, str) else cast("float | None", value)
     await write_outcome(outcome_json)
 
 
@@ -143,7 +145,8 @@ async def switch_channel_off(channel: str, reason: str, others: Sequence[str]) -
     """
     owed = [{"channel": other, "after_s": 0, "unless_acknowledged": False, "tells_recovery": True} for other in others]
     answer = await get_supabase_service_client().call(
-        "vigilbase_switch_channel_off_v1", {"p_channel": channel, "p_reason": reason, "p_owed": json.dumps(owed)}
+        "vigilbase_switch_channel_off_v1",
+        {"p_channel": channel, "p_reason": _storable(reason), "p_owed": json.dumps(owed)},
     )
     return answer is True
 
@@ -157,6 +160,11 @@ async def owe_missing() -> int:
     """
     answer = await get_supabase_service_client().call("vigilbase_owe_missing_v1")
     return answer if isinstance(answer, int) else 0
+
+
+def _storable(said: str) -> str:
+    """What a receiver said, as it can be stored: a server may answer in any bytes."""
+    return plain_text(said, len(said))
 
 
 def _message(message: _Message, lease_id: UUID, ours_until: float) -> ClaimedMessage:

@@ -1,6 +1,7 @@
 """The channel `apprise`: whatever the library Apprise knows an address of, about a hundred services.
 
-Apprise blocks, so each address gets a thread of the event loop's; one that hangs is left alone.
+Apprise blocks, so each address gets a thread; one that hangs is left alone. A channel has threads of its own, so that a
+service that never comes to an end holds up nothing but itself.
 """
 
 import asyncio
@@ -8,8 +9,8 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
-from contextvars import ContextVar
-from functools import cache
+from contextvars import ContextVar, copy_context
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote
 
@@ -20,11 +21,13 @@ from vigilbase.alerts.channels.sending import TemporaryDeliveryError
 from vigilbase.alerts.channels.tone import tone
 from vigilbase.alerts.message import Message, lines, shortened, title
 from vigilbase.probes.masking import masked
+from vigilbase.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from apprise import AppriseAsset, NotifyBase
 
 TIME_LIMIT_S = 20.0
+MAX_THREADS = 16  # of a channel
 _MOST_SAID = 300
 _SHORTEST = 4  # to mask each shorter part of an address would hide what is no secret
 
@@ -66,18 +69,25 @@ async def send_apprise(config: AppriseConfig, message: Message) -> str:
     Apprise doesn't say whether a message might be taken later, so every failure counts as temporary.
     """
     urls = remaining(message.id, config.urls)
-    failures = [failure for failure in await asyncio.gather(*(_send(url, message) for url in urls)) if failure]
+    answers = await asyncio.gather(*(_send(url, message, _threads(config)) for url in urls))
+    failures = [answer for answer in answers if answer]
     if failures:
         raise TemporaryDeliveryError("; ".join(failures))
     forget(message.id, config.urls)
     return f"sent: {apprise_receiver(config)}"
 
 
-async def _send(url: str, message: Message) -> str | None:
-    """The reason why it failed; None if it didn't."""
+@cache
+def _threads(config: AppriseConfig) -> DaemonThreads:
+    return DaemonThreads(MAX_THREADS)
+
+
+async def _send(url: str, message: Message, threads: DaemonThreads) -> str | None:
+    """The reason why it failed; None if it didn't. What no thread was free for in time is not sent later."""
     scheme = url.partition("://")[0].lower()
+    notifying = partial(copy_context().run, _notify, url, message)
     try:
-        failure = await asyncio.wait_for(asyncio.to_thread(_notify, url, message), TIME_LIMIT_S)
+        failure = await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, notifying), TIME_LIMIT_S)
     except TimeoutError:
         failure = f"no answer within {TIME_LIMIT_S:g} s"
     if failure is None:

@@ -2,14 +2,58 @@
 -- Created: 2026-11-24
 --
 -- Why a message has not gone out: what withholds it, that it isn't needed any more, or the state of its channel; what a
--- silence withheld goes out as soon as somebody ends it; and what was found wrong with the functions of 017. Functions as
--- in 013; those that are replaced answer what they did.
+-- silence withheld goes out as soon as somebody ends it; a channel that asks for a pause gets one; and what was found
+-- wrong with the functions of 017. Functions as in 013; those that are replaced answer what they did.
 
+-- withheld_by: in words. after_s: how long its alert is to last before it is told; due_at changes with every try.
 ALTER TABLE public.alert_deliveries ADD COLUMN IF NOT EXISTS withheld_by TEXT;
+ALTER TABLE public.alert_deliveries ADD COLUMN IF NOT EXISTS after_s DOUBLE PRECISION;
+ALTER TABLE public.delivery_channels ADD COLUMN IF NOT EXISTS paused_until TIMESTAMP WITH TIME ZONE;
+CREATE INDEX IF NOT EXISTS idx_alert_deliveries_ending ON public.alert_deliveries (service_name, channel)
+    WHERE status = 'pending' AND kind = 'resolved';
+
+-- As in 017.
+CREATE OR REPLACE FUNCTION public.vigilbase_owe_trigger_v1(
+    p_alert_id uuid, p_service_name text, p_owed text, p_tags text
+)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+BEGIN
+    INSERT INTO public.alert_deliveries
+        (alert_id, service_name, channel, kind, number, tags, unless_acknowledged, tells_recovery, after_s, due_at)
+    SELECT p_alert_id, p_service_name, o.item ->> 'channel', 'triggered', o.place, p_tags::jsonb,
+        (o.item ->> 'unless_acknowledged')::boolean, (o.item ->> 'tells_recovery')::boolean,
+        (o.item ->> 'after_s')::double precision,
+        clock_timestamp() + make_interval(secs => (o.item ->> 'after_s')::double precision)
+    FROM json_array_elements(p_owed::json) WITH ORDINALITY AS o (item, place)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        PERFORM pg_notify('vigilbase_deliveries', '');
+    END IF;
+END;
+$$;
+
+-- Whether a trigger was to be told before its alert was over. What is to be told at once was, whatever the clock says;
+-- of rows that are older than after_s, due_at tells it.
+CREATE OR REPLACE FUNCTION public.vigilbase_was_wanted_v1(
+    p_created_at timestamptz, p_due_at timestamptz, p_after_s double precision, p_over timestamptz
+)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = ''
+AS $$
+    SELECT CASE
+        WHEN p_after_s IS NULL THEN p_due_at <= p_over
+        WHEN p_after_s = 0 THEN true
+        ELSE p_created_at + make_interval(secs => p_after_s) <= p_over
+    END
+$$;
 
 -- As in 017. A trigger that is cancelled before it was told is noted in the timeline. And a resolution waits as long as
--- the trigger would have that has just failed, ten seconds at the most: its try may still arrive, and would open again
--- what is over. What was to be told later than it was over (after) is not told.
+-- what has just failed would have, ten seconds at the most: that try may still arrive, and would open again what is over.
+-- What was to be told later than it was over (after) is not told. An acknowledgement follows a reminder, too.
 CREATE OR REPLACE FUNCTION public.vigilbase_owe_follow_up_v1(p_alert_id uuid, p_service_name text, p_kind text)
 RETURNS void
 LANGUAGE plpgsql
@@ -31,13 +75,15 @@ BEGIN
             v_now + v_may_arrive_within
         ))
     FROM public.alert_deliveries AS d
-    WHERE d.alert_id = p_alert_id AND d.kind = 'triggered'
+    WHERE d.alert_id = p_alert_id AND d.kind NOT IN ('resolved', p_kind)
     GROUP BY d.channel
     HAVING CASE p_kind
         WHEN 'resolved' THEN
             -- Of what was withheld, whoever sends it knows whether it was so to the end.
-            bool_or(d.attempts > 0 OR (d.status = 'pending' AND d.tells_recovery
-                AND (d.due_at <= v_over OR d.withheld_by IS NOT NULL)))
+            bool_or(d.attempts > 0 OR (
+                d.kind = 'triggered' AND d.status = 'pending' AND d.tells_recovery
+                AND public.vigilbase_was_wanted_v1(d.created_at, d.due_at, d.after_s, v_over)
+            ))
         ELSE bool_or(d.status = 'delivered' OR (d.status = 'pending' AND d.attempts > 0))
     END
     ON CONFLICT DO NOTHING;
@@ -67,8 +113,11 @@ BEGIN
 END;
 $$;
 
--- As in 017, but: of what waits for another that can't be claimed now, however much that is, nothing keeps the rest from
--- being claimed; a window lets out one message of each kind; and an escalation is told of nothing that was over before.
+-- As in 017, but: a message that was tried before is claimed whole or not at all, for it is known by its id; of what waits
+-- for another that can't be claimed now, however much that is, nothing keeps the rest from being claimed; a window lets
+-- out one message of each kind; an escalation is told of nothing that was over before; a service's next outage is told
+-- after the end of the last one of its type (some receivers know them apart by nothing else), unless that failed three
+-- times; and nothing goes to a channel that asked for a pause.
 CREATE OR REPLACE FUNCTION public.vigilbase_claim_deliveries_v1(
     p_channels text, p_lease_id uuid, p_lease_s integer, p_limit integer
 )
@@ -83,6 +132,7 @@ DECLARE
     v_channel record;
     v_state public.delivery_channels;
     v_row record;
+    v_ids bigint[];
     v_message uuid;
     v_groups jsonb;
     v_sizes jsonb;
@@ -106,83 +156,112 @@ BEGIN
         -- One claims at a time, so that what belongs into one message comes into one message.
         SELECT s.* INTO v_state FROM public.delivery_channels AS s
         WHERE s.channel = v_channel.name FOR UPDATE SKIP LOCKED;
-        CONTINUE WHEN NOT FOUND OR v_state.off_since IS NOT NULL;
+        CONTINUE WHEN NOT FOUND OR v_state.off_since IS NOT NULL OR v_state.paused_until > v_now;
 
-        v_count := 0;
-        v_groups := '{}';
-        v_sizes := '{}';
-        v_group_allowed := v_channel.groups AND NOT coalesce(v_state.last_message_at > v_now - v_channel.window_length, false)
-            AND NOT EXISTS (
-                SELECT FROM public.alert_deliveries AS d
-                WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.leased_until > v_now
-            );
-        FOR v_row IN
-            SELECT d.id, d.alert_id, d.service_name, d.kind, d.attempts, d.message_id, d.tags, d.unless_acknowledged,
-                d.tells_recovery, d.due_at, a.status AS alert_status, a.resolved_at
+        -- What nobody needs any more: whoever resolved it, by whatever way.
+        WITH needless AS (
+            SELECT d.id, a.status AS alert_status, a.resolved_at
             FROM public.alert_deliveries AS d
             LEFT JOIN public.alert_events AS a ON a.id = d.alert_id AND a.service_name = d.service_name
             WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.due_at <= v_now
               AND (d.leased_until IS NULL OR d.leased_until <= v_now)
+              AND (a.status IS NULL OR (a.status = 'resolved' AND d.kind <> 'resolved')
+                  OR (a.status = 'acknowledged' AND (d.unless_acknowledged OR d.kind = 'reminder')))
+            ORDER BY d.id
+            FOR UPDATE OF d SKIP LOCKED
+        ), cancelled AS (
+            UPDATE public.alert_deliveries AS d SET status = 'cancelled', ended_at = v_now, lease_id = NULL,
+                leased_until = NULL
+            FROM needless AS n WHERE d.id = n.id
+            RETURNING d.*, n.alert_status, n.resolved_at
+        )
+        INSERT INTO public.alert_deliveries (alert_id, service_name, channel, kind, tags, tells_recovery, due_at)
+        SELECT c.alert_id, c.service_name, c.channel, 'resolved', c.tags, true, v_now
+        FROM cancelled AS c
+        WHERE c.alert_status = 'resolved' AND c.kind = 'triggered' AND (c.attempts > 0 OR (
+            c.tells_recovery
+            AND public.vigilbase_was_wanted_v1(c.created_at, c.due_at, c.after_s, coalesce(c.resolved_at, v_now))
+        ))
+        ON CONFLICT DO NOTHING;
+
+        v_count := 0;
+        v_group_allowed := v_channel.groups AND NOT coalesce(
+                v_state.last_message_at > v_now - v_channel.window_length AND v_state.last_message_at <= v_now, false
+            ) AND NOT EXISTS (
+                SELECT FROM public.alert_deliveries AS d
+                WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.leased_until > v_now
+            );
+        FOR v_message IN
+            SELECT d.message_id FROM public.alert_deliveries AS d
+            WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.message_id IS NOT NULL
+            GROUP BY d.message_id
+            HAVING bool_and(d.due_at <= v_now AND (d.leased_until IS NULL OR d.leased_until <= v_now))
+            ORDER BY min(d.id)
+            LIMIT p_limit
+        LOOP
+            v_ids := ARRAY(
+                SELECT d.id FROM public.alert_deliveries AS d
+                WHERE d.message_id = v_message AND d.status = 'pending' AND d.due_at <= v_now
+                  AND (d.leased_until IS NULL OR d.leased_until <= v_now)
+                ORDER BY d.id
+                FOR UPDATE SKIP LOCKED
+            );
+            CONTINUE WHEN cardinality(v_ids) < (
+                SELECT count(*) FROM public.alert_deliveries AS d
+                WHERE d.message_id = v_message AND d.status = 'pending'
+            );
+            UPDATE public.alert_deliveries AS d
+            SET attempts = d.attempts + 1, lease_id = p_lease_id, leased_until = v_until
+            WHERE d.id = ANY (v_ids);
+            v_claimed := array_append(v_claimed, v_message);
+            v_count := v_count + 1;
+        END LOOP;
+
+        v_groups := '{}';
+        v_sizes := '{}';
+        FOR v_row IN
+            SELECT d.id, d.alert_id, d.kind
+            FROM public.alert_deliveries AS d
+            WHERE d.channel = v_channel.name AND d.status = 'pending' AND d.due_at <= v_now AND d.message_id IS NULL
               -- What has to wait for another that can't be claimed now; of which there may be many.
-              AND NOT (d.message_id IS NULL AND EXISTS (
+              AND NOT EXISTS (
                   SELECT FROM public.alert_deliveries AS e
                   WHERE e.alert_id = d.alert_id AND e.channel = d.channel AND e.id < d.id
                     AND (e.leased_until > v_now OR (e.status = 'pending' AND e.due_at > v_now AND e.attempts > 0))
+              )
+              AND NOT (d.kind = 'triggered' AND EXISTS (
+                  SELECT FROM public.alert_deliveries AS e
+                  JOIN public.alert_events AS ended ON ended.id = e.alert_id AND ended.service_name = e.service_name
+                  JOIN public.alert_events AS began ON began.id = d.alert_id AND began.service_name = d.service_name
+                  WHERE e.service_name = d.service_name AND e.channel = d.channel AND e.kind = 'resolved'
+                    AND e.status = 'pending' AND e.id < d.id AND e.withheld_by IS NULL
+                    AND (e.attempts <= 3 OR e.leased_until > v_now) AND ended.alert_type = began.alert_type
               ))
-            ORDER BY d.message_id IS NULL, d.id
+            ORDER BY d.id
             LIMIT CASE WHEN v_channel.groups THEN 2 * v_group_at_most ELSE 2 * p_limit END
             FOR UPDATE OF d SKIP LOCKED
         LOOP
-            -- What nobody needs any more: whoever resolved it, by whatever way.
-            IF v_row.alert_status IS NULL OR (v_row.alert_status = 'resolved' AND v_row.kind <> 'resolved')
-                OR (v_row.alert_status = 'acknowledged' AND (v_row.unless_acknowledged OR v_row.kind = 'reminder'))
-            THEN
-                UPDATE public.alert_deliveries AS d SET status = 'cancelled', ended_at = v_now, lease_id = NULL,
-                    leased_until = NULL
-                WHERE d.id = v_row.id;
-                IF v_row.alert_status = 'resolved' AND v_row.kind = 'triggered'
-                    AND (v_row.attempts > 0
-                        OR (v_row.tells_recovery AND v_row.due_at <= coalesce(v_row.resolved_at, v_now)))
-                THEN
-                    INSERT INTO public.alert_deliveries
-                        (alert_id, service_name, channel, kind, tags, tells_recovery, due_at)
-                    VALUES (v_row.alert_id, v_row.service_name, v_channel.name, 'resolved', v_row.tags, true, v_now)
-                    ON CONFLICT DO NOTHING;
-                END IF;
-                CONTINUE;
-            END IF;
-            CONTINUE WHEN v_count >= p_limit AND NOT CASE
-                WHEN v_row.message_id IS NULL THEN v_groups ? v_row.kind
-                ELSE v_row.message_id = ANY (v_claimed)
-            END;
-
-            v_message := v_row.message_id;
-            IF v_message IS NULL THEN
-                -- Of one alert to one channel, one after the other.
-                CONTINUE WHEN EXISTS (
-                    SELECT FROM public.alert_deliveries AS e
-                    WHERE e.alert_id = v_row.alert_id AND e.channel = v_channel.name AND e.id < v_row.id
-                      AND (e.leased_until > v_now
-                          OR (e.status = 'pending' AND (e.due_at <= v_now OR e.attempts > 0)))
-                );
-                IF v_channel.groups THEN
-                    CONTINUE WHEN NOT v_group_allowed
-                        OR coalesce((v_sizes ->> v_row.kind)::integer, 0) >= v_group_at_most;
-                    v_groups := jsonb_build_object(v_row.kind, gen_random_uuid()) || v_groups;
-                    v_sizes := v_sizes
-                        || jsonb_build_object(v_row.kind, coalesce((v_sizes ->> v_row.kind)::integer, 0) + 1);
-                    v_message := (v_groups ->> v_row.kind)::uuid;
-                ELSE
-                    v_message := gen_random_uuid();
-                END IF;
+            CONTINUE WHEN v_count >= p_limit AND NOT v_groups ? v_row.kind;
+            -- Of one alert to one channel, one after the other.
+            CONTINUE WHEN EXISTS (
+                SELECT FROM public.alert_deliveries AS e
+                WHERE e.alert_id = v_row.alert_id AND e.channel = v_channel.name AND e.id < v_row.id
+                  AND (e.leased_until > v_now OR (e.status = 'pending' AND (e.due_at <= v_now OR e.attempts > 0)))
+            );
+            v_message := gen_random_uuid();
+            IF v_channel.groups THEN
+                CONTINUE WHEN NOT v_group_allowed OR coalesce((v_sizes ->> v_row.kind)::integer, 0) >= v_group_at_most;
+                v_groups := jsonb_build_object(v_row.kind, v_message) || v_groups;
+                v_sizes := v_sizes || jsonb_build_object(v_row.kind, coalesce((v_sizes ->> v_row.kind)::integer, 0) + 1);
+                v_message := (v_groups ->> v_row.kind)::uuid;
             END IF;
             IF NOT v_message = ANY (v_claimed) THEN
                 v_claimed := array_append(v_claimed, v_message);
                 v_count := v_count + 1;
             END IF;
             UPDATE public.alert_deliveries AS d
-            SET message_id = v_message, message_at = coalesce(d.message_at, v_now), attempts = d.attempts + 1,
-                lease_id = p_lease_id, leased_until = v_until
+            SET message_id = v_message, message_at = v_now, attempts = d.attempts + 1, lease_id = p_lease_id,
+                leased_until = v_until
             WHERE d.id = v_row.id;
         END LOOP;
     END LOOP;
@@ -215,9 +294,10 @@ BEGIN
 END;
 $$;
 
--- As in 017. An outcome may have "withheld_by" besides, which says in words what withholds the deliveries "ids"; what
--- is put off is due at once if a silence or a maintenance window has ended since it was due, and keeps its message_id
--- if it was tried before. A "dead" one has reminders, too. And there is an outcome more:
+-- As in 017. Any outcome may be that of some deliveries of a message alone ("ids", else of all). "withheld_by" says in
+-- words what withholds them; "pause_s" for how many seconds the channel wants no messages. What is put off is due in a
+-- second if a silence or a maintenance window has ended just now, and keeps its message_id if it was tried before. A
+-- "dead" one has reminders, too; and who is told of what is acknowledged by then is told of that. There is an outcome more:
 --   "taken_apart": the deliveries "ids" were refused for what their message was; they become one of their own, untried.
 CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
 RETURNS void
@@ -226,11 +306,15 @@ SET search_path = '' SET timezone = 'UTC'
 AS $$
 DECLARE
     v_now CONSTANT timestamptz := clock_timestamp();
+    v_may_end_within CONSTANT interval := '1 minute'; -- what ends a silence says so when it began to
     v_item json;
     v_outcome text;
     v_theirs boolean;
     v_apart uuid;
+    v_ids bigint[];
     v_row public.alert_deliveries;
+    v_first text[] := '{}'; -- the channels that got the first try of a message
+    v_pauses jsonb := '{}'; -- for how long each channel wants no messages
 BEGIN
     IF EXISTS (SELECT FROM json_array_elements(p_outcomes::json) AS o (item) WHERE o.item ->> 'outcome' = 'put_off') THEN
         -- Who ends one meanwhile waits for us, and finds what we have put off; or we wait, and see that it has ended.
@@ -242,14 +326,12 @@ BEGIN
     LOOP
         v_outcome := v_item ->> 'outcome';
         v_apart := gen_random_uuid();
+        v_ids := ARRAY(SELECT json_array_elements_text(coalesce(v_item -> 'ids', '[]'))::bigint);
         FOR v_row IN
             SELECT d.* FROM public.alert_deliveries AS d
             WHERE d.message_id = (v_item ->> 'message_id')::uuid AND (
                 d.lease_id = (v_item ->> 'lease_id')::uuid OR (v_outcome = 'delivered' AND d.status = 'pending')
-            ) AND (
-                v_outcome NOT IN ('put_off', 'cancelled', 'taken_apart')
-                OR d.id IN (SELECT json_array_elements_text(v_item -> 'ids')::bigint)
-            )
+            ) AND (v_ids = '{}' OR d.id = ANY (v_ids))
             ORDER BY d.id
             FOR UPDATE
         LOOP
@@ -265,16 +347,16 @@ BEGIN
                 SET message_id = CASE WHEN d.attempts > 1 THEN d.message_id END,
                     message_at = CASE WHEN d.attempts > 1 THEN d.message_at END,
                     attempts = d.attempts - 1, lease_id = NULL, leased_until = NULL,
-                    due_at = CASE
+                    due_at = v_now + make_interval(secs => CASE
                         WHEN EXISTS (
                             SELECT s.ends_at FROM public.silences AS s
-                            WHERE s.ends_at > d.due_at AND s.ends_at <= clock_timestamp()
+                            WHERE s.ends_at > d.due_at - v_may_end_within AND s.ends_at <= clock_timestamp()
                             UNION ALL
                             SELECT m.ends_at FROM public.maintenance_windows AS m
-                            WHERE m.ends_at > d.due_at AND m.ends_at <= clock_timestamp()
-                        ) THEN v_now
-                        ELSE v_now + make_interval(secs => (v_item ->> 'in_s')::double precision)
-                    END,
+                            WHERE m.ends_at > d.due_at - v_may_end_within AND m.ends_at <= clock_timestamp()
+                        ) THEN least(1, (v_item ->> 'in_s')::double precision)
+                        ELSE (v_item ->> 'in_s')::double precision
+                    END),
                     withheld_by = v_item ->> 'withheld_by'
                 WHERE d.id = v_row.id;
                 CONTINUE;
@@ -309,9 +391,23 @@ BEGIN
                     'withheld_by', coalesce(v_item ->> 'withheld_by', v_row.withheld_by)
                 )::text
             );
-            IF v_outcome IN ('delivered', 'dead') AND v_row.kind IN ('triggered', 'reminder')
-                AND v_item ->> 'remind_in_s' IS NOT NULL
-            THEN
+            IF v_row.attempts = 1 AND v_outcome <> 'cancelled' AND NOT v_row.channel = ANY (v_first) THEN
+                v_first := array_append(v_first, v_row.channel::text);
+            END IF;
+            IF v_item ->> 'pause_s' IS NOT NULL THEN
+                v_pauses := v_pauses || jsonb_build_object(v_row.channel, greatest(
+                    (v_pauses ->> v_row.channel)::double precision, (v_item ->> 'pause_s')::double precision
+                ));
+            END IF;
+            CONTINUE WHEN v_row.kind NOT IN ('triggered', 'reminder');
+            IF v_outcome = 'delivered' THEN
+                INSERT INTO public.alert_deliveries (alert_id, service_name, channel, kind, tags, tells_recovery, due_at)
+                SELECT a.id, a.service_name, v_row.channel, 'acknowledged', v_row.tags, true, v_now
+                FROM public.alert_events AS a
+                WHERE a.id = v_row.alert_id AND a.service_name = v_row.service_name AND a.status = 'acknowledged'
+                ON CONFLICT DO NOTHING;
+            END IF;
+            IF v_outcome IN ('delivered', 'dead') AND v_item ->> 'remind_in_s' IS NOT NULL THEN
                 INSERT INTO public.alert_deliveries
                     (alert_id, service_name, channel, kind, number, tags, tells_recovery, due_at)
                 SELECT a.id, a.service_name, v_row.channel, 'reminder', 1 + coalesce((
@@ -329,10 +425,16 @@ BEGIN
                 ON CONFLICT DO NOTHING;
             END IF;
         END LOOP;
-        IF FOUND AND v_outcome IN ('delivered', 'retry', 'dead') THEN
-            UPDATE public.delivery_channels AS s SET last_message_at = v_now WHERE s.channel = v_row.channel;
-        END IF;
     END LOOP;
+    -- Last, and in one order, since others write of the same channels.
+    PERFORM FROM public.delivery_channels AS s WHERE s.channel = ANY (v_first) OR v_pauses ? s.channel
+    ORDER BY s.channel FOR UPDATE;
+    UPDATE public.delivery_channels AS s
+    SET last_message_at = CASE WHEN s.channel = ANY (v_first) THEN v_now ELSE s.last_message_at END,
+        paused_until = greatest(
+            s.paused_until, v_now + make_interval(secs => (v_pauses ->> s.channel)::double precision)
+        )
+    WHERE s.channel = ANY (v_first) OR v_pauses ? s.channel;
 END;
 $$;
 
@@ -345,8 +447,14 @@ AS $$
 DECLARE
     v_now CONSTANT timestamptz := clock_timestamp();
 BEGIN
+    -- What somebody else changes just now is looked at again by him.
     UPDATE public.alert_deliveries AS d SET due_at = v_now
-    WHERE d.status = 'pending' AND d.withheld_by IS NOT NULL AND d.due_at > v_now;
+    WHERE d.id IN (
+        SELECT e.id FROM public.alert_deliveries AS e
+        WHERE e.status = 'pending' AND e.withheld_by IS NOT NULL AND e.due_at > v_now
+        ORDER BY e.id
+        FOR UPDATE SKIP LOCKED
+    );
     IF FOUND THEN
         PERFORM pg_notify('vigilbase_deliveries', '');
     END IF;
@@ -397,7 +505,8 @@ BEGIN
 END;
 $$;
 
--- As in 013; an alert whose end is still owed to somebody stays until it is told.
+-- As in 013; an alert whose end is still owed to somebody, was given up, or will be owed, stays until it is told or
+-- forgotten.
 CREATE OR REPLACE FUNCTION public.vigilbase_delete_alerts_v1(
     p_days integer, p_limit integer, p_keep_open boolean DEFAULT false, p_before timestamptz DEFAULT NULL
 )
@@ -414,7 +523,13 @@ BEGIN
         WHERE a.created_at < v_before AND (NOT p_keep_open OR a.status = 'resolved') AND NOT (
             p_keep_open AND EXISTS (
                 SELECT FROM public.alert_deliveries AS d
-                WHERE d.alert_id = a.id AND d.status = 'pending' AND d.kind = 'resolved'
+                WHERE d.alert_id = a.id AND (
+                    (d.kind = 'resolved' AND d.status IN ('pending', 'dead'))
+                    OR (d.kind = 'triggered' AND d.attempts > 0 AND NOT EXISTS (
+                        SELECT FROM public.alert_deliveries AS r
+                        WHERE r.alert_id = d.alert_id AND r.channel = d.channel AND r.kind = 'resolved'
+                    ))
+                )
             )
         )
         LIMIT p_limit
@@ -424,7 +539,8 @@ BEGIN
 END;
 $$;
 
--- As in 017, in the order in which they were owed: a resolution that went before its trigger would be owed again.
+-- As in 017, in the order in which they were owed: a resolution that went before its trigger would be owed again. And as
+-- long as something of an alert is owed, nothing of it is forgotten.
 CREATE OR REPLACE FUNCTION public.vigilbase_delete_deliveries_v1(
     p_days integer, p_limit integer, p_before timestamptz DEFAULT NULL
 )
@@ -442,6 +558,8 @@ BEGIN
         WHERE d.created_at < v_before AND d.status <> 'pending' AND NOT EXISTS (
             SELECT FROM public.alert_events AS a
             WHERE a.id = d.alert_id AND a.service_name = d.service_name AND a.status <> 'resolved'
+        ) AND NOT EXISTS (
+            SELECT FROM public.alert_deliveries AS e WHERE e.alert_id = d.alert_id AND e.status = 'pending'
         )
         ORDER BY d.id
         LIMIT p_limit
@@ -460,9 +578,10 @@ BEGIN
 END;
 $$;
 
--- Every channel that something is known of, by name: [{"channel", "off_since", "off_reason", "last_message_at": when one
--- was last tried, "last_delivered_at", "waiting": messages that are due and weren't tried yet, "failing": that were, in
--- vain, with the "last_error" of the newest, "withheld", "given_up": of which somebody still needs}].
+-- Every channel that something is known of, by name: [{"channel", "off_since", "off_reason", "paused_until": as it asked,
+-- "last_message_at": when one was last tried for the first time, "last_delivered_at", "waiting": messages that are due and
+-- weren't tried yet, "failing": that were, in vain, with the "last_error" of the newest, "withheld", "given_up": of which
+-- somebody still needs}].
 CREATE OR REPLACE FUNCTION public.vigilbase_list_channels_v2()
 RETURNS json
 LANGUAGE sql STABLE
@@ -470,7 +589,7 @@ SET search_path = '' SET timezone = 'UTC'
 AS $$
     SELECT coalesce(json_agg(row_to_json(c) ORDER BY c.channel), '[]')
     FROM (
-        SELECT coalesce(s.channel, o.channel) AS channel, s.off_since, s.off_reason, s.last_message_at,
+        SELECT coalesce(s.channel, o.channel) AS channel, s.off_since, s.off_reason, s.paused_until, s.last_message_at,
             o.last_delivered_at, o.last_error, coalesce(o.waiting, 0) AS waiting, coalesce(o.failing, 0) AS failing,
             coalesce(o.withheld, 0) AS withheld, coalesce(o.given_up, 0) AS given_up
         FROM public.delivery_channels AS s
@@ -576,7 +695,8 @@ $$;
 -- Privileges, as in 013.
 DO $$
 DECLARE
-    v_functions CONSTANT text := 'public.vigilbase_reconsider_withheld_v1(),
+    v_functions CONSTANT text := 'public.vigilbase_was_wanted_v1(timestamptz, timestamptz, double precision, timestamptz),
+        public.vigilbase_reconsider_withheld_v1(),
         public.vigilbase_list_channels_v2(),
         public.vigilbase_retry_delivery_v2(bigint, text),
         public.vigilbase_cancel_delivery_v1(bigint, text)';
