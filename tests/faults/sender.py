@@ -115,7 +115,7 @@ def _crash_at(killer: Killer, journal: int) -> None:
     async def finish_then(message: Any, *args: Any, **kwargs: Any) -> None:
         with _noting(journal, message.id):
             await finish(message, *args, **kwargs)
-        if clock.monotonic() > message.ours_until:  # another may have it by now
+        if clock.since_boot() > message.ours_until:  # another may have it by now
             _note(journal, message.id)
         killer.passes("finished")
 

@@ -17,7 +17,7 @@ from vigilbase.alerts.channels.sending import DeliveryError, PermanentDeliveryEr
 from vigilbase.alerts.message import Message
 from vigilbase.alerts.retrying import FIRST_DELAY_S, GIVE_UP_AFTER, LONGEST_DELAY_S, delay_s, pause_s
 from vigilbase.alerts.silencing import Withheld
-from vigilbase.clock import monotonic
+from vigilbase.clock import since_boot
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Listener
 from vigilbase.errors import DatabaseError, DatabaseUnavailableError
@@ -168,8 +168,8 @@ class Deliverer:
 
     async def _deliver(self, channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery]) -> None:
         outgoing = Message(message.id, message.kind, message.at, [delivery.alert for delivery in wanted])
-        # We were held up: before we are done, another might have sent it, and even its resolution.
-        if message.ours_until - monotonic() < self._pace.send_within_s:
+        # We were held up, or asleep: before we are done, another might have sent it, and even its resolution.
+        if message.ours_until - since_boot() < self._pace.send_within_s:
             log.warning("message.left", **_fields(channel, message, wanted))
             await self._give_back(message, 0)
             return

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, JsonValue
 
-from vigilbase.clock import monotonic
+from vigilbase.clock import since_boot
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.errors import DatabaseError
 from vigilbase.models.alert_event import AlertEvent, alert_event_from
@@ -71,7 +71,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedMessage:
-    """A message that is ours to send until the lease ends, by the monotonic clock. `attempts` counts this one."""
+    """A message that is ours to send until the lease ends, by the clock `since_boot`. `attempts` counts this one."""
 
     id: UUID
     lease_id: UUID
@@ -100,7 +100,7 @@ async def claim(
         DatabaseError: the database fails; what it may have claimed is free again when the lease ends.
 
     """
-    ours_until = monotonic() + lease_s  # a little earlier than the database thinks
+    ours_until = since_boot() + lease_s  # a little earlier than the database thinks
     answer = await get_supabase_service_client().call(
         "vigilbase_claim_deliveries_v1",
         {
