@@ -5,6 +5,7 @@ again, under the same id; so a message goes out at least once, and a receiver th
 """
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -192,11 +193,12 @@ class Deliverer:
         **how: Unpack[How],
     ) -> None:
         """Record an outcome, also if the database is away for a while: it would go out twice, too soon, or silenced."""
-        while True:
+        for tries in itertools.count():
             try:
                 await finish(message, outcome, ids=[delivery.id for delivery in deliveries], **how)
             except DatabaseUnavailableError as error:
-                log.warning("deliveries.waiting", reason=str(error))
+                if tries == 0:
+                    log.warning("deliveries.waiting", reason=str(error))
                 await asyncio.sleep(self._pace.poll_s)
             else:
                 return
