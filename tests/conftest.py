@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.server import TEMPLATE, PostgresServer, home_folder, start_server
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
 from vigilbase.config.supabase import close_supabase_service_client
 from vigilbase.database.migrate import apply_pending, discover
+
+# How long an example takes says more of the machine than of what is tested.
+settings.register_profile("vigilbase", deadline=None)
+settings.load_profile("vigilbase")
 
 SETTINGS = (
     "VIGILBASE_TRANSPORT",

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -145,6 +146,34 @@ def test_with_only_supabase_keys_migrate_explains_the_three_ways(supabase_api: S
     _require_one_line(result, "the Supabase Data API can't create tables")
     for way in ("set DATABASE_URL", "`vigilbase migrate --print`", "`vigilbase migrate --supabase DIR`"):
         assert way in result.stderr
+
+
+@pytest.mark.parametrize("granted", ["SELECT ON ALL TABLES", "ALL ON ALL TABLES"])
+def test_a_role_that_row_level_security_blinds_is_told_so_and_not_to_migrate(
+    server: PostgresServer, database: str, tmp_path: Path, granted: str
+) -> None:
+    role = f"low_{uuid4().hex[:12]}"
+    server.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'; GRANT {granted} IN SCHEMA public TO {role};"
+        f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role if granted.startswith('ALL') else 'postgres'}",
+        database,
+    )
+    environ = {"DATABASE_URL": server.url(database, user=role, password=PASSWORD)}
+    (tmp_path / "vigilbase.yaml").write_text("services: [{name: itself, postgres: self}]")
+    said = (
+        f"vigilbase: row-level security hides the rows from the role {role}: "
+        "connect as the tables' owner, or as a role with BYPASSRLS such as service_role\n"
+    )
+    try:
+        for command in ("status", "run", "up", "alerts list", "migrate", "migrate --check"):
+            result = run(*command.split(), cwd=tmp_path, environ=environ)
+            assert (result.returncode, result.stdout, result.stderr) == (2, "", said), command
+        doctor = run("doctor", cwd=tmp_path, environ=environ)
+        assert (doctor.returncode, doctor.stderr) == (1, "")
+        assert f"row-level security hides the rows from the role {role}" in doctor.stdout
+        assert "vigilbase migrate" not in doctor.stdout
+    finally:
+        server.execute(f"DROP OWNED BY {role}; DROP ROLE {role}", database)
 
 
 @pytest.mark.parametrize("command", [["status"], ["up"], ["migrate", "--check"]])

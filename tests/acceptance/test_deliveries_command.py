@@ -59,6 +59,14 @@ def test_a_limit_that_is_none_is_one_line(limit: str, tmp_path: Path) -> None:
     assert "--limit must be a whole number" in done.stderr
 
 
+@pytest.mark.parametrize("number", ["x", "1.5", "4f3a21c9", "9" * 19, "²"])
+@pytest.mark.parametrize("command", ["retry", "cancel"])
+def test_what_is_no_number_of_a_delivery_is_one_line(command: str, number: str, tmp_path: Path) -> None:
+    done = run("deliveries", command, number, cwd=tmp_path, environ={})
+    said = "NUMBER must be the number of a delivery, such as 42; `vigilbase deliveries list --all` shows the numbers"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"vigilbase: {said}\n")
+
+
 async def test_a_channel_is_switched_on_by_its_name_and_by_no_other(backend: Backend, tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text(FILE)
     await get_supabase_service_client().call(

@@ -51,7 +51,7 @@ ALERTS = st.builds(
     details=DETAILS,
 )
 # The event loop and the database outlive the examples on purpose.
-MANY = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60, database=None)
+MANY = settings(suppress_health_check=list(HealthCheck), max_examples=60, database=None)
 
 
 @pytest.fixture

@@ -72,8 +72,9 @@ async def test_a_certificate_that_nobody_vouches_for_gets_neither_password_nor_m
 
 
 async def test_a_server_without_the_starttls_that_is_required_is_permanently_wrong() -> None:
-    with mail_server() as mailbox, pytest.raises(PermanentDeliveryError, match="STARTTLS"):
+    with mail_server() as mailbox, pytest.raises(PermanentDeliveryError) as refused:
         await send_email(config(f"smtp+starttls://127.0.0.1:{mailbox.port}"), a_message())
+    assert str(refused.value) == f"127.0.0.1:{mailbox.port}: SMTP STARTTLS extension not supported by server"
     assert mailbox.mails == []
 
 

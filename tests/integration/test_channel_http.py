@@ -18,7 +18,15 @@ from vigilbase.alerts.channels.sending import DeliveryError, PermanentDeliveryEr
 from vigilbase.alerts.channels.webhook import WebhookConfig, send_webhook
 from vigilbase.clock import monotonic
 
-SECRETS = ["t0ps3cret", "k3y-of-it", "h3ader-value", "passw0rd", "whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0"]
+SECRETS = [
+    "t0ps3cret",
+    "k3y-of-it",
+    "h3ader-value",
+    "acc3ss-value",
+    "b3arer-token",
+    "passw0rd",
+    "whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0",
+]
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -39,7 +47,7 @@ def config(receiver: Receiver, **values: object) -> WebhookConfig:
         {
             "url": f"{scheme}://user:passw0rd@{address}/hooks/t0ps3cret?key=k3y-of-it",
             "secret": SECRETS[-1],
-            "headers": {"x-access": "h3ader-value", "x-api-key": "h3ader-value"},
+            "headers": {"x-access": "acc3ss-value", "x-api-key": "h3ader-value", "x-auth": "Bearer b3arer-token"},
             **values,
         }
     )
@@ -67,6 +75,12 @@ async def test_what_a_receiver_repeats_of_the_secrets_is_masked(receiver: Receiv
     said = await send_webhook(config(receiver), a_message())
     assert not [secret for secret in SECRETS if secret in said]
     assert len(said) <= MAX_SAID + len("200 OK: ")
+
+
+async def test_what_is_no_secret_of_the_headers_is_left_in_an_answer(receiver: Receiver) -> None:
+    receiver.answer = Reply(200, body=b"1 text/plain prod taken b3arer-token")
+    headers = {"x-version": "1", "Content-Type": "text/plain", "x-auth": "Bearer b3arer-token"}
+    assert await send_webhook(config(receiver, headers=headers), a_message()) == "200 OK: 1 text/plain prod taken ****"
 
 
 async def test_the_libraries_log_no_secret(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from subprocess import PIPE
+from uuid import uuid4
 
 import pytest
 
@@ -29,7 +30,7 @@ from vigilbase.database.migrate import (
     read_ledger_through,
     write_supabase_files,
 )
-from vigilbase.errors import DatabaseUnavailableError, MigrationError
+from vigilbase.errors import AccessRefusedError, DatabaseUnavailableError, MigrationError
 
 ALL = discover()
 NUMBERS = [migration.number for migration in ALL]
@@ -275,4 +276,40 @@ async def test_without_a_ledger_everything_is_pending(url: str, monkeypatch: pyt
         assert await read_ledger_through(get_supabase_service_client()) == []
     finally:
         await close_supabase_service_client()
+    assert await what_is_pending(url) == NUMBERS
+
+
+async def test_a_ledger_that_row_level_security_hides_is_not_taken_for_an_empty_one(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = f"blind_{uuid4().hex[:12]}"
+    server.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'sesame'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
+        f"GRANT EXECUTE ON FUNCTION vigilbase_access_v1 TO {role}",
+        database,
+    )
+    url = server.url(database, user=role, password="sesame")
+    monkeypatch.setenv("DATABASE_URL", url)
+    try:
+        for look in (
+            lambda: read_ledger(url),
+            lambda: apply_pending(url, ALL),
+            lambda: read_ledger_through(get_supabase_service_client()),
+        ):
+            with pytest.raises(AccessRefusedError, match=f"row-level security hides the rows from the role {role}: "):
+                await look()
+        # A policy of the owner's may show it; then it is what it says.
+        server.execute(f"CREATE POLICY all_of_it ON vigilbase_migrations FOR SELECT TO {role} USING (true)", database)
+        assert pending(ALL, await read_ledger(url)) == []
+        assert pending(ALL, await read_ledger_through(get_supabase_service_client())) == []
+    finally:
+        await close_supabase_service_client()
+        server.execute(f"DROP OWNED BY {role}; DROP ROLE {role}", database)
+
+
+async def test_a_ledger_that_is_empty_for_its_owner_is_an_empty_one(
+    url: str, server: PostgresServer, empty_database: str
+) -> None:
+    await apply_pending(url, ALL)
+    server.execute("DELETE FROM vigilbase_migrations", empty_database)
     assert await what_is_pending(url) == NUMBERS

@@ -129,7 +129,7 @@ async def test_a_role_that_row_level_security_blinds_is_refused(
     stranger: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", stranger)
-    said = await _said(ConfigurationError, caplog)
+    said = await _said(AccessRefusedError, caplog)
     assert "row-level security hides the rows from the role stranger" in said
     assert "connect as the tables' owner" in said
 

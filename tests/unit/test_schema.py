@@ -273,7 +273,7 @@ def test_some_channel_of_every_kind_is_among_what_is_tried(kind: str) -> None:
     assert _fits(text)
 
 
-@settings(max_examples=400, deadline=None)  # the first address of Apprise's takes longer
+@settings(max_examples=400)
 @given(FILE | TELLING)
 def test_whatever_the_program_accepts_fits(value: dict[str, object]) -> None:
     text = json.dumps(value)

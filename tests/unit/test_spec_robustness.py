@@ -122,14 +122,14 @@ FIELDS = ["url", "headers", "secret", "template", "to", "from", "smtp", "routing
 
 
 @pytest.mark.parametrize("kind", CHANNELS)
-@settings(max_examples=50, deadline=None)  # the first address of Apprise's takes longer
+@settings(max_examples=50)
 @given(value=VALUES | st.dictionaries(st.sampled_from(FIELDS), VALUES), routes=VALUES)
 def test_any_value_of_every_kind_of_channel(kind: str, value: object, routes: object) -> None:
     service = {"name": "a", "tcp": "h:1", "alerts": routes}
     _read(yaml.safe_dump({"services": [service], "channels": {"a": {kind: value}}}))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.randoms(use_true_random=False))
 def test_a_valid_text_with_accidents(chance: random.Random) -> None:
     text = VALID

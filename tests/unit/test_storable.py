@@ -23,7 +23,7 @@ class _Unspeakable:
         raise RuntimeError("no")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), _ANYTHING, max_size=5))
 def test_whatever_it_is_it_can_be_stored(details: dict[str, object]) -> None:
     text = json.dumps(storable(details), allow_nan=False, ensure_ascii=False)

@@ -16,6 +16,9 @@ def test_values_are_written_as_they_are_or_as_json() -> None:
     ("template", "reason"),
     [
         ("{{ nothing }}", "can't be rendered: 'nothing' is undefined"),
+        ("{{ nothing | tojson }}", "can't be rendered: 'nothing' is undefined"),
+        ("{{ [alert.idd] | tojson }}", "can't be rendered: 'dict object' has no attribute 'idd'"),
+        ("{{ (seen | map('upper')) | tojson }}", "can't be rendered: tojson can't write a generator"),
         ("a\n{% for %}", "is no Jinja template: line 2: "),
         ("{{ alert.id }", "is no Jinja template: line 1: "),
         ("{{ ''.__class__.__mro__ }}", "can't be rendered: "),

@@ -12,7 +12,7 @@ from vigilbase.cli.limit import Limit, valid_limit
 from vigilbase.cli.owed import Outlook, delivery_as_json, outlook, switched_off, tell_off_and_remedy, told
 from vigilbase.cli.render import ago, new_table, plain, print_json
 from vigilbase.clock import utc_now
-from vigilbase.errors import VigilbaseError
+from vigilbase.errors import InvalidInputError, VigilbaseError
 from vigilbase.models import AlertDelivery, ChannelState, DeliveryModel
 from vigilbase.models.delivery import Retry
 from vigilbase.settings import load_settings
@@ -20,10 +20,13 @@ from vigilbase.vocabulary import DELIVERY_STATUSES, DeliveryStatus
 
 app = typer.Typer(help="List the messages that are owed; try again or drop what was given up.", no_args_is_help=True)
 
+SEE_NUMBERS = "`vigilbase deliveries list --all` shows the numbers"
+MOST_DIGITS = 18  # whatever is that long, Postgres' BIGINT holds
+
 OPEN: tuple[DeliveryStatus, ...] = ("pending", "dead")
 
 All = Annotated[bool, typer.Option("--all", help="Also those that were delivered, or aren't needed any more.")]
-Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The delivery's number, as `deliveries list` has it.")]
+Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The delivery's number, as `deliveries list` has it.")]
 
 
 @app.command("list")
@@ -52,7 +55,7 @@ def retry(number: Number, *, by: By = None, as_json: AsJson = False) -> None:
 
     Example: vigilbase deliveries retry 42
     """
-    found = run(_retry(number, author_of(by)))
+    found = run(_retry(_valid_number(number), author_of(by)))
     if found is None:
         raise VigilbaseError(_unknown(number))
     delivery, outcome = found
@@ -70,7 +73,7 @@ def cancel(number: Number, *, by: By = None, as_json: AsJson = False) -> None:
 
     Example: vigilbase deliveries cancel 42
     """
-    found = run(_cancel(number, author_of(by)))
+    found = run(_cancel(_valid_number(number), author_of(by)))
     if found is None:
         raise VigilbaseError(_unknown(number))
     delivery, cancelled = found
@@ -83,8 +86,14 @@ def cancel(number: Number, *, by: By = None, as_json: AsJson = False) -> None:
         out.print(f"{delivery.channel} is not told: {delivery.kind}, {plain(delivery.service_name)}", markup=False)
 
 
-def _unknown(number: int) -> str:
-    return f"there is no delivery {number}; `vigilbase deliveries list --all` shows the numbers"
+def _valid_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > MOST_DIGITS:
+        raise InvalidInputError("NUMBER", f"must be the number of a delivery, such as 42; {SEE_NUMBERS}")
+    return int(text)
+
+
+def _unknown(number: str) -> str:
+    return f"there is no delivery {number}; {SEE_NUMBERS}"
 
 
 def _why_not(delivery: AlertDelivery, outcome: Retry) -> str:

@@ -10,6 +10,7 @@ from vigilbase.cli.context import RESTORE, WITHOUT_DDL, embedded_if_chosen, find
 from vigilbase.cli.owed import remedy_of_off, switched_off, tell_off, tell_owed, tell_unnamed
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.config.supabase import get_supabase_service_client as service_client
+from vigilbase.database.blindness import SEE_ROWS, hidden_from
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.migrate import Migration, discover
 from vigilbase.database.schema import Privileges, find_lost, missing_privileges, read_privileges, schema_of
@@ -125,11 +126,7 @@ def _examine_role(access: Mapping[str, JSON] | DatabaseError) -> Finding:
         case DatabaseError():
             return warning("role", "can't be looked at in this schema", "see below")
     if access.get("blind") is not False:
-        return problem(
-            "role",
-            f"row-level security hides the rows from the role {access.get('role')}",
-            "connect as the tables' owner, or as a role with BYPASSRLS such as service_role",
-        )
+        return problem("role", hidden_from(access.get("role")), SEE_ROWS)
     return ok("role", f"{access.get('role')}, which sees every row")
 
 
@@ -139,7 +136,7 @@ async def _examine_schema(settings: Settings, client: ServiceClient | None) -> l
         applied = [migration for migration in discover() if migration not in waiting]
         lost = await find_lost(client, applied) if client else []
     except AccessRefusedError as error:
-        return [problem("schema", str(error), GRANT)]
+        return [_refused("schema", error)]
     except VigilbaseError as error:
         return [problem("schema", str(error))]
     findings = []
@@ -148,6 +145,12 @@ async def _examine_schema(settings: Settings, client: ServiceClient | None) -> l
     if lost:
         findings.append(problem("schema", f"missing, though its migration is applied: {', '.join(lost)}", RESTORE))
     return findings or [ok("schema", f"up to date, at migration {applied[-1].number:03}")]
+
+
+def _refused(subject: str, error: AccessRefusedError) -> Finding:
+    said = str(error)
+    found = said.removesuffix(f": {SEE_ROWS}")
+    return problem(subject, found, GRANT if found == said else SEE_ROWS)  # no GRANT shows what is hidden
 
 
 def _pending(settings: Settings, waiting: Sequence[Migration]) -> Finding:

@@ -46,12 +46,15 @@ from vigilbase.settings import load_settings
 
 app = typer.Typer(help="Say when services are worked on, once or again and again.", no_args_is_help=True)
 
+UNTIL_ENDED = "; with --cron, leave it out to go on until somebody ends it"
+SHORTEST, LONGEST = "1m", "31d"
+
 Cron = Annotated[
     str | None,
     typer.Option("--cron", metavar="CRON", help='When it comes again, such as "0 3 * * 0": Sundays at 3:00.'),
 ]
 Duration = Annotated[
-    str | None, typer.Option("--duration", metavar="DURATION", help="With --cron: how long each time, such as 2h.")
+    str | None, typer.Option("--duration", metavar="DURATION", help="With --cron: how long each time, from 1m to 31d.")
 ]
 Zone = Annotated[
     str | None,
@@ -60,7 +63,11 @@ Zone = Annotated[
 For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help="How long, such as 30m or 2h.")]
 Until = Annotated[
     str | None,
-    typer.Option("--until", metavar="TIME", help="When it ends, such as 2026-12-01T08:00Z; with --cron, for good."),
+    typer.Option(
+        "--until",
+        metavar="TIME",
+        help="When it ends, such as 2026-12-01T08:00Z; with --cron, for good, and left out: when somebody ends it.",
+    ),
 ]
 WindowId = Annotated[str, typer.Argument(metavar="ID", help="The window's id, or enough of its beginning.")]
 
@@ -80,7 +87,7 @@ def add(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a maintenance window: messages are withheld meanwhile, and uptime is left alone. Probing goes on.
+    """Add a maintenance window: messages are withheld meanwhile. Probing goes on.
 
     Example: vigilbase maintenance add --tag shop --cron "0 3 * * 0" --duration 2h --time-zone Europe/Berlin
     --comment backups
@@ -97,7 +104,7 @@ def add(
         service_glob=service,
         tag=tag,
         starts_at=moment("--from", from_),
-        ends_at=moment("--until", until),
+        ends_at=moment("--until", until, otherwise=UNTIL_ENDED),
         length_s=length("--for", for_),
         recurrence=recurrence,
     )
@@ -145,7 +152,7 @@ def _recurrence(cron: str | None, duration: str | None, time_zone: str | None) -
         if duration is not None or time_zone is not None:
             raise VigilbaseError("--duration and --time-zone belong to --cron; for once, give --for or --until")
         return None
-    seconds = length("--duration", duration)
+    seconds = length("--duration", duration, SHORTEST, LONGEST)
     if seconds is None:
         raise VigilbaseError("say how long it is each time, by --duration")
     if seconds != int(seconds):

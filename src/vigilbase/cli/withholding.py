@@ -15,7 +15,7 @@ from vigilbase.cli.authors import author_of
 from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import DEFAULT_CONFIG, ready_database
 from vigilbase.cli.render import clock, iso, plain
-from vigilbase.durations import duration_s
+from vigilbase.durations import duration_between
 from vigilbase.errors import ConfigurationError, InvalidInputError, VigilbaseError
 from vigilbase.models import HealthCheckModel, MaintenanceWindow, Silence
 from vigilbase.settings import load_settings
@@ -79,8 +79,8 @@ def required_author(by: str | None) -> str:
     return author
 
 
-def moment(option: str, text: str | None) -> datetime | None:
-    """A time with its offset, as ISO 8601 writes it."""
+def moment(option: str, text: str | None, *, otherwise: str = "") -> datetime | None:
+    """A time with its offset, as ISO 8601 writes it; `otherwise`: what else might have been meant."""
     if text is None:
         return None
     try:
@@ -89,15 +89,15 @@ def moment(option: str, text: str | None) -> datetime | None:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidInputError(option, "must be a time with its offset from UTC, such as 2026-12-01T08:00Z")
+    raise InvalidInputError(option, f"must be a time with its offset from UTC, such as 2026-12-01T08:00Z{otherwise}")
 
 
-def length(option: str, text: str | None) -> float | None:
-    """Seconds, of a duration."""
+def length(option: str, text: str | None, least: str = "1s", most: str = "3660d") -> float | None:
+    """Seconds, of a duration within bounds; they are those of the models, or closer."""
     if text is None:
         return None
     try:
-        return duration_s(text)
+        return duration_between(least, most)(text)
     except ValueError as error:
         raise InvalidInputError(option, str(error)) from None
 
@@ -124,13 +124,16 @@ async def find(model: Model[Kind], limit: int | None) -> list[Kind]:
 async def end_one(model: Model[Kind], prefix: str, noun: str, command: str) -> tuple[Kind, bool]:
     """End the only one whose id begins so; and whether it was not over yet."""
     async with ready_database(load_settings(), migrate=False):
-        found = the_one(await model.find_by_id_prefix(prefix), prefix, noun, command)
+        found = await _the_one(model, prefix, noun, f"`vigilbase {command} list` shows the ids")
         return await model.end(found.id) or (found, False)
 
 
-def the_one(found: Sequence[Kind], prefix: str, noun: str, command: str) -> Kind:
+async def _the_one(model: Model[Kind], prefix: str, noun: str, see: str) -> Kind:
     """The only one whose id begins so."""
-    see = f"`vigilbase {command} list` shows the ids"
+    try:
+        found = await model.find_by_id_prefix(prefix)
+    except InvalidInputError as error:
+        raise VigilbaseError(f'"{plain(prefix)}": {error}; {see}') from None
     if not found:
         raise VigilbaseError(f"there is no {noun} {plain(prefix)}; {see}")
     if len(found) > 1:

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from vigilbase.database.blindness import blind_role
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.embedded import EmbeddedServer, default_home
 from vigilbase.database.postgres import PostgresClient, check_conninfo
@@ -94,7 +95,8 @@ async def check_service_client(client: ServiceClient) -> None:
     """Find out at start what would otherwise fail later or, worse, find nothing and say nothing.
 
     Raises:
-        ConfigurationError: row-level security hides the rows from this role.
+        AccessRefusedError: row-level security hides the rows from this role.
+        ConfigurationError: that is no Data API.
         MissingSchemaError: a table or a function is missing; the message says what to run.
         DatabaseError: nobody answers, the key is refused, …
 
@@ -103,7 +105,4 @@ async def check_service_client(client: ServiceClient) -> None:
     if not isinstance(access, dict) or "blind" not in access:
         raise ConfigurationError("that is no answer of a Supabase Data API: is SUPABASE_URL the project's URL?")
     if access["blind"] is not False:
-        raise ConfigurationError(
-            f"row-level security hides the rows from the role {access.get('role')}: connect as the tables' owner, "
-            "or as a role with BYPASSRLS such as service_role"
-        )
+        raise blind_role(access.get("role"))

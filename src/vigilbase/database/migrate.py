@@ -5,7 +5,7 @@ that start at once each file is applied by one, also through a pooler in transac
 """
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 
+from vigilbase.database.blindness import blind_role
 from vigilbase.database.client import Order, ServiceClient
 from vigilbase.database.pool import Connection
 from vigilbase.database.postgres import check_conninfo, connect, domain_error
@@ -104,6 +105,7 @@ async def apply_pending(conninfo: str, migrations: Sequence[Migration], *, timeo
 
     Raises:
         MigrationError: see `pending`; or a file fails, and then nothing of it stays.
+        AccessRefusedError: row-level security hides the ledger from the role.
         DatabaseError: the database can't be reached.
 
     """
@@ -126,6 +128,7 @@ async def read_ledger(conninfo: str, *, timeout: float = 5.0) -> list[Applied]:
     """What the database says was applied; nothing where there is no ledger yet.
 
     Raises:
+        AccessRefusedError: row-level security hides the ledger from the role.
         DatabaseError: the database can't be reached.
 
     """
@@ -137,6 +140,8 @@ async def read_ledger_through(client: ServiceClient) -> list[Applied]:
     """The same through a service client, for when there is only the Data API."""
     try:
         rows = await client.select("vigilbase_migrations", order=[Order("number")])
+        if not rows:
+            await _require_sight_through(client)
     except MissingSchemaError:
         return []
     return [Applied(int(str(row["number"])), str(row["name"]), str(row["sha256"])) for row in rows]
@@ -160,7 +165,27 @@ async def _read_ledger(connection: Connection) -> list[Applied]:
         )
     except psycopg.errors.UndefinedTable:
         return []
-    return [Applied(**row) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    if not rows:
+        await _require_sight(connection)
+    return [Applied(**row) for row in rows]
+
+
+async def _require_sight(connection: Connection) -> None:
+    """Refuse to take a ledger for empty that is only hidden."""
+    cursor = await connection.execute(
+        "SELECT row_security_active('public.vigilbase_migrations') AS hidden, current_user AS role"
+    )
+    answer = await cursor.fetchone()
+    if answer and answer["hidden"]:
+        raise blind_role(answer["role"])
+
+
+async def _require_sight_through(client: ServiceClient) -> None:
+    """The same by what 013 has for it, as the Data API calls only what is there for it."""
+    access = await client.call("vigilbase_access_v1")
+    if isinstance(access, Mapping) and access.get("blind") is True:
+        raise blind_role(access.get("role"))
 
 
 async def _apply(connection: Connection, migrations: Sequence[Migration], migration: Migration) -> bool:

@@ -8,7 +8,7 @@ import httpx
 from vigilbase.probes.masking import basic_credentials, is_secret_header, is_secret_key, masked
 from vigilbase.probes.trail import current_trail
 
-_SHORTEST = 4  # as `seen=1` of a cookie: to mask each 1 would hide what is no secret
+SHORTEST = 4  # as `seen=1` of a cookie: to mask each 1 would hide what is no secret
 
 
 def secrets_of(url: str, headers: Mapping[str, str]) -> Iterator[str]:
@@ -19,13 +19,13 @@ def secrets_of(url: str, headers: Mapping[str, str]) -> Iterator[str]:
         yield parsed.userinfo.decode()
         yield basic_credentials(parsed.username, parsed.password)
     for name, value in parsed.params.multi_items():
-        if is_secret_key(name) and len(value) >= _SHORTEST:
+        if is_secret_key(name) and len(value) >= SHORTEST:
             yield value
     for name, value in headers.items():
         if is_secret_header(name):
             values = [pair.partition("=")[2].strip() for pair in value.split(";")] if "cookie" in name.lower() else []
             without_scheme = value.rpartition(" ")[2]
-            yield from (secret for secret in (value, without_scheme, *values) if len(secret) >= _SHORTEST)
+            yield from (secret for secret in (value, without_scheme, *values) if len(secret) >= SHORTEST)
 
 
 def without_secrets(following: httpx.Request, request: httpx.Request, headers: Mapping[str, str]) -> httpx.Request:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from vigilbase.alerts.channels.alertmanager_format import postable_alerts
 from vigilbase.alerts.channels.http import post, receiver, taken
-from vigilbase.alerts.channels.http_channel import Headers, HttpChannel, WebAddress, plain
+from vigilbase.alerts.channels.http_channel import Headers, HttpChannel, WebAddress, plain, secrets_of_headers
 from vigilbase.alerts.message import Message
 from vigilbase.durations import duration_between
 
@@ -49,7 +49,8 @@ async def send_alertmanager(config: AlertmanagerConfig, message: Message) -> str
     alerts = postable_alerts(message, timedelta(seconds=config.expires_after))
     body = json.dumps(alerts, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {**plain(config.headers), "idempotency-key": str(message.id)}
-    return taken(await post(config, _endpoint(config.url.get_secret_value()), body, headers))
+    hidden = tuple(secrets_of_headers(config.headers))
+    return taken(await post(config, _endpoint(config.url.get_secret_value()), body, headers, hidden))
 
 
 def _endpoint(url: str) -> str:

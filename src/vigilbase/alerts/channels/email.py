@@ -139,7 +139,7 @@ def _failure(error: SMTPException | OSError, config: EmailConfig) -> DeliveryErr
         words = "connection closed by the mail server" if isinstance(cause, SMTPException) else in_words(cause)
         return TemporaryDeliveryError(f"{email_receiver(config)}: {_without_secrets(words, config)}")
     # What is left is a server that can't do what the URL asks for.
-    return PermanentDeliveryError(_without_secrets(str(error), config))
+    return PermanentDeliveryError(f"{email_receiver(config)}: {_without_secrets(str(error).rstrip('.'), config)}")
 
 
 def _said(code: int, text: str, config: EmailConfig) -> str:

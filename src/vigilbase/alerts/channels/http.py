@@ -19,7 +19,7 @@ from vigilbase.clock import utc_now
 from vigilbase.errors import VigilbaseError
 from vigilbase.probes.http import names_a_web_address
 from vigilbase.probes.http_connection import OneRequestTransport
-from vigilbase.probes.http_secrets import secrets_of
+from vigilbase.probes.http_secrets import SHORTEST, secrets_of
 from vigilbase.probes.masking import masked
 from vigilbase.probes.trail import new_trail
 from vigilbase.probes.trust import trusted
@@ -34,7 +34,6 @@ _OWN_HEADERS = {
     "accept-encoding": "identity",
     "connection": "close",
 }
-_SHORTEST = 4  # of a path or a query: to mask each shorter part would hide what is no secret
 _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _REFUSALS = {  # whatever the state of the receiver: it is about what the message holds
     HTTPStatus.BAD_REQUEST,
@@ -67,7 +66,7 @@ async def post(
     """Send one request over a new connection, through no proxy, and follow no redirect.
 
     Once the status is there, the message is taken or refused; so a body that breaks off or never ends changes nothing.
-    `secrets` are masked in what the receiver says, as are those of the URL and the headers.
+    `secrets` are masked in what the receiver says, as are those of the URL, and of headers that are called like one.
 
     Raises:
         TemporaryDeliveryError: there was no answer, or none in time.
@@ -176,7 +175,7 @@ def _of_the_address(url: str) -> Iterator[str]:
     address = httpx.URL(url)
     parts = [*address.path.split("/"), *(value for _, value in address.params.multi_items())]
     whole = [address.raw_path.decode("ascii", "replace"), address.path]
-    yield from (part for part in (*whole, *parts) if len(part) >= _SHORTEST)
+    yield from (part for part in (*whole, *parts) if len(part) >= SHORTEST)
 
 
 def _host_of(location: str) -> str | None:

@@ -1,12 +1,13 @@
 """What the file says about every channel over HTTP: an address, headers, a time limit, whom to trust."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
 from vigilbase.durations import duration_between
 from vigilbase.probes.http import names_a_web_address, require_sendable
+from vigilbase.probes.http_secrets import SHORTEST
 from vigilbase.probes.trust import CaFile
 
 _OWN = ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "idempotency-key")
@@ -49,3 +50,14 @@ class HttpChannel(BaseModel):
 def plain(headers: Mapping[str, SecretStr]) -> dict[str, str]:
     """Headers as they are sent."""
     return {name: value.get_secret_value() for name, value in headers.items()}
+
+
+def secrets_of_headers(headers: Mapping[str, SecretStr]) -> Iterator[str]:
+    """What nobody may see of headers that the file gives: each value, whatever its header is called.
+
+    Of `Bearer TOKEN` the token as well, since a receiver may repeat it alone.
+    """
+    for name, value in plain(headers).items():
+        if name.lower() != "content-type":
+            _, _, credentials = value.partition(" ")
+            yield from (secret for secret in (value, credentials) if len(secret) >= SHORTEST)

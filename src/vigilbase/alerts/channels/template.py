@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import NoReturn
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateRuntimeError, TemplateSyntaxError, Undefined
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -69,4 +70,13 @@ def _compiled(template: str) -> Template:
 
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    return _Sandbox(autoescape=False, undefined=StrictUndefined, keep_trailing_newline=False)
+    environment = _Sandbox(autoescape=False, undefined=StrictUndefined, keep_trailing_newline=False)
+    environment.policies["json.dumps_kwargs"] = {**environment.policies["json.dumps_kwargs"], "default": _refuse}
+    return environment
+
+
+def _refuse(value: object) -> NoReturn:
+    """What `tojson` does with a value that JSON doesn't have."""
+    if isinstance(value, Undefined):
+        str(value)  # which raises, and says the name
+    raise TemplateRuntimeError(f"tojson can't write a {type(value).__name__}")

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from vigilbase.alerts.channels.alertmanager_format import webhook_payload
 from vigilbase.alerts.channels.http import post, receiver, taken
-from vigilbase.alerts.channels.http_channel import Headers, HttpChannel, WebAddress, plain
+from vigilbase.alerts.channels.http_channel import Headers, HttpChannel, WebAddress, plain, secrets_of_headers
 from vigilbase.alerts.channels.sending import TemporaryDeliveryError
 from vigilbase.alerts.channels.standard_webhooks import key_of, signed_headers
 from vigilbase.alerts.channels.template import TemplateFailure, rendered
@@ -83,7 +83,8 @@ async def send_webhook(config: WebhookConfig, message: Message) -> str:
     secrets = tuple(secret.get_secret_value() for secret in config.secret or ())
     signed = signed_headers(str(message.id), utc_now(), body, [key_of(secret) for secret in secrets])
     headers = {**plain(config.headers), **signed, "idempotency-key": str(message.id)}
-    return taken(await post(config, config.url.get_secret_value(), body, headers, secrets))
+    hidden = (*secrets, *secrets_of_headers(config.headers))
+    return taken(await post(config, config.url.get_secret_value(), body, headers, hidden))
 
 
 def _body(config: WebhookConfig, message: Message) -> bytes:
