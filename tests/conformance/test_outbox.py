@@ -341,11 +341,7 @@ async def test_what_is_put_off_for_what_has_ended_meanwhile_is_looked_at_again_s
     await (SilenceModel if kind == "silence" else MaintenanceModel).end(added.id)
     await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="by whom ever")
     assert backend.execute("SELECT due_at < now() + interval '1 s' FROM alert_deliveries") == [(True,)]
-    backend.execute(
-        f"UPDATE {'silences' if kind == 'silence' else 'maintenance_windows'} "
-        "SET starts_at = now() - interval '1 hour', ends_at = now() - interval '2 min'"
-    )
-    make_due(backend)
+    backend.execute("UPDATE alert_deliveries SET due_at = now()")  # nothing has ended since, and it isn't news
     again = await only()
     await finish(again, "put_off", ids=[again.deliveries[0].id], in_s=600, withheld_by="by whom ever")
     assert backend.execute("SELECT due_at > now() + interval '1 min' FROM alert_deliveries") == [(True,)]

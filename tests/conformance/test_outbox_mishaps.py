@@ -231,3 +231,80 @@ async def test_a_silence_can_be_ended_while_others_change_what_it_withholds(
     await SilenceModel.end(silence.id)
     claiming.commit()
     assert [delivery.alert.service_name for delivery in (await only()).deliveries] == ["b"]
+
+
+async def test_what_is_withheld_keeps_nothing_else_from_going_out(backend: Backend) -> None:
+    for name in ("a", "b", "c"):
+        await transition(name, "down")
+        message = await only()
+        await finish(message, "put_off", ids=_ids(message), in_s=300, withheld_by="silence 1 of ana: why")
+    await transition("d", "down")
+    make_due(backend)
+    [first] = (await claim_due(limit=1)).messages
+    assert first.deliveries[0].alert.service_name == "d"
+
+
+async def test_an_end_waits_no_longer_than_it_has_to_for_a_try_that_failed_as_the_alert_ended(backend: Backend) -> None:
+    await transition("api", "down")
+    trigger = await only()
+    await transition("api", "healthy")  # it is on its way
+    await finish(trigger, "retry", error="503", in_s=3600)
+    await transition("api", "down")
+    [(wait_s,)] = backend.execute(
+        "SELECT extract(epoch FROM max(due_at) - now())::float FROM alert_deliveries WHERE status = 'pending'"
+    )
+    assert isinstance(wait_s, float)
+    assert wait_s < 11
+    make_due(backend)
+    resolution = await only()
+    assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", True)
+    await finish(resolution, "delivered")
+    assert (await only()).kind == "triggered"
+
+
+async def test_the_next_outage_is_told_after_the_end_of_one_that_was_withheld(backend: Backend) -> None:
+    await transition("api", "down")
+    trigger = await only()
+    await finish(trigger, "put_off", ids=_ids(trigger), in_s=300, withheld_by="silence 1 of ana: why")
+    await transition("api", "healthy")
+    resolution = await only()
+    await finish(resolution, "put_off", ids=_ids(resolution), in_s=300, withheld_by="silence 1 of ana: why")
+    await transition("api", "down")
+    await finish(trigger := await only(), "put_off", ids=_ids(trigger), in_s=300, withheld_by="silence 1 of ana: why")
+    make_due(backend)  # the silence is over
+    resolution = await only()
+    assert resolution.kind == "resolved"
+    await finish(resolution, "delivered")
+    assert (await only()).kind == "triggered"
+
+
+async def test_a_refused_message_that_may_have_arrived_before_is_ended_where_it_may_have(backend: Backend) -> None:
+    owed = {**OPS, "tells_recovery": False}
+    await transition("a", "down", [owed])
+    await transition("b", "down", [owed])
+    await finish(await only(window_s=60), "retry", error="no answer within 10 s", in_s=0)
+    message = await only()
+    for number in _ids(message):
+        await finish(message, "taken_apart", ids=[number], error="413")
+    await transition("a", "healthy")
+    assert [(one.kind, one.deliveries[0].told) for one in (await claim_due()).messages if one.kind == "resolved"] == [
+        ("resolved", True)
+    ]
+
+
+async def test_a_pause_can_be_ended_by_hand(backend: Backend) -> None:
+    await transition("a", "down")
+    await finish(await only(), "retry", error="429", in_s=0, pause_s=21_600)
+    assert (await claim_due()).messages == []
+    assert await DeliveryModel.switch_channel_on("ops")
+    assert await DeliveryModel.switch_channel_on("ops") is False
+    assert len((await claim_due()).messages) == 1
+
+
+async def test_retention_spares_an_alert_that_was_never_told(backend: Backend) -> None:
+    """As of a channel that is off."""
+    await transition("api", "down")
+    _set_back(backend, 40)
+    _resolve_past_us(backend)
+    assert await delete_old(30) == (0, 0)
+    assert (await only()).kind == "resolved"

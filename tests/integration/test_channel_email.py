@@ -153,6 +153,15 @@ async def test_recipients_who_are_refused_for_now_are_tried_again_and_the_others
         answer = await send_email(plain(mailbox, TEAM, BOSS), message)
         assert answer == "taken by the others before; refused: to[1]: 550 no"
         assert mailbox.recipients[2:] == [[TEAM]]
+        # And so is a mail that is refused for what it holds: taken apart, the others would get it once more.
+        message = a_message()
+        mailbox.answers[BOSS] = "450 wait"
+        with pytest.raises(TemporaryDeliveryError):
+            await send_email(plain(mailbox, TEAM, BOSS), message)
+        del mailbox.answers[BOSS]
+        mailbox.answers["DATA"] = "552 too large"
+        answer = await send_email(plain(mailbox, TEAM, BOSS), message)
+        assert answer == "taken by the others before; refused: to[1]: 552 too large"
 
 
 async def test_a_server_that_is_not_there_or_hangs_up_is_a_temporary_fault() -> None:

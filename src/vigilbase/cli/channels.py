@@ -95,7 +95,7 @@ def try_(name: Name, config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = F
 
 @app.command()
 def enable(name: Name, config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Switch a channel on again that was switched off for an error; what waits for it goes out.
+    """Switch a channel on again that was switched off, or has asked for a pause; what waits for it goes out.
 
     Example: vigilbase channels enable ops
     """

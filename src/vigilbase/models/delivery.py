@@ -152,7 +152,7 @@ class DeliveryModel:
 
     @staticmethod
     async def switch_channel_on(channel: str) -> bool:
-        """Switch a channel on again, so that what waits for it goes out; False if it wasn't off."""
+        """Switch a channel on again, or end the pause that it asked for; False if it was neither off nor paused."""
         with reported(log, "delivery.switch_channel_on", channel=channel):
             answer = await get_supabase_service_client().call("vigilbase_switch_channel_on_v1", {"p_channel": channel})
         log.info("delivery.switched_channel_on", channel=channel, was_off=answer is True)

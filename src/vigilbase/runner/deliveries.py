@@ -115,7 +115,7 @@ class Deliverer:
         if claimed.messages:
             try:
                 silencing = await self._silencing(_earliest_untold(claimed.messages))
-            except DatabaseError:
+            except Exception:
                 await asyncio.gather(*(self._give_back(message, self._pace.poll_s) for message in claimed.messages))
                 raise
             async with asyncio.TaskGroup() as tasks:
@@ -152,6 +152,8 @@ class Deliverer:
                     self.wake()
             except DatabaseError as error:
                 log.warning("deliveries.waiting", channel=None, reason=str(error))
+            except Exception as error:  # noqa: BLE001 (as in _serve)
+                log.error("deliveries.waiting", channel=None, reason=_unexpected(error))
             await asyncio.sleep(self._pace.sweep_every_s)
 
     async def _handle(self, channel: Channel, message: ClaimedMessage, now: datetime, silencing: Silencing) -> None:
@@ -265,15 +267,17 @@ class Deliverer:
         self, channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery], error: DeliveryError
     ) -> None:
         fields = _fields(channel, message, wanted)
+        asked = (error.retry_after if isinstance(error, TemporaryDeliveryError) else None) or timedelta(0)
+        pause = pause_s(asked) or None
         if message.attempts >= GIVE_UP_AFTER:
             log.error("message.given_up", **fields, reason=str(error), attempts=message.attempts)
-            await self._record(message, wanted, "dead", error=str(error), remind_in_s=self._remind_every_s)
+            how = How(error=str(error), pause_s=pause, remind_in_s=self._remind_every_s)
+            await self._record(message, wanted, "dead", **how)
             return
-        asked = (error.retry_after if isinstance(error, TemporaryDeliveryError) else None) or timedelta(0)
         chance = random.random()  # noqa: S311 (it only spreads the load)
         in_s = delay_s(message.attempts, asked, chance, self._pace.first_delay_s, self._pace.longest_delay_s)
         log.warning("message.failed", **fields, reason=str(error), attempts=message.attempts, next_in_s=round(in_s, 1))
-        await self._record(message, wanted, "retry", error=str(error), in_s=in_s, pause_s=pause_s(asked) or None)
+        await self._record(message, wanted, "retry", error=str(error), in_s=in_s, pause_s=pause)
 
 
 def _fields(channel: Channel, message: ClaimedMessage, wanted: Sequence[Delivery]) -> Mapping[str, str | int]:

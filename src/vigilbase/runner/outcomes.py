@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.errors import DatabaseError, DatabaseUnavailableError
+from vigilbase.errors import DatabaseUnavailableError
 from vigilbase.vocabulary import JSON
 
 Outcome = tuple[Mapping[str, JSON], "asyncio.Future[None]"]
@@ -57,7 +57,7 @@ async def _settle(batch: Sequence[Outcome]) -> None:
     try:
         outcomes = json.dumps([outcome for outcome, _ in batch])
         await get_supabase_service_client().call("vigilbase_finish_deliveries_v1", {"p_outcomes": outcomes})
-    except DatabaseError as error:
+    except Exception as error:  # noqa: BLE001 (it belongs to whoever waits)
         if len(batch) > 1 and not isinstance(error, DatabaseUnavailableError):
             for one in batch:
                 await _settle([one])

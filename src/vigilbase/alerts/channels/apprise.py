@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from apprise import AppriseAsset, NotifyBase
 
 TIME_LIMIT_S = 20.0
-MAX_THREADS = 16  # of a channel
+MAX_THREADS = 64  # of an address: more than messages are sent at once, for the time that one waits counts, too
 _MOST_SAID = 300
 _SHORTEST = 4  # to mask each shorter part of an address would hide what is no secret
 
@@ -79,7 +79,7 @@ async def send_apprise(config: AppriseConfig, message: Message) -> str:
 
 @cache
 def _threads(config: AppriseConfig) -> DaemonThreads:
-    return DaemonThreads(MAX_THREADS)
+    return DaemonThreads(MAX_THREADS * len(config.urls))
 
 
 async def _send(url: str, message: Message, threads: DaemonThreads) -> str | None:

@@ -72,6 +72,12 @@ async def send_email(config: EmailConfig, message: Message) -> str:
             refused, said = await _hand_over(config, message)
     except TimeoutError:
         raise TemporaryDeliveryError(f"{email_receiver(config)}: the mail server did not answer in time") from None
+    except SMTPDataError as error:
+        left = remaining(message.id, config.to)
+        if error.code < 500 or len(left) == len(config.to):
+            raise _failure(error, config) from None
+        # The others have it, and would get it once more if it were taken apart.
+        refused, said = dict.fromkeys(left, SMTPResponse(error.code, error.message)), ""
     except (SMTPException, OSError) as error:
         raise _failure(error, config) from None
     return _outcome(config, message, refused, said)

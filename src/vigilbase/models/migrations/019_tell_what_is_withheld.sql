@@ -234,10 +234,11 @@ BEGIN
                   JOIN public.alert_events AS ended ON ended.id = e.alert_id AND ended.service_name = e.service_name
                   JOIN public.alert_events AS began ON began.id = d.alert_id AND began.service_name = d.service_name
                   WHERE e.service_name = d.service_name AND e.channel = d.channel AND e.kind = 'resolved'
-                    AND e.status = 'pending' AND e.id < d.id AND e.withheld_by IS NULL
-                    AND (e.attempts <= 3 OR e.leased_until > v_now) AND ended.alert_type = began.alert_type
+                    AND e.status = 'pending' AND e.id < d.id AND ended.alert_type = began.alert_type
+                    AND (e.attempts <= 3 OR e.leased_until > v_now)
+                    AND (e.withheld_by IS NULL OR e.due_at <= v_now OR e.leased_until > v_now)
               ))
-            ORDER BY d.id
+            ORDER BY d.withheld_by IS NOT NULL, d.id -- of what was withheld, much may be so still
             LIMIT CASE WHEN v_channel.groups THEN 2 * v_group_at_most ELSE 2 * p_limit END
             FOR UPDATE OF d SKIP LOCKED
         LOOP
@@ -296,9 +297,10 @@ $$;
 
 -- As in 017. Any outcome may be that of some deliveries of a message alone ("ids", else of all). "withheld_by" says in
 -- words what withholds them; "pause_s" for how many seconds the channel wants no messages. What is put off is due in a
--- second if a silence or a maintenance window has ended just now, and keeps its message_id if it was tried before. A
--- "dead" one has reminders, too; and who is told of what is acknowledged by then is told of that. There is an outcome more:
---   "taken_apart": the deliveries "ids" were refused for what their message was; they become one of their own, untried.
+-- second if a silence or a maintenance window has ended since it was due, or, when that is said of it for the first time,
+-- shortly before; and it keeps its message_id if it was tried before. A "dead" one has reminders, too; and who is told of what is acknowledged by then is told of that. There is an outcome more:
+--   "taken_apart": the deliveries "ids" were refused for what their message was; they become one of their own, untried
+--   if it wasn't tried before.
 CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
 RETURNS void
 LANGUAGE plpgsql
@@ -306,12 +308,15 @@ SET search_path = '' SET timezone = 'UTC'
 AS $$
 DECLARE
     v_now CONSTANT timestamptz := clock_timestamp();
-    v_may_end_within CONSTANT interval := '1 minute'; -- what ends a silence says so when it began to
+    v_may_end_within CONSTANT interval := '1 minute'; -- what ends a silence has the time at which it began to
+    v_may_arrive_within CONSTANT interval := '10 seconds'; -- as in vigilbase_owe_follow_up_v1
     v_item json;
     v_outcome text;
     v_theirs boolean;
     v_apart uuid;
     v_ids bigint[];
+    v_since timestamptz;
+    v_is_over boolean;
     v_row public.alert_deliveries;
     v_first text[] := '{}'; -- the channels that got the first try of a message
     v_pauses jsonb := '{}'; -- for how long each channel wants no messages
@@ -342,6 +347,9 @@ BEGIN
             -- Who holds the lease may be sending it once more. What follows has to wait for that.
             v_theirs := v_row.lease_id IS DISTINCT FROM (v_item ->> 'lease_id')::uuid AND v_row.leased_until > v_now;
             IF v_outcome = 'put_off' THEN
+                v_since := v_row.due_at - CASE
+                    WHEN v_row.withheld_by IS DISTINCT FROM (v_item ->> 'withheld_by') THEN v_may_end_within ELSE '0 s'
+                END;
                 UPDATE public.alert_deliveries AS d
                 -- What was tried before may have arrived, so it stays what it is.
                 SET message_id = CASE WHEN d.attempts > 1 THEN d.message_id END,
@@ -350,10 +358,10 @@ BEGIN
                     due_at = v_now + make_interval(secs => CASE
                         WHEN EXISTS (
                             SELECT s.ends_at FROM public.silences AS s
-                            WHERE s.ends_at > d.due_at - v_may_end_within AND s.ends_at <= clock_timestamp()
+                            WHERE s.ends_at > v_since AND s.ends_at <= clock_timestamp()
                             UNION ALL
                             SELECT m.ends_at FROM public.maintenance_windows AS m
-                            WHERE m.ends_at > d.due_at - v_may_end_within AND m.ends_at <= clock_timestamp()
+                            WHERE m.ends_at > v_since AND m.ends_at <= clock_timestamp()
                         ) THEN least(1, (v_item ->> 'in_s')::double precision)
                         ELSE (v_item ->> 'in_s')::double precision
                     END),
@@ -363,16 +371,24 @@ BEGIN
             END IF;
             IF v_outcome = 'taken_apart' THEN
                 UPDATE public.alert_deliveries AS d
-                SET message_id = v_apart, attempts = 0, due_at = v_now, lease_id = NULL, leased_until = NULL,
+                SET message_id = v_apart, attempts = least(d.attempts - 1, 1), due_at = v_now, lease_id = NULL, leased_until = NULL,
                     last_error = v_item ->> 'error', withheld_by = NULL
                 WHERE d.id = v_row.id;
                 CONTINUE;
             END IF;
+            -- One that became over meanwhile is not tried again, and its end waits no longer than it has to.
+            v_is_over := v_outcome = 'retry' AND v_row.kind <> 'resolved' AND EXISTS (
+                SELECT FROM public.alert_events AS a
+                WHERE a.id = v_row.alert_id AND a.service_name = v_row.service_name AND a.status = 'resolved'
+            );
             UPDATE public.alert_deliveries AS d
             SET status = CASE v_outcome WHEN 'retry' THEN 'pending' ELSE v_outcome END,
                 ended_at = CASE WHEN v_outcome <> 'retry' THEN v_now END,
                 due_at = CASE
-                    WHEN v_outcome = 'retry' THEN v_now + make_interval(secs => (v_item ->> 'in_s')::double precision)
+                    WHEN v_outcome = 'retry' THEN v_now + least(
+                        make_interval(secs => (v_item ->> 'in_s')::double precision),
+                        CASE WHEN v_is_over THEN v_may_arrive_within END
+                    )
                     ELSE d.due_at
                 END,
                 answer = coalesce(v_item ->> 'answer', d.answer), last_error = coalesce(v_item ->> 'error', d.last_error),
@@ -435,6 +451,35 @@ BEGIN
             s.paused_until, v_now + make_interval(secs => (v_pauses ->> s.channel)::double precision)
         )
     WHERE s.channel = ANY (v_first) OR v_pauses ? s.channel;
+END;
+$$;
+
+-- As in 017; and ends the pause that a channel asked for. Answers whether it was off, or paused.
+CREATE OR REPLACE FUNCTION public.vigilbase_switch_channel_on_v1(p_channel text)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC'
+AS $$
+DECLARE
+    v_name CONSTANT text := left('channel ' || p_channel, 100);
+    v_alert public.alert_events;
+BEGIN
+    UPDATE public.delivery_channels AS s SET off_since = NULL, off_reason = NULL, paused_until = NULL
+    WHERE s.channel = p_channel AND (s.off_since IS NOT NULL OR s.paused_until > clock_timestamp());
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM public.vigilbase_lock_service_v1(v_name);
+    FOR v_alert IN
+        UPDATE public.alert_events AS a SET status = 'resolved', resolved_at = clock_timestamp()
+        WHERE a.service_name = v_name AND a.status <> 'resolved' AND a.details ->> 'rule' = 'channel'
+        RETURNING a.*
+    LOOP
+        PERFORM public.vigilbase_note_v1(v_alert.id, v_name, 'resolved', NULL, NULL, NULL);
+        PERFORM public.vigilbase_owe_follow_up_v1(v_alert.id, v_name, 'resolved');
+    END LOOP;
+    PERFORM pg_notify('vigilbase_deliveries', '');
+    RETURN true;
 END;
 $$;
 
@@ -525,7 +570,7 @@ BEGIN
                 SELECT FROM public.alert_deliveries AS d
                 WHERE d.alert_id = a.id AND (
                     (d.kind = 'resolved' AND d.status IN ('pending', 'dead'))
-                    OR (d.kind = 'triggered' AND d.attempts > 0 AND NOT EXISTS (
+                    OR (d.kind = 'triggered' AND (d.attempts > 0 OR d.status = 'pending') AND NOT EXISTS (
                         SELECT FROM public.alert_deliveries AS r
                         WHERE r.alert_id = d.alert_id AND r.channel = d.channel AND r.kind = 'resolved'
                     ))
