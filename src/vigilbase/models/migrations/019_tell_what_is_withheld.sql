@@ -298,7 +298,8 @@ $$;
 -- As in 017. Any outcome may be that of some deliveries of a message alone ("ids", else of all). "withheld_by" says in
 -- words what withholds them; "pause_s" for how many seconds the channel wants no messages. What is put off is due in a
 -- second if a silence or a maintenance window has ended since it was due, or, when that is said of it for the first time,
--- shortly before; and it keeps its message_id if it was tried before. A "dead" one has reminders, too; and who is told of what is acknowledged by then is told of that. There is an outcome more:
+-- shortly before; and it keeps its message_id if it was tried before. A "dead" one has reminders, too; and who is told of
+-- what is acknowledged by then is told of that. There is an outcome more:
 --   "taken_apart": the deliveries "ids" were refused for what their message was; they become one of their own, untried
 --   if it wasn't tried before.
 CREATE OR REPLACE FUNCTION public.vigilbase_finish_deliveries_v1(p_outcomes text)
