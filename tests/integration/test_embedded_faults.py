@@ -340,7 +340,7 @@ def test_the_server_is_stopped_at_once_where_nobody_takes_note_of_dead_processes
     careless.do("stop")
     began = time.monotonic()
     assert other.do("stop") == "did None"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # it would be given 60 s
     assert server.status() == psutil.STATUS_ZOMBIE
     assert other.do("start").startswith("did ")
     assert "'committed'" in other.do("notes")
