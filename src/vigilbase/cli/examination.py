@@ -10,7 +10,7 @@ from vigilbase.cli.context import RESTORE, WITHOUT_DDL, embedded_if_chosen, find
 from vigilbase.cli.owed import remedy_of_off, switched_off, tell_off, tell_owed, tell_unnamed
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.config.supabase import get_supabase_service_client as service_client
-from vigilbase.database.blindness import SEE_ROWS, hidden_from
+from vigilbase.database.blindness import SEE_ROWS, BlindRoleError, hidden_from
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.migrate import Migration, discover
 from vigilbase.database.schema import Privileges, find_lost, missing_privileges, read_privileges, schema_of
@@ -135,8 +135,10 @@ async def _examine_schema(settings: Settings, client: ServiceClient | None) -> l
         waiting = await find_pending(settings)
         applied = [migration for migration in discover() if migration not in waiting]
         lost = await find_lost(client, applied) if client else []
+    except BlindRoleError as error:
+        return [problem("schema", hidden_from(error.role), SEE_ROWS)]
     except AccessRefusedError as error:
-        return [_refused("schema", error)]
+        return [problem("schema", str(error), GRANT)]
     except VigilbaseError as error:
         return [problem("schema", str(error))]
     findings = []
@@ -145,12 +147,6 @@ async def _examine_schema(settings: Settings, client: ServiceClient | None) -> l
     if lost:
         findings.append(problem("schema", f"missing, though its migration is applied: {', '.join(lost)}", RESTORE))
     return findings or [ok("schema", f"up to date, at migration {applied[-1].number:03}")]
-
-
-def _refused(subject: str, error: AccessRefusedError) -> Finding:
-    said = str(error)
-    found = said.removesuffix(f": {SEE_ROWS}")
-    return problem(subject, found, GRANT if found == said else SEE_ROWS)  # no GRANT shows what is hidden
 
 
 def _pending(settings: Settings, waiting: Sequence[Migration]) -> Finding:

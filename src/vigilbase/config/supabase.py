@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from vigilbase.database.blindness import blind_role
+from vigilbase.database.blindness import BlindRoleError
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.embedded import EmbeddedServer, default_home
 from vigilbase.database.postgres import PostgresClient, check_conninfo
@@ -105,4 +105,4 @@ async def check_service_client(client: ServiceClient) -> None:
     if not isinstance(access, dict) or "blind" not in access:
         raise ConfigurationError("that is no answer of a Supabase Data API: is SUPABASE_URL the project's URL?")
     if access["blind"] is not False:
-        raise blind_role(access.get("role"))
+        raise BlindRoleError(access.get("role"))

@@ -10,6 +10,9 @@ def hidden_from(role: object) -> str:
     return f"row-level security hides the rows from the role {role}"
 
 
-def blind_role(role: object) -> AccessRefusedError:
-    """The error that says what is wrong and what to do."""
-    return AccessRefusedError(f"{hidden_from(role)}: {SEE_ROWS}")
+class BlindRoleError(AccessRefusedError):
+    """Says what is wrong and what to do."""
+
+    def __init__(self, role: object) -> None:
+        super().__init__(f"{hidden_from(role)}: {SEE_ROWS}")
+        self.role = role

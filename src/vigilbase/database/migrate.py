@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from vigilbase.database.blindness import blind_role
+from vigilbase.database.blindness import BlindRoleError
 from vigilbase.database.client import Order, ServiceClient
 from vigilbase.database.pool import Connection
 from vigilbase.database.postgres import check_conninfo, connect, domain_error
@@ -178,14 +178,14 @@ async def _require_sight(connection: Connection) -> None:
     )
     answer = await cursor.fetchone()
     if answer and answer["hidden"]:
-        raise blind_role(answer["role"])
+        raise BlindRoleError(answer["role"])
 
 
 async def _require_sight_through(client: ServiceClient) -> None:
     """The same by what 013 has for it, as the Data API calls only what is there for it."""
     access = await client.call("vigilbase_access_v1")
     if isinstance(access, Mapping) and access.get("blind") is True:
-        raise blind_role(access.get("role"))
+        raise BlindRoleError(access.get("role"))
 
 
 async def _apply(connection: Connection, migrations: Sequence[Migration], migration: Migration) -> bool:

@@ -218,17 +218,20 @@ class Deliverer:
         silenced as a whole.
         """
         wanted: list[Delivery] = []
+        dropped: dict[str, list[Delivery]] = {}
         put_off: dict[Withheld, list[Delivery]] = {}
         for delivery in message.deliveries:
             tags = self._tags.get(delivery.alert.service_name, delivery.tags)
             if message.kind == "resolved" and delivery.told:  # it is ended, whatever is silenced
                 wanted.append(delivery)
             elif message.kind == "resolved" and (by := _silenced_to_its_end(delivery, tags, silencing)):
-                await self._record(message, [delivery], "cancelled", withheld_by=by)
+                dropped.setdefault(by, []).append(delivery)
             elif withheld := silencing.withheld(delivery.alert.service_name, tags, now):
                 put_off.setdefault(withheld, []).append(delivery)
             else:
                 wanted.append(delivery)
+        for by, deliveries in dropped.items():
+            await self._record(message, deliveries, "cancelled", withheld_by=by)
         if wanted and message.attempts > 1:
             return [*wanted, *(delivery for deliveries in put_off.values() for delivery in deliveries)]
         earliest = min((until for until, _ in put_off), default=now)
