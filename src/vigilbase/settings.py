@@ -20,6 +20,9 @@ from vigilbase.errors import ConfigurationError
 Transport = Literal["supabase", "postgres", "embedded"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
+OWN_DATABASE_VARIABLE = "VIGILBASE_DATABASE_URL"
+DATABASE_VARIABLES = (OWN_DATABASE_VARIABLE, "DATABASE_URL")
+
 
 class Settings(BaseModel):
     """What the environment says. Secrets show as stars wherever a settings object is printed."""
@@ -43,8 +46,9 @@ class Settings(BaseModel):
     )
     database_url: SecretStr | None = Field(
         None,
-        validation_alias="DATABASE_URL",
-        description="A Postgres 15 or newer, as postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
+        validation_alias=AliasChoices(*DATABASE_VARIABLES),
+        description="A Postgres 15 or newer, as postgresql://USER:PASSWORD@HOST:PORT/DATABASE; the first goes before "
+        "the second, which the application may have set for itself.",
     )
     home: Path | None = Field(
         None,
@@ -89,6 +93,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         raise ConfigurationError(f"{first['loc'][0]}: {_in_words(first)}") from None
     chosen_transport(settings)
     return settings
+
+
+def database_variable(environ: Mapping[str, str] | None = None) -> str:
+    """The variable of the environment that the database's URL is read from."""
+    given = os.environ if environ is None else environ
+    return next((name for name in DATABASE_VARIABLES if given.get(name, "").strip()), DATABASE_VARIABLES[-1])
 
 
 _NUMBERS = {
@@ -186,8 +196,8 @@ def _jwt_role(key: str) -> str | None:
 def _require_database_url(settings: Settings) -> None:
     if settings.database_url is None:
         raise ConfigurationError(
-            "DATABASE_URL is not set: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
-            "or leave VIGILBASE_TRANSPORT out to use the embedded Postgres"
+            "DATABASE_URL is not set: set it, or VIGILBASE_DATABASE_URL, to postgresql://USER:PASSWORD@HOST:PORT/"
+            "DATABASE, or leave VIGILBASE_TRANSPORT out to use the embedded Postgres"
         )
     check_database_url(settings.database_url.get_secret_value())
 
@@ -196,7 +206,7 @@ def check_database_url(url: str) -> None:
     """Refuse what is no Postgres URL, in words that show none of it."""
     if not is_postgres_url(url):
         raise ConfigurationError(
-            "DATABASE_URL is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
+            f"{database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
             "(special characters of the password percent-encoded)"
         )
 

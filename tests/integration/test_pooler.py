@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support.pooler import run_pooler
+from tests.support.postgres_client import client_of
 from tests.support.server import PostgresServer, home_folder
 from vigilbase import (
     AlertEventModel,
     CreateAlertEventData,
     CreateHealthCheckData,
+    DatabaseError,
     HealthCheckModel,
     close_supabase_service_client,
     get_supabase_service_client,
@@ -79,3 +82,50 @@ async def test_nothing_stays_locked_or_prepared_on_the_server(server: PostgresSe
         database,
     )
     assert states == [("idle",)]
+
+
+async def test_isolation_and_encoding_are_asked_for_and_nothing_of_it_is_left_to_others(
+    pooler: str, server: PostgresServer, empty_database: str
+) -> None:
+    server.execute(
+        """
+        CREATE FUNCTION session(p_text text) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_array(
+            p_text, current_setting('transaction_isolation'), current_setting('client_encoding')) $$;
+        CREATE FUNCTION fail() RETURNS integer LANGUAGE sql AS $$ SELECT 1 / 0 $$;
+        """,
+        empty_database,
+    )
+    for setting in ("default_transaction_isolation = 'serializable'", "client_encoding = 'latin1'"):
+        server.execute(f"ALTER DATABASE {empty_database} SET {setting}")
+    url = f"{pooler}/{empty_database}"
+
+    async def ask(number: int) -> None:
+        text = f"{number} €"
+        assert await client.call("session", {"p_text": text}) == [text, "read committed", "UTF8"]
+        with pytest.raises(DatabaseError, match="division by zero"):
+            await client.call("fail")
+
+    async with client_of(url, pool_size=8) as client:
+        await asyncio.gather(*map(ask, range(40)))
+        with psycopg.connect(url, prepare_threshold=None) as other:
+            assert other.execute("SHOW default_transaction_isolation").fetchone() == ("serializable",)
+        states = f"SELECT DISTINCT state FROM pg_stat_activity WHERE datname = '{empty_database}'"
+        assert server.execute(states, "postgres") == [("idle",)]
+
+
+async def test_a_conflict_is_retried_through_a_pooler(pooler: str, server: PostgresServer, empty_database: str) -> None:
+    server.execute(
+        """
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION fail(p_times integer) RETURNS integer LANGUAGE plpgsql AS $$
+        BEGIN
+            IF nextval('tries') <= p_times THEN
+                RAISE serialization_failure;
+            END IF;
+            RETURN currval('tries');
+        END $$;
+        """,
+        empty_database,
+    )
+    async with client_of(f"{pooler}/{empty_database}") as client:
+        assert await client.call("fail", {"p_times": 3}) == 4

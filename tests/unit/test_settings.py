@@ -6,7 +6,7 @@ import json
 import pytest
 
 from vigilbase import ConfigurationError
-from vigilbase.settings import Settings, chosen_transport, load_settings
+from vigilbase.settings import Settings, chosen_transport, database_variable, load_settings
 
 SECRET = "sb_secret_0123456789abcdef"
 URL = "https://abcdefgh.supabase.co"
@@ -26,6 +26,7 @@ def _jwt(role: str) -> str:
         ({}, "embedded"),
         ({"DATABASE_URL": POSTGRES}, "postgres"),
         ({"DATABASE_URL": "postgres:///app?host=/run/postgresql"}, "postgres"),
+        ({"VIGILBASE_DATABASE_URL": POSTGRES}, "postgres"),
         ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": SECRET}, "supabase"),
         ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _jwt("service_role")}, "supabase"),
         ({"SUPABASE_URL": "http://127.0.0.1:54321/", "SUPABASE_SERVICE_ROLE_KEY": SECRET}, "supabase"),
@@ -91,6 +92,28 @@ def test_a_wrong_setting_is_refused_in_one_line_without_its_value(environ: dict[
     assert "\n" not in text
     for secret in ("hunter2", "ter2", SECRET, "sb_publishable_abc", "c2lnbmF0dXJl"):
         assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({}, "DATABASE_URL"),
+        ({"DATABASE_URL": POSTGRES}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://u:hunter2@h/d", "VIGILBASE_DATABASE_URL": POSTGRES}, "VIGILBASE_DATABASE_URL"),
+        ({"DATABASE_URL": POSTGRES, "VIGILBASE_DATABASE_URL": " "}, "DATABASE_URL"),
+    ],
+)
+def test_the_programs_own_variable_goes_before_the_applications(environ: dict[str, str], variable: str) -> None:
+    assert database_variable(environ) == variable
+    url = load_settings(environ).database_url
+    assert (url.get_secret_value() if url else None) == (POSTGRES if environ else None)
+
+
+def test_a_wrong_url_is_told_by_the_variable_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", POSTGRES)
+    monkeypatch.setenv("VIGILBASE_DATABASE_URL", "mysql://u:hunter2@h/d")
+    with pytest.raises(ConfigurationError, match=r"^VIGILBASE_DATABASE_URL is malformed"):
+        load_settings()
 
 
 def test_a_settings_object_shows_no_secret() -> None:

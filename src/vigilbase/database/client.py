@@ -4,10 +4,10 @@ What is more than one statement, an aggregate, a lock, or may be more than `MAX_
 through `call`, since the Data API runs one request in one transaction and cuts an answer at 1,000 rows.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 from uuid import UUID
 
 from vigilbase.vocabulary import JSON
@@ -18,16 +18,25 @@ Value: TypeAlias = "JSON | UUID | datetime"
 Row: TypeAlias = Mapping[str, Value]
 """A row by the names of its columns."""
 
+Answer = TypeVar("Answer")
+
 MAX_ROWS = 1000
 """The most rows that one `select` may ask for: the Data API cuts longer answers without a word."""
+
+MAX_RETRIES = 3
+_CONFLICTS = {"40001", "40P01"}  # SQLSTATEs: serialization failure, deadlock
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition on a column; conditions in a sequence all have to hold. `None` with `eq` means IS NULL."""
+    """A condition on a column; conditions in a sequence all have to hold.
+
+    As in SQL, no operator matches a column without a value, except that `None` means IS NULL with `eq`, and IS NOT NULL
+    with `neq`.
+    """
 
     column: str
-    operator: Literal["eq", "lt", "lte", "gt", "gte"]
+    operator: Literal["eq", "neq", "lt", "lte", "gt", "gte"]
     value: Value
 
 
@@ -97,3 +106,17 @@ def require_where(where: Sequence[Where]) -> None:
     """Refuse a change without a condition (a fault of the caller's, so a plain ValueError)."""
     if not where:
         raise ValueError("a change without a condition would touch every row")
+
+
+async def retry_conflicts(
+    attempt: Callable[[], Awaitable[Answer]], sqlstate_of: Callable[[Exception], str | None]
+) -> Answer:
+    """Run a whole transaction again, at once and up to `MAX_RETRIES` times, while it conflicts with another one."""
+    for _ in range(MAX_RETRIES):
+        try:
+            return await attempt()
+        except Exception as error:
+            # The server has rolled it back, so nothing is done twice.
+            if sqlstate_of(error) not in _CONFLICTS:
+                raise
+    return await attempt()

@@ -1,28 +1,41 @@
 """The service client over a Postgres connection, pooled: any Postgres 15+, the embedded one, Supabase's poolers.
 
-Each verb is one statement in one round trip and a transaction of its own; nothing is prepared, set or locked beyond
-it, so a pooler in transaction mode works too. See docs/decisions/0002-psycopg.md.
+Each verb is one statement in a transaction of its own, in one round trip; nothing is prepared, set or locked beyond it,
+so a pooler in transaction mode works too. See docs/decisions/0002-psycopg.md.
 """
 
 import asyncio
+import json
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count, islice
 from typing import LiteralString, TypeAlias, cast
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from vigilbase.clock import monotonic
-from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
+from vigilbase.database.client import (
+    MAX_ROWS,
+    Order,
+    Row,
+    Value,
+    Where,
+    require_limit,
+    require_where,
+    retry_conflicts,
+)
 from vigilbase.database.pool import Connection, ConnectionPool
 from vigilbase.database.refusals import refusal_of
 from vigilbase.database.tolerance import be_tolerant
+from vigilbase.database.transaction import Rows, run_in_transaction
 from vigilbase.errors import (
     AccessRefusedError,
     ConfigurationError,
@@ -31,12 +44,16 @@ from vigilbase.errors import (
     EmbeddedPostgresError,
     MissingSchemaError,
 )
+from vigilbase.settings import database_variable
 from vigilbase.vocabulary import JSON
 
 Conninfo = Callable[[], Awaitable[str]]
-Statement: TypeAlias = "asyncio.Future[tuple[list[DictRow], int]]"
+Statement: TypeAlias = "asyncio.Future[Rows]"
 
-_OPERATORS: Mapping[str, LiteralString] = {"eq": "=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_OPERATORS: Mapping[str, LiteralString] = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_NULL_TESTS: Mapping[str, LiteralString] = {"eq": "IS NULL", "neq": "IS NOT NULL"}
+# As it is: a server that isn't in UTF-8 may hold a letter, and refuse its escape sequence.
+_dump_json = partial(json.dumps, ensure_ascii=False)
 _HEARD_WITHIN_S = 2.0
 _GRACE_S = 1.0  # for the server to confirm a cancellation, before the connection is cut
 
@@ -66,12 +83,14 @@ class PostgresClient:
         """See `ServiceClient.insert`."""
         if not rows:
             return []
-        columns = list(rows[0])
-        values = sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(columns)))
+        columns, placeholders = list(rows[0]), _placeholders()
+        values = [
+            sql.SQL("({})").format(sql.SQL(", ").join(islice(placeholders, len(columns)))) for _ in range(len(rows))
+        ]
         query = sql.SQL("INSERT INTO {} ({}) VALUES {} RETURNING *").format(
             _table(table),
             sql.SQL(", ").join(map(sql.Identifier, columns)),
-            sql.SQL(", ").join([values] * len(rows)),
+            sql.SQL(", ").join(values),
         )
         parameters = [_parameter(row[column]) for row in rows for column in columns]
         return await self._rows(f"insert into {table}", query, parameters)
@@ -81,34 +100,35 @@ class PostgresClient:
     ) -> list[Row]:
         """See `ServiceClient.select`."""
         require_limit(limit)
-        conditions, parameters = _conditions(where)
+        conditions, parameters = _conditions(where, _placeholders())
         query = sql.SQL("SELECT * FROM {}{}{} LIMIT {}").format(_table(table), conditions, _ordering(order), limit)
         return await self._rows(f"select from {table}", query, parameters)
 
     async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
         """See `ServiceClient.update`."""
         require_where(where)
-        conditions, parameters = _conditions(where)
+        placeholders = _placeholders()
         assignments = sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder()) for column in values
+            sql.SQL("{} = {}").format(sql.Identifier(column), next(placeholders)) for column in values
         )
+        conditions, parameters = _conditions(where, placeholders)
         query = sql.SQL("UPDATE {} SET {}{} RETURNING *").format(_table(table), assignments, conditions)
         return await self._rows(f"update {table}", query, [*map(_parameter, values.values()), *parameters])
 
     async def delete(self, table: str, where: Sequence[Where]) -> int:
         """See `ServiceClient.delete`."""
         require_where(where)
-        conditions, parameters = _conditions(where)
+        conditions, parameters = _conditions(where, _placeholders())
         query = sql.SQL("DELETE FROM {}{}").format(_table(table), conditions)
         _, count = await self._run(f"deleting from {table}", query, parameters)
         return count
 
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
         """See `ServiceClient.call`."""
-        given = arguments or {}
+        given, placeholders = arguments or {}, _placeholders()
         query = sql.SQL("SELECT {}({}) AS answer").format(
             sql.Identifier("public", function),
-            sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder()) for name in given),
+            sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), next(placeholders)) for name in given),
         )
         rows, _ = await self._run(f"call {function}", query, [_parameter(value) for value in given.values()])
         return cast("JSON", rows[0]["answer"])
@@ -142,8 +162,8 @@ class PostgresClient:
         rows, _ = await self._run(attempt, query, parameters)
         return [{column: _plain(value) for column, value in row.items()} for row in rows]
 
-    async def _run(self, attempt: str, query: sql.Composed, parameters: Sequence[object]) -> tuple[list[DictRow], int]:
-        """Run one statement within the timeout, the wait for a connection included; return rows and row count."""
+    async def _run(self, attempt: str, query: sql.Composed, parameters: Sequence[object]) -> Rows:
+        """Run one transaction within the timeout, the wait for a connection included; return rows and row count."""
         if self._closed:
             raise DatabaseError(f"{attempt}: the service client is closed")
         deadline = monotonic() + self._timeout
@@ -151,7 +171,12 @@ class PostgresClient:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._timeout):
                     connection = await stack.enter_async_context(self._pool.connection())
-                return await run_within(deadline - monotonic(), connection, query, parameters)
+                return await retry_conflicts(
+                    lambda: _within(
+                        deadline - monotonic(), connection, run_in_transaction(connection, query, parameters)
+                    ),
+                    _sqlstate,
+                )
         except TimeoutError as error:
             raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
         except psycopg.Error as error:
@@ -160,6 +185,8 @@ class PostgresClient:
             raise DatabaseUnavailableError(f"{attempt}: {error}") from error
         except OSError as error:  # no file descriptor left, say
             raise DatabaseUnavailableError(f"{attempt}: {error.strerror or error}") from error
+        except UnicodeEncodeError as error:
+            raise DatabaseError(f"{attempt}: a text can't be sent: {error.reason}") from error
         except ValueError as error:
             raise DatabaseError(f"{attempt}: the answer can't be read") from error
 
@@ -183,6 +210,7 @@ async def connect(conninfo: str, timeout: float) -> Connection:
         row_factory=dict_row,
         connect_timeout=max(1, round(timeout)),
         application_name="vigilbase",
+        client_encoding="UTF8",  # or PGCLIENTENCODING, the URL, the role or the database decides
     )
     be_tolerant(connection.adapters, connection)
     return connection
@@ -200,7 +228,7 @@ def check_conninfo(conninfo: str) -> None:
     except psycopg.Error:
         # The cause is left out on purpose: libpq quotes the whole URL, password included.
         raise ConfigurationError(
-            "DATABASE_URL is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            f"{database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
             "with no other query parameters than libpq's (sslmode, options, …)"
         ) from None
 
@@ -218,6 +246,10 @@ def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
     return DatabaseError(f"{attempt}: {said(error)}")
 
 
+def _sqlstate(error: Exception) -> str | None:
+    return error.sqlstate if isinstance(error, psycopg.Error) else None
+
+
 def said(error: psycopg.Error) -> str:
     """What the server said, without the rows that it quotes; or the first line of what the driver said."""
     return error.diag.message_primary or str(error).strip().split("\n")[0] or type(error).__name__
@@ -225,16 +257,22 @@ def said(error: psycopg.Error) -> str:
 
 async def run_within(
     seconds: float, connection: Connection, query: sql.Composed | LiteralString, parameters: Sequence[object] = ()
-) -> tuple[list[DictRow], int]:
+) -> Rows:
     """Run a statement, at most so long; return its rows and their count.
-
-    By itself the driver waits ten seconds more for a server that hangs; here the connection is cut after two.
 
     Raises:
         TimeoutError: the time is over.
 
     """
-    statement = asyncio.ensure_future(_fetch(connection, query, parameters))
+    return await _within(seconds, connection, _fetch(connection, query, parameters))
+
+
+async def _within(seconds: float, connection: Connection, fetch: Coroutine[None, None, Rows]) -> Rows:
+    """Use the connection, at most so long; afterwards it is idle or unusable.
+
+    By itself the driver waits ten seconds more for a server that hangs; here the connection is cut after two.
+    """
+    statement = asyncio.ensure_future(fetch)
     try:
         done, _ = await asyncio.wait({statement}, timeout=max(0.0, seconds))
     except asyncio.CancelledError:
@@ -247,12 +285,10 @@ async def run_within(
     return statement.result()
 
 
-async def _fetch(
-    connection: Connection, query: sql.Composed | LiteralString, parameters: Sequence[object]
-) -> tuple[list[DictRow], int]:
+async def _fetch(connection: Connection, query: sql.Composed | LiteralString, parameters: Sequence[object]) -> Rows:
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, parameters)
-        rows = await cursor.fetchall() if cursor.description else []
+        rows: list[dict[str, object]] = [*await cursor.fetchall()] if cursor.description else []
         return rows, cursor.rowcount
 
 
@@ -285,17 +321,22 @@ def _table(name: str) -> sql.Identifier:
     return sql.Identifier("public", name)
 
 
-def _conditions(where: Sequence[Where]) -> tuple[sql.Composable, list[object]]:
+def _placeholders() -> Iterator[sql.SQL]:
+    return (sql.SQL(f"${number}") for number in count(1))
+
+
+def _conditions(where: Sequence[Where], placeholders: Iterator[sql.SQL]) -> tuple[sql.Composable, list[object]]:
     if not where:
         return sql.SQL(""), []
     parts: list[sql.Composable] = []
     parameters: list[object] = []
     for condition in where:
-        if condition.value is None and condition.operator == "eq":
-            parts.append(sql.SQL("{} IS NULL").format(sql.Identifier(condition.column)))
+        if condition.value is None and condition.operator in _NULL_TESTS:
+            test = sql.SQL(_NULL_TESTS[condition.operator])
+            parts.append(sql.SQL("{} {}").format(sql.Identifier(condition.column), test))
             continue
         operator = sql.SQL(_OPERATORS[condition.operator])
-        parts.append(sql.SQL("{} {} {}").format(sql.Identifier(condition.column), operator, sql.Placeholder()))
+        parts.append(sql.SQL("{} {} {}").format(sql.Identifier(condition.column), operator, next(placeholders)))
         parameters.append(_parameter(condition.value))
     return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts), parameters
 
@@ -311,7 +352,7 @@ def _ordering(order: Sequence[Order]) -> sql.Composable:
 
 
 def _parameter(value: Value) -> object:
-    return Jsonb(value) if isinstance(value, (list, Mapping)) else value
+    return Jsonb(value, _dump_json) if isinstance(value, (list, Mapping)) else value
 
 
 def _plain(value: object) -> Value:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+from vigilbase.settings import database_variable
+
 _FAILED = re.compile(
     r'connection to server (?:at "(?P<host>[^"]*)"(?: \([^)]*\))?, port (?P<port>\d+)|on socket "(?P<socket>[^"]*)")'
     r" failed: (?:FATAL: *)?(?P<why>.*)"
@@ -31,7 +33,7 @@ class Refusal:
 
     def __str__(self) -> str:
         # The embedded server is reached by a socket, so whatever else is tried comes from the setting.
-        source = "" if self.is_socket else " (from DATABASE_URL)"
+        source = "" if self.is_socket else f" (from {database_variable()})"
         return f"can't connect to {self.place}{source}: {self.reason}"
 
 

@@ -1,12 +1,13 @@
 """The service client over supabase-py's AsyncClient: the Data API of a Supabase project, and no other connection.
 
-Each verb is one HTTP request. Timeouts are ours and nothing is repeated silently; whoever calls decides about that.
+Each verb is one HTTP request and one transaction. Timeouts are ours. Only a transaction that conflicts with another one
+is retried here; the caller decides about everything else.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,12 +16,20 @@ from postgrest import APIError, APIResponse
 from postgrest.types import CountMethod, ReturnMethod
 from supabase import AsyncClient, AsyncClientOptions
 
-from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where, require_limit, require_where
+from vigilbase.database.client import (
+    MAX_ROWS,
+    Answer,
+    Order,
+    Row,
+    Value,
+    Where,
+    require_limit,
+    require_where,
+    retry_conflicts,
+)
 from vigilbase.database.values import revive, to_json
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
 from vigilbase.vocabulary import JSON
-
-Answer = TypeVar("Answer")
 
 # PostgREST's own codes (https://docs.postgrest.org/en/stable/references/errors.html) and SQLSTATEs of the same meaning.
 _MISSING = {"PGRST202", "PGRST205", "42P01", "42883"}
@@ -32,7 +41,10 @@ _NO_ANSWER_CLASSES = ("08", "40", "53", "57", "58")
 
 
 class _Filterable(Protocol):
+    @property
+    def not_(self) -> Self: ...
     def eq(self, column: str, value: object) -> Self: ...
+    def neq(self, column: str, value: object) -> Self: ...
     def lt(self, column: str, value: object) -> Self: ...
     def lte(self, column: str, value: object) -> Self: ...
     def gt(self, column: str, value: object) -> Self: ...
@@ -66,7 +78,7 @@ class SupabaseClient:
         if not rows:
             return []
         request = self._client.table(table).insert([_json_row(row) for row in rows])
-        return _rows(f"insert into {table}", await self._within(f"insert into {table}", request.execute()))
+        return _rows(f"insert into {table}", await self._send(f"insert into {table}", request.execute))
 
     async def select(
         self, table: str, where: Sequence[Where] = (), order: Sequence[Order] = (), limit: int = MAX_ROWS
@@ -77,13 +89,13 @@ class SupabaseClient:
         for by in order:
             request = request.order(by.column, desc=by.descending, nullsfirst=False)
         attempt = f"select from {table}"
-        return _rows(attempt, await self._within(attempt, request.limit(limit).execute()))
+        return _rows(attempt, await self._send(attempt, request.limit(limit).execute))
 
     async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
         """See `ServiceClient.update`."""
         require_where(where)
         request = _filtered(self._client.table(table).update(_json_row(values)), where)
-        return _rows(f"update {table}", await self._within(f"update {table}", request.execute()))
+        return _rows(f"update {table}", await self._send(f"update {table}", request.execute))
 
     async def delete(self, table: str, where: Sequence[Where]) -> int:
         """See `ServiceClient.delete`."""
@@ -91,7 +103,7 @@ class SupabaseClient:
         attempt = f"deleting from {table}"
         # Counted by the server: the rows themselves would be cut at its limit.
         request = self._client.table(table).delete(count=CountMethod.exact, returning=ReturnMethod.minimal)
-        answer = await self._within(attempt, _filtered(request, where).execute())
+        answer = await self._send(attempt, _filtered(request, where).execute)
         if answer.count is None:
             raise DatabaseError(f"{attempt}: the Data API did not say how many rows it deleted")
         return answer.count
@@ -99,12 +111,15 @@ class SupabaseClient:
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
         """See `ServiceClient.call`."""
         request = self._client.rpc(function, _json_row(arguments or {}))
-        answer = await self._within(f"call {function}", request.execute())
+        answer = await self._send(f"call {function}", request.execute)
         return answer.data
 
     async def aclose(self) -> None:
         """See `ServiceClient.aclose`."""
         await self._http.aclose()
+
+    async def _send(self, attempt: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await self._within(attempt, retry_conflicts(request, _sqlstate))
 
     async def _within(self, attempt: str, request: Awaitable[Answer]) -> Answer:
         try:
@@ -120,6 +135,8 @@ class SupabaseClient:
             raise DatabaseUnavailableError(f"{attempt}: {_said(error)}") from error
         except APIError as error:
             raise domain_error(attempt, error) from error
+        except UnicodeEncodeError as error:
+            raise DatabaseError(f"{attempt}: a text can't be sent: {error.reason}") from error
         except ValueError as error:
             raise DatabaseError(f"{attempt}: the answer can't be read") from error
 
@@ -139,6 +156,10 @@ def domain_error(attempt: str, error: APIError) -> DatabaseError:
     if code in (*_NO_ANSWER, _ONLY_READ) or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):
         return DatabaseUnavailableError(f"{attempt}: {said}")
     return DatabaseError(f"{attempt}: {said}")
+
+
+def _sqlstate(error: Exception) -> str | None:
+    return error.code if isinstance(error, APIError) else None
 
 
 def _said(error: BaseException) -> str:
@@ -162,6 +183,10 @@ def _filtered(request: Filtered, where: Sequence[Where]) -> Filtered:
                 request = request.is_(condition.column, None)
             case "eq":
                 request = request.eq(condition.column, value)
+            case "neq" if value is None:
+                request = request.not_.is_(condition.column, None)
+            case "neq":
+                request = request.neq(condition.column, value)
             case "lt":
                 request = request.lt(condition.column, value)
             case "lte":

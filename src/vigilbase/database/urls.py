@@ -24,6 +24,18 @@ def environment_of(url: str) -> dict[str, str]:
     return environment
 
 
+def place_of(url: str) -> str:
+    """The host or the socket's folder that a URL says, or that libpq takes where it says none.
+
+    Raises:
+        ConfigurationError: the URL is malformed.
+
+    """
+    check_conninfo(url)
+    parts = conninfo_to_dict(url)
+    return str(parts.get("host") or parts.get("hostaddr") or "localhost")
+
+
 def masked(url: str) -> str:
     """The URL with stars for whatever libpq holds to be a secret, put together anew from what libpq reads in it.
 

@@ -1,0 +1,77 @@
+"""One statement in a transaction of its own, in one round trip.
+
+psycopg's pipeline isn't used for it: it loses what a server or a pooler says before it closes the connection, logs a
+warning with every error, and leaves a failed transaction open.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from psycopg import OperationalError, sql
+from psycopg.abc import PQGen
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many, send
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGconn, PGresult
+
+from vigilbase.database.pool import Connection
+
+Rows: TypeAlias = tuple[list[dict[str, object]], int]
+"""The rows of an answer, and how many were returned or changed."""
+
+# Asked for each time, since a server, a database, a role or a URL may have another default.
+_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+_COMMIT = b"COMMIT"
+
+
+async def run_in_transaction(connection: Connection, query: sql.Composed, parameters: Sequence[object]) -> Rows:
+    """Run a statement with the placeholders `$1`, `$2`, …; afterwards the connection is idle, or broken.
+
+    Raises:
+        psycopg.Error: a parameter can't be sent, the server refuses, or the connection is lost.
+        ValueError: a parameter can't be sent, or the answer can't be read.
+
+    """
+    transformer = Transformer(connection)
+    values = transformer.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters))
+    pgconn, statement = connection.pgconn, query.as_bytes(connection)
+
+    def send_statement() -> None:
+        pgconn.send_query_params(statement, values, transformer.types, transformer.formats, Format.BINARY)
+
+    result = await connection.wait(_exchange(pgconn, send_statement))
+    transformer.set_pgresult(result)
+    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    rows = transformer.load_rows(0, result.ntuples, lambda row: dict(zip(names, row, strict=True)))
+    return rows, result.command_tuples or 0
+
+
+def _exchange(pgconn: PGconn, send_statement: Callable[[], None]) -> PQGen[PGresult]:
+    """Send everything, then read every result; return the statement's."""
+    pgconn.enter_pipeline_mode()
+    pgconn.send_query_params(_BEGIN, None)
+    send_statement()
+    # After an error the server skips everything up to the next sync. With one in front of it, COMMIT is heard in any
+    # case, and rolls back what failed.
+    pgconn.pipeline_sync()
+    pgconn.send_query_params(_COMMIT, None)
+    pgconn.pipeline_sync()
+    yield from send(pgconn)
+    results: list[PGresult] = []
+    try:
+        for _ in ("BEGIN", "statement", "sync", "COMMIT", "sync"):
+            results += yield from fetch_many(pgconn)
+        pgconn.exit_pipeline_mode()
+    except OperationalError:
+        # What the server said before it closed the connection tells more than that it did.
+        _raise_first_error(results)
+        raise
+    _raise_first_error(results)
+    return results[1]
+
+
+def _raise_first_error(results: Sequence[PGresult]) -> None:
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(result)

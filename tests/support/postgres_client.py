@@ -1,0 +1,18 @@
+"""A service client over one connection to a database of the test's own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from vigilbase.database.postgres import PostgresClient
+
+
+@asynccontextmanager
+async def client_of(url: str, *, timeout: float = 10.0, pool_size: int = 1) -> AsyncIterator[PostgresClient]:
+    async def conninfo() -> str:
+        return url
+
+    client = PostgresClient(conninfo, timeout=timeout, pool_size=pool_size)
+    try:
+        yield client
+    finally:
+        await client.aclose()
