@@ -4,9 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 API := tests/supabase_api
 AS_ROOT_ON_DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
+# The oldest Postgres that is supported, for the tests of the migrations, without the cluster that Debian would start.
+INSTALL_POSTGRES_15 = apt-get -qq update; export DEBIAN_FRONTEND=noninteractive; \
+	if apt-cache show postgresql-15 >/dev/null 2>&1; then \
+		apt-get -qq install --no-install-recommends postgresql-common && \
+		sed -i 's/^\#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf && \
+		apt-get -qq install --no-install-recommends postgresql-15; \
+	else echo "This system has no package postgresql-15: its tests are skipped." >&2; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint types layers tests faults format bench bench-smoke picture test-tools clean
+.PHONY: help up test check lint types layers tests faults migrations format bench bench-smoke picture test-tools clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,12 +41,16 @@ tests: test-tools ## the tests alone
 faults: test-tools ## a thousand random runs of the deliveries under faults, and what they come to (a quarter of an hour)
 	$(BIN)/python -m tests.faults --runs 1000
 
+migrations: .venv/.installed ## build the numbered migrations from their sources
+	$(BIN)/python -m tools.build_migrations
+
 format: .venv/.installed-dev ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 bench: test-tools ## the benchmarks, in full (minutes)
 	$(BIN)/python -m bench.write_rates
+	$(BIN)/python -m bench.bytes_a_check
 	$(BIN)/python -m bench.find_latest
 	$(BIN)/python -m bench.runner
 	$(BIN)/python -m bench.first_check
@@ -47,6 +58,7 @@ bench: test-tools ## the benchmarks, in full (minutes)
 
 bench-smoke: test-tools ## the benchmarks, just to see that they run
 	$(BIN)/python -m bench.write_rates --quick
+	$(BIN)/python -m bench.bytes_a_check --quick
 	$(BIN)/python -m bench.find_latest --quick
 	$(BIN)/python -m bench.runner --quick
 	$(BIN)/python -m bench.first_check --quick
@@ -61,6 +73,7 @@ clean: ## remove what was installed here
 test-tools: .venv/.installed-dev $(API)/node_modules/.installed
 	@command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || ! { $(AS_ROOT_ON_DEBIAN); } || \
 		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends pgbouncer; }
+	@[ -x /usr/lib/postgresql/15/bin/initdb ] || ! { $(AS_ROOT_ON_DEBIAN); } || { $(INSTALL_POSTGRES_15); }
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,4 +1,4 @@
-"""Servers of older versions: 16 comes with the wheel, and 15 may be the system's."""
+"""Servers of every version at hand: 18 is the embedded one, 16 comes with the wheel, and 15 may be the system's."""
 
 import os
 import pwd
@@ -8,12 +8,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.server import home_folder
+import psycopg
+import pytest
+
+from tests.support.server import API_ROLES, PostgresServer, home_folder, in_ci
 from vigilbase.database.programs import programs_folder
 
 PACKAGE = programs_folder().parents[1]
-# 16 comes with the wheel; 15 is tested where the system has it.
 OLDER = {"15": Path("/usr/lib/postgresql/15/bin"), "16": PACKAGE / "pginstall" / "bin"}
+OLDEST_AND_NEWEST = ("15", "18")
+
+
+@contextmanager
+def supabase_like_server(version: str, server: PostgresServer) -> Iterator[str]:
+    """The URL of a server of a version, with {} for the database; the roles of a Supabase project exist.
+
+    `server` is the one of the newest version. A version that isn't installed skips the test, but never in CI.
+    """
+    if version not in OLDER:
+        yield server.url("{}")
+        return
+    if not (OLDER[version] / "initdb").exists():
+        reason = f"no Postgres {version}: run `make test-tools` as root, or apt install postgresql-{version}"
+        if in_ci():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with throwaway_server(OLDER[version]) as url:
+        with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
+            assert connection.info.server_version // 10_000 == int(version)
+            for role in API_ROLES:
+                bypass = " BYPASSRLS" if role == "service_role" else ""
+                connection.execute(f"CREATE ROLE {role} NOLOGIN{bypass}".encode())
+        yield url
 
 
 @contextmanager

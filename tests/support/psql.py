@@ -3,10 +3,14 @@
 import subprocess
 from pathlib import Path
 
+import vigilbase.database
 import vigilbase.models
 from vigilbase.database.programs import programs_folder
 
 FILES = sorted((Path(vigilbase.models.__file__).parent / "migrations").glob("*.sql"))
+LEDGER = Path(vigilbase.database.__file__).with_name("ledger.sql")
+# In the order of the migrations runner: the ledger, and with it the schema, before anything that needs them.
+SCRIPTS = [FILES[0], LEDGER, *FILES[1:]]
 
 
 def psql(url: str, *paths: Path) -> None:

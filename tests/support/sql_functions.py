@@ -1,90 +1,137 @@
-"""A call of every SQL function that the migrations create."""
+"""A call of every SQL function that the migrations create, and of what is behind it: every view."""
 
 import psycopg
+from psycopg import sql
 
 ALERT = "00000000-0000-4000-8000-000000000001"
-OTHER = "00000000-0000-4000-8000-000000000004"
+OTHER = "00000000-0000-4000-8000-000000000002"
+CHECK = "00000000-0000-4000-8000-000000000003"
+LEASE = "00000000-0000-4000-8000-000000000004"
+SUPPRESSION = "00000000-0000-4000-8000-000000000005"
+BATCH = "00000000-0000-4000-8000-000000000006"
 SEED = f"""
-    INSERT INTO alert_events (id, service_name, alert_type, status)
-    VALUES ('{ALERT}', 'db', 'recovery', 'active'), ('{OTHER}', 'db', 'recovery', 'active');
-    INSERT INTO silences (id, service_glob, starts_at, author, comment)
-    VALUES ('{OTHER}', 'db', now(), 'ada', 'deploy');
-    INSERT INTO maintenance_windows (id, tag, starts_at, cron, duration_s, time_zone, author, comment)
-    VALUES ('{OTHER}', 'shop', now(), '0 3 * * 0', 60, 'UTC', 'ada', 'backups')
+    INSERT INTO public.alert_events (id, service_name, alert_type, status, details)
+    VALUES ('{ALERT}', 'db', 'service_down', 'active', '{{"source": "judge"}}'),
+        ('{OTHER}', 'web', 'service_down', 'active', NULL);
+    INSERT INTO vigilbase.suppressions (id, kind, tag, starts_at, cron, duration_s, time_zone, author, comment)
+    VALUES ('{SUPPRESSION}', 'maintenance', 'shop', now(), '0 3 * * 0', 60, 'UTC', 'ada', 'backups')
 """
+VIEWS = ("vigilbase.claimable", "vigilbase.objects")
+
+ROUTES = '[{"channel": "ops", "after_s": 0, "unless_acknowledged": false, "send_resolved": true}]'
+ROW = "(SELECT n FROM vigilbase.notifications AS n ORDER BY n.id LIMIT 1)"
+RETRY = f'{{"outcome": "retry", "lease_id": "{LEASE}", "in_s": 0, "error": "busy"}}'
 
 # For every function a call, and what makes it a success; each builds on those above it.
 CALLS = {
-    "vigilbase_access_v1": "() -> 'blind' #>> '{}' = 'false'",
-    "vigilbase_insert_health_checks_v1": """('[{"service_name": "api", "status": "down"}]') = 1""",
-    "vigilbase_latest_health_checks_v1": "() -> 0 ->> 'service_name' = 'api'",
-    "vigilbase_list_health_checks_v1": "(10, 'api') -> 0 ->> 'status' = 'down'",
-    "vigilbase_lock_service_v1": """('api') IS NULL AND EXISTS (
-        SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1986619241 AND pid = pg_backend_pid()
-    )""",
-    "vigilbase_acknowledge_alert_v1": f"('{ALERT}') ->> 'status' = 'acknowledged'",
-    "vigilbase_resolve_alert_v1": f"('{ALERT}') ->> 'status' = 'resolved'",
-    "vigilbase_create_alert_v1": "('web', 'service_degraded', 'active', 'slow', '{}') ->> 'status' = 'active'",
-    "vigilbase_raise_alert_v1": "('web', 'service_down', 'gone', '{}') ->> 'is_new' = 'true'",
-    "vigilbase_list_alerts_v1": """('["active"]', 'web') -> 1 ->> 'service_name' = 'web'""",
-    "vigilbase_recent_alert_v1": "('web', 'service_down', 5) ->> 'message' = 'gone'",
-    "vigilbase_record_v1": """(
-        '[{"id": "00000000-0000-4000-8000-000000000002", "service_name": "api", "status": "down"}]',
-        '[{"service_name": "api", "to": "down"}, {"service_name": "api", "to": "healthy"}]'
-    ) -> 1 ->> 'outcome' = 'recovered'""",
-    "vigilbase_watch_state_v1": """('["api"]', 3) #>> '{services,0,checks,1,status}' = 'down'""",
-    "vigilbase_apply_transition_v1": """(
-        '{"service_name": "slow", "to": "degraded", "opening": {"message": "slow", "details": {}}}'
-    ) #>> '{opened,alert_type}' = 'service_degraded'""",
-    "vigilbase_record_v2": """(
-        '[{"id": "00000000-0000-4000-8000-000000000003", "service_name": "slow", "status": "down",
-            "checked_at": "2026-01-01T00:00:00Z"}]',
-        '[{"service_name": "slow", "to": "down", "opening": {"message": "gone", "details": {}}}]'
-    ) #>> '{transitions,0,opened,alert_type}' = 'service_down'""",
-    "vigilbase_watch_state_v2": """('["slow"]', 3) #>> '{services,0,episode,alert_type}' = 'service_down'""",
-    "vigilbase_check_history_v1": "('slow', '2026-01-01T00:00:00Z', 1) #>> '{checks,0,status}' = 'down'",
-    "vigilbase_newest_alerts_v1": "(1, 'api') -> 0 ->> 'service_name' = 'api'",
-    "vigilbase_privileges_v1": """('["alert_events"]') #>> '{tables,alert_events,3}' = 'DELETE'""",
-    "vigilbase_note_v1": f"('{ALERT}', 'db', 'opened', NULL, NULL, '{{}}') IS NULL",
-    "vigilbase_owe_trigger_v1": f"""('{ALERT}', 'db', '[{{"channel": "ops", "after_s": 0, "unless_acknowledged": false,
-        "tells_recovery": true}}]', '[]')::text = ''""",
-    "vigilbase_owe_follow_up_v1": f"('{ALERT}', 'db', 'resolved')::text = ''",
-    "vigilbase_apply_transition_v2": """(
-        '{"service_name": "late", "to": "down", "opening": {"message": "late", "details": {}},
-          "owed": [{"channel": "ops", "after_s": 0, "unless_acknowledged": false, "tells_recovery": true}]}'
-    ) #>> '{opened,alert_type}' = 'service_down'""",
-    "vigilbase_record_v3": """(
-        '[]', '[{"service_name": "late", "to": "healthy", "recovery": {"message": "back", "details": {}}}]'
-    ) #>> '{transitions,0,recovery,alert_type}' = 'recovery'""",
-    "vigilbase_claim_deliveries_v1": f"""(
-        '[{{"channel": "ops", "groups": false, "window_s": 0}}]', '{ALERT}', 60, 10
-    ) #>> '{{messages,0,deliveries,0,alert,status}}' = 'resolved'""",
-    "vigilbase_finish_deliveries_v1": "('[]')::text = ''",
-    "vigilbase_owe_missing_v1": "() = 0",
-    "vigilbase_switch_channel_off_v1": "('ops', 'gone', '[]')",
-    "vigilbase_list_channels_v1": "() -> 0 ->> 'off_reason' = 'gone'",
-    "vigilbase_switch_channel_on_v1": "('ops')",
-    "vigilbase_list_deliveries_v1": """('["pending"]', 10) -> 0 ->> 'channel' = 'ops'""",
-    "vigilbase_was_wanted_v1": "(now(), now() + interval '1 s', NULL, now()) = false",
-    "vigilbase_retry_delivery_v1": "(1) #>> '{delivery,status}' = 'cancelled'",
-    "vigilbase_reconsider_withheld_v1": "()::text = ''",
-    "vigilbase_list_channels_v2": "() -> 0 ->> 'given_up' = '0'",
-    "vigilbase_retry_delivery_v2": "(1) ->> 'outcome' = 'not_dead'",
-    "vigilbase_cancel_delivery_v1": "(1) ->> 'cancelled' = 'false'",
-    "vigilbase_delete_deliveries_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' IS NOT NULL",
-    "vigilbase_add_silence_v1": "('web', NULL, NULL, NULL, NULL, 'ada', 'deploy') ->> 'outcome' = 'added'",
-    "vigilbase_list_silences_v1": "() -> 0 ->> 'service_glob' = 'web'",
-    "vigilbase_end_silence_v1": f"('{OTHER}') ->> 'ended' = 'true'",
-    "vigilbase_add_maintenance_v1": """(
-        NULL, 'shop', NULL, NULL, NULL, '0 3 * * 0', 7200, 'Europe/Berlin', 'ada', 'backups'
+    # Predicates and other small helpers.
+    "vigilbase.is_needed": "('acknowledged', 'reminder', false) = false",
+    "vigilbase.was_due_before": "(now(), 60, now()) = false",
+    "vigilbase.window_ends_at": "(now(), 60, now()) = now() + interval '1 minute'",
+    "vigilbase.is_window_open": "('ops', 60, now())",
+    "vigilbase.phases": """('{"phases": "1.5 - 3"}') = '{"dns_ms": 1.5, "tls_ms": 3}'""",
+    # Services and runners.
+    "vigilbase.add_services": "('{db,api}') IS NULL",
+    "vigilbase.lock_service": "('db') IS NULL",
+    "public.vigilbase_save_services": """(
+        '[{"service_name": "db", "kind": "tcp", "tags": []}]', 'file', 'a.yaml'
+    )::text = ''""",
+    "public.vigilbase_save_targets": """('{"db": {"address": "192.0.2.1"}}')::text = ''""",
+    "public.vigilbase_save_runner": f"('{LEASE}', 'box', 1)::text = ''",
+    "public.vigilbase_end_runner": f"('{LEASE}') IS NULL",
+    # Checks.
+    "vigilbase.write_checks": f"""(
+        '[{{"id": "{CHECK}", "service_name": "api", "status": "down", "checked_at": "2100-01-01T00:00:00Z"}}]', now()
+    ) = 1""",
+    "public.vigilbase_create_health_check": """('{"service_name": "api", "status": "down"}') ->> 'status' = 'down'""",
+    "public.vigilbase_create_health_checks": """('[{"service_name": "new", "status": "healthy"}]') = 1""",
+    "vigilbase.discover_services": "()::text = ''",
+    "public.vigilbase_find_latest_health_checks": "() -> 1 ->> 'service_name' = 'new'",
+    "public.vigilbase_find_check_history": "('api', '2026-01-01T00:00:00Z', 1) #>> '{checks,0,status}' = 'down'",
+    # Alerts.
+    "vigilbase.find_alert_service": f"('{ALERT}') = 'db'",
+    "vigilbase.read_alert": f"('db', '{ALERT}')::text LIKE '({ALERT},db,service_down,active,%'",
+    "vigilbase.find_current_alert": f"('db')::text LIKE '({ALERT},db,service_down,active,%'",
+    "vigilbase.add_timeline_entry": f"('db', '{ALERT}', 'opened') IS NULL",
+    "vigilbase.open_alert": """(
+        'slow', 'service_degraded', '{"message": "slow", "details": {}}', now()
+    )::text LIKE '%,slow,service_degraded,active,%'""",
+    "vigilbase.write_recovery": """(
+        vigilbase.find_current_alert('slow'), '{"recovery": {"message": "fast", "details": {}}}', now()
+    )::text LIKE '%,slow,recovery,resolved,fast,%'""",
+    "vigilbase.resolve_alerts": """(
+        '{"service_name": "slow", "to": "healthy", "recovery": {"message": "fast", "details": {}}}', NULL, NULL, NULL,
+        now()
+    )::text = ''""",
+    "public.vigilbase_create_alert": "('old', 'service_degraded', 'resolved', 'slow', '{}') ->> 'status' = 'resolved'",
+    "public.vigilbase_raise_alert": "('old', 'service_down', 'gone', '{}') ->> 'is_new' = 'true'",
+    "public.vigilbase_list_alerts": """('["active"]', 'old') -> 0 ->> 'message' = 'gone'""",
+    # The outbox: what is queued for an alert, and what becomes of it.
+    "vigilbase.enqueue_alert": f"(vigilbase.read_alert('db', '{ALERT}'), '{ROUTES}', '[]')::text = ''",
+    "vigilbase.catch_up_with_alert": f"('db', '{ALERT}')::text = ''",
+    "vigilbase.lock_notifications": f"(ARRAY['{ALERT}'::uuid])::text = ''",
+    "vigilbase.lock_services": """('[{"service_name": "new"}]', '[{"service_name": "api"}]')::text = ''""",
+    "vigilbase.catch_up_with_alerts": "('{1}') = 0",
+    "vigilbase.lock_channel": "('ops', now())",
+    "vigilbase.claim_new": f"('ops', 0, '{LEASE}', now() + interval '1 minute', 10) <> '{{}}'",
+    "vigilbase.describe_batches": f"""(
+        ARRAY(SELECT n.batch_id FROM vigilbase.notifications AS n), '{LEASE}'
+    ) #>> '{{0,notifications,0,alert,service_name}}' = 'db'""",
+    "vigilbase.end_attempt": f"({ROW}, '{RETRY}', now())::text = ''",
+    "vigilbase.claim_retries": f"('ops', '{LEASE}', now() + interval '1 minute', 10) <> '{{}}'",
+    "vigilbase.defer_notification": f"({ROW}, 0, 'silence', now())::text = ''",
+    "vigilbase.record_result": f"""('{{"outcome": "failed", "batch_id": "{BATCH}"}}', now())::text = '(,f)'""",
+    "vigilbase.enqueue_after_attempt": f"({ROW}, 'delivered', 'acknowledged', NULL, now())::text = ''",
+    "vigilbase.save_alert_status": f"('{ALERT}', 'acknowledged')::text = ''",
+    "vigilbase.cancel_unneeded": f"('{ALERT}', 'acknowledged')::text = ''",
+    "vigilbase.enqueue_follow_up": f"('db', '{ALERT}', 'resolved')::text = ''",
+    "vigilbase.requeue_suppressed": "()::text = ''",
+    "public.vigilbase_record_results": f"""(
+        '[{{"outcome": "deferred", "batch_id": "{BATCH}", "lease_id": "{LEASE}", "in_s": 1}}]'
+    )::text = ''""",
+    # A batch of checks, with the alert that it opens and the notification about that.
+    "vigilbase.apply_transition": f"""(
+        '{{"service_name": "late", "to": "down", "opening": {{"message": "late", "details": {{}}}},
+            "routes": {ROUTES}, "tags": ["shop"]}}'
+    ) #>> '{{opened,alert_type}}' = 'service_down'""",
+    "public.vigilbase_load_state": """('["late"]', 3) #>> '{services,0,alert,alert_type}' = 'service_down'""",
+    "public.vigilbase_record": f"""(
+        '[{{"id": "{OTHER}", "service_name": "late", "status": "healthy", "checked_at": "2026-01-01T00:00:00Z"}}]',
+        '[{{"service_name": "late", "to": "healthy", "recovery": {{"message": "back", "details": {{}}}}}}]'
+    ) #>> '{{transitions,0,recovery,alert_type}}' = 'recovery'""",
+    "public.vigilbase_claim_notifications": f"""(
+        'ops', 0, '{LEASE}', 60, 10
+    ) #>> '{{batches,0,notifications,0,alert,status}}' = 'active'""",
+    "public.vigilbase_enqueue_missing_resolutions": "() = 0",
+    "public.vigilbase_disable_channel": f"('ops', 'gone', 'ops is disabled', '{ROUTES}')",
+    "public.vigilbase_list_channels": "() -> 0 ->> 'disabled_reason' = 'gone'",
+    "public.vigilbase_enable_channel": "('ops')",
+    "public.vigilbase_list_notifications": """('["pending"]', 10) -> 0 ->> 'channel' = 'ops'""",
+    "public.vigilbase_retry_notification": "(1) ->> 'outcome' = 'not_failed'",
+    "public.vigilbase_discard_notification": "(1) ->> 'is_discarded' = 'false'",
+    # By hand.
+    "vigilbase.move_alert": f"('{OTHER}', 'acknowledged', 'ada', NULL) ->> 'status' = 'acknowledged'",
+    "public.vigilbase_acknowledge_alert": f"('{OTHER}', 'ada', 'mine') ->> 'status' = 'acknowledged'",
+    "public.vigilbase_resolve_alert": f"('{OTHER}', 'ada', 'done') ->> 'status' = 'resolved'",
+    "public.vigilbase_list_timeline": f"('{OTHER}') #>> '{{2,comment}}' = 'done'",
+    # Suppressions.
+    "public.vigilbase_add_suppression": """(
+        'silence', 'web', NULL, NULL, NULL, NULL, 'ada', 'deploy'
     ) ->> 'outcome' = 'added'""",
-    "vigilbase_list_maintenance_v1": "() -> 0 ->> 'tag' = 'shop'",
-    "vigilbase_end_maintenance_v1": f"('{OTHER}') ->> 'ended' = 'true'",
-    "vigilbase_acknowledge_alert_v2": f"('{OTHER}', 'ada') ->> 'status' = 'acknowledged'",
-    "vigilbase_resolve_alert_v2": f"('{OTHER}', 'ada', 'done') ->> 'status' = 'resolved'",
-    "vigilbase_alert_timeline_v1": f"('{OTHER}') #>> '{{1,comment}}' = 'done'",
-    "vigilbase_delete_health_checks_v1": "(0, 10, now() + interval '1 day') ->> 'deleted' = '3'",
-    "vigilbase_delete_alerts_v1": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '6'",
+    "public.vigilbase_list_suppressions": "('silence') -> 0 ->> 'service_glob' = 'web'",
+    "public.vigilbase_find_suppressions": f"""(
+        'maintenance', '{SUPPRESSION}', '{SUPPRESSION}', 1
+    ) -> 0 ->> 'tag' = 'shop'""",
+    "public.vigilbase_end_suppression": f"('maintenance', '{SUPPRESSION}') ->> 'has_ended' = 'true'",
+    # What there is, and who may do what with it.
+    "public.vigilbase_role_info": "() ->> 'is_blind' = 'false'",
+    "public.vigilbase_list_migrations": "() ->> 'is_blind' = 'false'",
+    "public.vigilbase_list_privileges": "() ->> 'exposed' = '[]'",
+    "public.vigilbase_test_write": "() ->> 'code' = 'ok'",
+    # Retention.
+    "public.vigilbase_delete_health_checks": "(0, 10, now() + interval '1 day') ->> 'deleted' = '4'",
+    "public.vigilbase_delete_alerts": "(0, 10, true, now() + interval '1 day') ->> 'deleted' = '5'",
+    "public.vigilbase_delete_notifications": "(0, 10, now() + interval '1 day') ->> 'deleted' = '10'",
 }
 
 
@@ -95,4 +142,6 @@ def require_that_every_function_works(connection: psycopg.Connection) -> None:
     for function, call in CALLS.items():
         answer = connection.execute(f"SELECT {function}{call}".encode()).fetchone()
         assert answer == (True,), function
+    for view in VIEWS:
+        connection.execute(sql.SQL("SELECT * FROM {}").format(sql.SQL(view)))
     connection.execute("RESET ROLE")

@@ -1,148 +1,407 @@
 -- 014_record_checks.sql
--- Created: 2026-11-24
+-- Created: 2026-11-25 12:23
 --
--- What the runner needs: to record a batch of checks together with the alert events they cause, in one transaction,
--- and to learn on start where every service stands. Functions as in 013.
---
--- An alert event that the judge opened says so in its details ("source": "judge"). The newest of these is the judged
--- status of the service: a service_down says "down" even when somebody resolved it by hand, until a recovery follows.
+-- Services, their checks, and the runners that probe them.
 
--- p_checks: a JSON array of checks, each with its own id, so that a batch that is sent twice is written once.
--- p_transitions: a JSON array of {"service_name", "to": "down" | "healthy", "message", "details"}.
--- Answers with one entry for each transition, in the order of the services: {"service_name", "to", "outcome", "alert"}
--- where outcome is "opened", "already_open", "recovered" or "not_open".
-CREATE OR REPLACE FUNCTION public.vigilbase_record_v1(p_checks text, p_transitions text)
-RETURNS json
+-- Makes a row for those of these services that have none.
+CREATE OR REPLACE FUNCTION vigilbase.add_services(p_service_names text[])
+RETURNS void
+LANGUAGE sql
+AS $$
+    INSERT INTO vigilbase.services (service_name)
+    SELECT unknown.service_name FROM (
+        SELECT n.name FROM unnest(p_service_names) AS n (name)
+        EXCEPT
+        SELECT s.service_name FROM vigilbase.services AS s WHERE s.service_name = ANY (p_service_names)
+    ) AS unknown (service_name)
+    ORDER BY unknown.service_name COLLATE "C"
+    ON CONFLICT (service_name) DO NOTHING
+$$;
+
+-- Adds a row for every service that has checks and no row, since any client may insert checks. Each turn of the loop
+-- is one step in the index, from a service to the first entry of the next, so the cost grows with the number of
+-- services and not with their history.
+CREATE OR REPLACE FUNCTION vigilbase.discover_services()
+RETURNS void
 LANGUAGE plpgsql
-SET search_path = '' SET timezone = 'UTC'
 AS $$
 DECLARE
-    v_transition record;
-    v_alert public.alert_events;
-    v_trigger public.alert_events;
-    v_outcome text;
-    v_answers json[] := '{}';
+    v_name text := '';
+    v_names text[] := '{}';
 BEGIN
-    INSERT INTO public.service_health_checks
-        (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
-    SELECT c.id, c.service_name, c.status, c.latency_ms, c.checked_at, c.error_message, c.probe_details
-    FROM json_to_recordset(p_checks::json) AS c (
-        id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
-        probe_details jsonb
-    )
-    ON CONFLICT DO NOTHING;
-
-    -- In one order everywhere, so that two runners never wait for each other's locks.
-    FOR v_transition IN
-        SELECT t.item ->> 'service_name' AS service_name, t.item ->> 'to' AS target, t.item ->> 'message' AS message,
-            coalesce((t.item ->> 'details')::jsonb, '{}') || '{"source": "judge"}' AS details
-        FROM json_array_elements(p_transitions::json) WITH ORDINALITY AS t (item, place)
-        ORDER BY (t.item ->> 'service_name') COLLATE "C", t.place
     LOOP
-        PERFORM public.vigilbase_lock_service_v1(v_transition.service_name);
-
-        -- The episode that is under way: the judge's newest word, if that was "down", or an open alert of another.
-        SELECT a.* INTO v_trigger
-        FROM public.alert_events AS a
-        WHERE a.service_name = v_transition.service_name
-          AND a.alert_type IN ('service_down', 'recovery')
-          AND (a.details ->> 'rule') IS NULL
-          AND (a.status <> 'resolved' OR a.details ->> 'source' = 'judge')
-        ORDER BY a.status = 'resolved', a.created_at DESC NULLS LAST, a.id DESC
-        LIMIT 1;
-        IF v_trigger.alert_type = 'recovery' THEN
-            v_trigger := NULL;
-        END IF;
-
-        IF v_transition.target = 'down' AND v_trigger.id IS NULL THEN
-            INSERT INTO public.alert_events AS a (service_name, alert_type, status, message, details, created_at)
-            VALUES (v_transition.service_name, 'service_down', 'active', v_transition.message, v_transition.details,
-                clock_timestamp())
-            RETURNING a.* INTO v_alert;
-            v_outcome := 'opened';
-        ELSIF v_transition.target = 'down' THEN
-            v_alert := v_trigger;
-            v_outcome := 'already_open';
-        ELSIF v_trigger.id IS NULL THEN
-            v_alert := NULL;
-            v_outcome := 'not_open';
-        ELSE
-            UPDATE public.alert_events AS a
-            SET status = 'resolved', resolved_at = clock_timestamp()
-            WHERE a.service_name = v_transition.service_name AND a.alert_type = 'service_down'
-              AND a.status <> 'resolved' AND (a.details ->> 'rule') IS NULL;
-            INSERT INTO public.alert_events AS a
-                (service_name, alert_type, status, message, details, created_at, resolved_at)
-            SELECT v_transition.service_name, 'recovery', 'resolved', v_transition.message,
-                v_transition.details || jsonb_build_object('resolves', v_trigger.id), t.now, t.now
-            FROM (SELECT clock_timestamp() AS now) AS t
-            RETURNING a.* INTO v_alert;
-            v_outcome := 'recovered';
-        END IF;
-
-        v_answers := array_append(v_answers, json_build_object(
-            'service_name', v_transition.service_name, 'to', v_transition.target, 'outcome', v_outcome,
-            'alert', CASE WHEN v_alert.id IS NOT NULL THEN row_to_json(v_alert) END
-        ));
+        SELECT c.service_name INTO v_name FROM public.service_health_checks AS c
+        WHERE c.service_name > v_name ORDER BY c.service_name LIMIT 1;
+        EXIT WHEN NOT FOUND;
+        v_names := array_append(v_names, v_name);
     END LOOP;
-    RETURN array_to_json(v_answers);
+    IF current_setting('transaction_read_only')::boolean THEN
+        RETURN;
+    END IF;
+    INSERT INTO vigilbase.services (service_name)
+    SELECT unknown.service_name FROM (
+        SELECT n.name FROM unnest(v_names) AS n (name) EXCEPT SELECT s.service_name FROM vigilbase.services AS s
+    ) AS unknown (service_name)
+    ORDER BY unknown.service_name COLLATE "C"
+    ON CONFLICT (service_name) DO NOTHING;
 END;
 $$;
 
--- Where services stand: for each name of the JSON array p_service_names its last p_checks checks (newest first) and
--- the judge's newest alert event; and the database's clock.
-CREATE OR REPLACE FUNCTION public.vigilbase_watch_state_v1(p_service_names text, p_checks integer)
+-- Locks a service until the transaction ends, and adds its row where there is none. Every function that opens,
+-- changes or closes an alert calls this first: one service a statement, several in the order of COLLATE "C". Because
+-- the row changes, a transaction with a stale snapshot fails with 40001 instead of acting on what it can't see.
+CREATE OR REPLACE FUNCTION vigilbase.lock_service(p_service_name text)
+RETURNS void
+LANGUAGE sql
+AS $$
+    INSERT INTO vigilbase.services (service_name) VALUES (p_service_name)
+    ON CONFLICT (service_name) DO UPDATE SET revision = services.revision + 1
+$$;
+
+-- Locks the services of a batch's transitions, and adds those that a check is the first to name: all of them in one
+-- order, so that two runners never wait for each other's locks.
+CREATE OR REPLACE FUNCTION vigilbase.lock_services(p_checks json, p_transitions jsonb)
+RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_checked CONSTANT text[] := ARRAY(SELECT DISTINCT c ->> 'service_name' FROM json_array_elements(p_checks) AS c);
+    v_name text;
+BEGIN
+    FOR v_name IN
+        SELECT n.name FROM (
+            (
+                SELECT c.name FROM unnest(v_checked) AS c (name)
+                EXCEPT
+                SELECT s.service_name FROM vigilbase.services AS s WHERE s.service_name = ANY (v_checked)
+            )
+            UNION
+            SELECT t ->> 'service_name' FROM jsonb_array_elements(p_transitions) AS t
+        ) AS n (name)
+        ORDER BY n.name COLLATE "C"
+    LOOP
+        PERFORM vigilbase.lock_service(v_name);
+    END LOOP;
+END;
+$$;
+
+-- Says that a runner has stopped.
+CREATE OR REPLACE FUNCTION public.vigilbase_end_runner(p_runner_id uuid)
+RETURNS void
+LANGUAGE sql
+SET search_path = '' SET default_transaction_isolation = 'read committed'
+AS $$
+    DELETE FROM vigilbase.runners AS r WHERE r.runner_id = p_runner_id
+$$;
+
+-- Says that a runner is at work. Rows of runners that were killed long ago are deleted along the way.
+CREATE OR REPLACE FUNCTION public.vigilbase_save_runner(p_runner_id uuid, p_host text, p_pid integer)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+BEGIN
+    INSERT INTO vigilbase.runners AS r (runner_id, host, pid) VALUES (p_runner_id, p_host, p_pid)
+    ON CONFLICT (runner_id) DO UPDATE SET seen_at = clock_timestamp();
+    DELETE FROM vigilbase.runners AS r WHERE r.seen_at < clock_timestamp() - interval '1 day';
+END;
+$$;
+
+-- Saves the definitions of one owner, and marks those that it no longer has as removed. p_services: a JSON array of
+-- {"service_name", "kind", "interval_s", "timeout_s", "tags": [...]}. A row that says the same already is left alone.
+CREATE OR REPLACE FUNCTION public.vigilbase_save_services(p_services text, p_source text, p_owner text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_name text;
+BEGIN
+    INSERT INTO vigilbase.services AS s (service_name, kind, interval_s, timeout_s, tags, source, owner)
+    SELECT d.service_name, d.kind, d.interval_s, d.timeout_s, coalesce(d.tags, '[]'), p_source, p_owner
+    FROM json_to_recordset(p_services::json) AS d (
+        service_name text, kind text, interval_s double precision, timeout_s double precision, tags jsonb
+    )
+    ORDER BY d.service_name COLLATE "C"
+    ON CONFLICT (service_name) DO UPDATE
+    SET kind = excluded.kind, interval_s = excluded.interval_s, timeout_s = excluded.timeout_s, tags = excluded.tags,
+        source = excluded.source, owner = excluded.owner, removed_at = NULL, revision = s.revision + 1
+    WHERE (s.kind, s.interval_s, s.timeout_s, s.tags, s.source, s.owner, s.removed_at)
+        IS DISTINCT FROM (
+            excluded.kind, excluded.interval_s, excluded.timeout_s, excluded.tags, excluded.source, excluded.owner,
+            NULL::timestamptz
+        );
+    FOR v_name IN
+        SELECT s.service_name FROM vigilbase.services AS s
+        WHERE s.source = p_source AND s.owner = p_owner AND s.removed_at IS NULL AND NOT s.service_name = ANY (ARRAY(
+            SELECT d ->> 'service_name' FROM json_array_elements(p_services::json) AS d
+        ))
+        ORDER BY s.service_name COLLATE "C"
+    LOOP
+        UPDATE vigilbase.services AS s SET removed_at = clock_timestamp(), revision = s.revision + 1
+        WHERE s.service_name = v_name AND s.owner = p_owner;
+    END LOOP;
+END;
+$$;
+
+-- Saves what is known of probed hosts. p_targets: a JSON object of service names, each with an object. In a
+-- transaction of its own, since an ordinary check changes no service.
+CREATE OR REPLACE FUNCTION public.vigilbase_save_targets(p_targets text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_target record;
+BEGIN
+    FOR v_target IN
+        SELECT t.key AS service_name, t.value AS target FROM json_each(p_targets::json) AS t ORDER BY t.key COLLATE "C"
+    LOOP
+        INSERT INTO vigilbase.services AS s (service_name, target)
+        VALUES (v_target.service_name, v_target.target::jsonb)
+        ON CONFLICT (service_name) DO UPDATE SET target = excluded.target;
+    END LOOP;
+END;
+$$;
+
+-- The phases of a probe in milliseconds by name, as {"dns_ms": 1.2, ...}, from the short text that a check holds:
+-- their values by position, "-" for one that there was not. NULL where there are none. An object is returned as it
+-- is.
+CREATE OR REPLACE FUNCTION vigilbase.phases(p_probe_details jsonb)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT CASE
+        WHEN jsonb_typeof(p_probe_details -> 'phases') = 'object' THEN p_probe_details -> 'phases'
+        WHEN jsonb_typeof(p_probe_details -> 'phases') = 'string'
+            AND p_probe_details ->> 'phases' ~ '^((-|(0|[1-9][0-9]{0,7})(\.[1-9])?) ){0,6}(0|[1-9][0-9]{0,7})(\.[1-9])?$'
+        THEN (
+            SELECT jsonb_object_agg(n.name || '_ms', v.value::numeric)
+            FROM unnest(ARRAY['dns', 'connect', 'tls', 'first_byte', 'transfer', 'query', 'ping'])
+                WITH ORDINALITY AS n (name, place)
+            JOIN unnest(string_to_array(p_probe_details ->> 'phases', ' ')) WITH ORDINALITY AS v (value, place)
+                ON v.place = n.place AND v.value <> '-'
+        )
+    END;
+END;
+
+-- Writes the checks of a runner, a JSON array, each with its own id; one that was written before stays as it is. A
+-- check from the future (two clocks never agree to the millisecond) is set back to p_now, and says so. Returns how
+-- many are new.
+CREATE OR REPLACE FUNCTION vigilbase.write_checks(p_checks json, p_now timestamptz)
+RETURNS integer
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_future CONSTANT timestamptz := p_now + interval '1 second';
+    v_count integer;
+BEGIN
+    WITH written AS (
+        INSERT INTO public.service_health_checks
+            (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
+        SELECT c.id, c.service_name, c.status, c.latency_ms,
+            CASE WHEN c.checked_at > v_future THEN p_now ELSE c.checked_at END, c.error_message,
+            CASE
+                WHEN c.checked_at > v_future
+                THEN coalesce(c.probe_details, '{}') || jsonb_build_object('checked_at_was', c.checked_at)
+                ELSE c.probe_details
+            END
+        FROM json_to_recordset(p_checks) AS c (
+            id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
+            probe_details jsonb
+        )
+        ON CONFLICT ON CONSTRAINT service_health_checks_pkey DO NOTHING
+        RETURNING service_name
+    )
+    SELECT count(*) INTO v_count FROM written AS w;
+    RETURN v_count;
+END;
+$$;
+
+-- Writes one check, a JSON object, and returns it as it is stored.
+CREATE OR REPLACE FUNCTION public.vigilbase_create_health_check(p_check text)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_check public.service_health_checks;
+BEGIN
+    INSERT INTO public.service_health_checks AS c
+        (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
+    SELECT coalesce(g.id, gen_random_uuid()), g.service_name, g.status, g.latency_ms, g.checked_at, g.error_message,
+        g.probe_details
+    FROM json_to_record(p_check::json) AS g (
+        id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
+        probe_details jsonb
+    )
+    RETURNING c.* INTO v_check;
+    PERFORM vigilbase.add_services(ARRAY[v_check.service_name::text]);
+    RETURN row_to_json(v_check);
+END;
+$$;
+
+-- Writes a batch of checks, a JSON array, whole or not at all. Returns how many.
+CREATE OR REPLACE FUNCTION public.vigilbase_create_health_checks(p_checks text)
+RETURNS integer
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_count integer;
+BEGIN
+    INSERT INTO public.service_health_checks
+        (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
+    SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms, c.checked_at, c.error_message,
+        c.probe_details
+    FROM json_to_recordset(p_checks::json) AS c (
+        id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
+        probe_details jsonb
+    );
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    PERFORM vigilbase.add_services(ARRAY(
+        SELECT DISTINCT c ->> 'service_name' FROM json_array_elements(p_checks::json) AS c
+    ));
+    RETURN v_count;
+END;
+$$;
+
+-- Deletes up to p_limit checks written before a moment, and says how many and which moment: {"deleted", "before"}.
+-- The first call of a pass leaves p_before out and the others hand it back, so that a pass has one fixed end.
+CREATE OR REPLACE FUNCTION public.vigilbase_delete_health_checks(
+    p_days integer, p_limit integer, p_before timestamptz DEFAULT NULL
+)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_before timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
+    v_count integer;
+BEGIN
+    -- By an array of ids and nothing else: on stale statistics IN with a LIMIT turns into a quadratic join, and a second
+    -- condition on created_at makes the array a filter that is searched for every old row.
+    DELETE FROM public.service_health_checks WHERE id = ANY (ARRAY(
+        SELECT c.id FROM public.service_health_checks AS c
+        WHERE c.created_at < v_before ORDER BY c.created_at LIMIT p_limit
+    ));
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN json_build_object('deleted', v_count, 'before', v_before);
+END;
+$$;
+
+-- The checks of a service that ran since a moment: the newest p_limit of them, newest first by checked_at, and how
+-- many there are of each status: {"checks": [...], "counts": {"healthy": 9, "down": 1}}.
+CREATE OR REPLACE FUNCTION public.vigilbase_find_check_history(
+    p_service_name text, p_since timestamptz, p_limit integer
+)
+RETURNS json
+LANGUAGE sql STABLE
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+    SELECT json_build_object(
+        'checks', (
+            SELECT coalesce(json_agg(row_to_json(recent) ORDER BY recent.checked_at DESC, recent.id DESC), '[]')
+            FROM (
+                SELECT c.* FROM public.service_health_checks AS c
+                WHERE c.service_name = p_service_name AND c.checked_at >= p_since
+                ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
+                LIMIT p_limit
+            ) AS recent
+        ),
+        'counts', (
+            SELECT coalesce(json_object_agg(counted.status, counted.count), '{}')
+            FROM (
+                SELECT c.status, count(*) AS count FROM public.service_health_checks AS c
+                WHERE c.service_name = p_service_name AND c.checked_at >= p_since
+                GROUP BY c.status
+            ) AS counted
+        )
+    )
+$$;
+
+-- The newest check of every service by checked_at, sorted by service. The cost goes with the number of services and
+-- not with the length of the history; compiling the query would cost more than running it.
+CREATE OR REPLACE FUNCTION public.vigilbase_find_latest_health_checks()
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET jit = off SET default_transaction_isolation = 'read committed'
+AS $$
+BEGIN
+    PERFORM vigilbase.discover_services();
+    RETURN (
+        SELECT coalesce(json_agg(row_to_json(latest) ORDER BY latest.service_name), '[]')
+        FROM vigilbase.services AS s
+        CROSS JOIN LATERAL (
+            SELECT c.* FROM public.service_health_checks AS c
+            WHERE c.service_name = s.service_name
+            ORDER BY c.checked_at DESC NULLS LAST
+            LIMIT 1
+        ) AS latest
+    );
+END;
+$$;
+
+-- Where services stand: for each name of the JSON array p_service_names its last p_checks checks (newest first; none
+-- from the future, which others may have written) and its judged alert; and the database's clock.
+CREATE OR REPLACE FUNCTION public.vigilbase_load_state(p_service_names text, p_checks integer)
 RETURNS json
 LANGUAGE plpgsql STABLE
-SET search_path = '' SET timezone = 'UTC'
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
 AS $$
 DECLARE
     v_name text;
     v_checks json;
-    v_episode json;
+    v_alert public.alert_events;
     v_services json[] := '{}';
 BEGIN
     FOR v_name IN SELECT json_array_elements_text(p_service_names::json) LOOP
         SELECT coalesce(json_agg(recent ORDER BY recent.checked_at DESC NULLS LAST), '[]') INTO v_checks
         FROM (
-            SELECT c.status, c.checked_at FROM public.service_health_checks AS c
-            WHERE c.service_name = v_name
+            SELECT c.id, c.status, c.checked_at, c.latency_ms, c.error_message FROM public.service_health_checks AS c
+            WHERE c.service_name = v_name AND c.checked_at <= clock_timestamp() + interval '1 second'
             ORDER BY c.checked_at DESC NULLS LAST
             LIMIT p_checks
         ) AS recent;
-        v_episode := NULL;
-        SELECT row_to_json(a) INTO v_episode
-        FROM public.alert_events AS a
-        WHERE a.service_name = v_name
-          AND a.alert_type IN ('service_down', 'recovery')
-          AND a.details ->> 'source' = 'judge'
-        ORDER BY a.created_at DESC NULLS LAST, a.id DESC
-        LIMIT 1;
+        v_alert := vigilbase.find_current_alert(v_name);
         v_services := array_append(v_services, json_build_object(
-            'service_name', v_name, 'checks', v_checks, 'episode', v_episode
+            'service_name', v_name, 'checks', v_checks,
+            'alert', CASE WHEN v_alert.id IS NOT NULL THEN row_to_json(v_alert) END
         ));
     END LOOP;
-    RETURN json_build_object(
-        'now', clock_timestamp(), 'services', array_to_json(v_services)
-    );
+    RETURN json_build_object('now', clock_timestamp(), 'services', array_to_json(v_services));
 END;
 $$;
 
--- Privileges, as in 013.
-DO $$
+-- Records a batch in one transaction: checks, the alerts that they open or resolve, and the notifications about
+-- these. p_checks: a JSON array of checks, see vigilbase.write_checks; p_transitions: a JSON array, see
+-- vigilbase.apply_transition. A batch is written whole or not at all, so one of which nothing is new was written
+-- before, and so was what it caused: recording it again changes nothing. Returns {"now": the database's clock,
+-- "written": a count, "transitions": one answer each, in the order of services}.
+CREATE OR REPLACE FUNCTION public.vigilbase_record(p_checks text, p_transitions text)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
 DECLARE
-    v_functions CONSTANT text := 'public.vigilbase_record_v1(text, text),
-        public.vigilbase_watch_state_v1(text, integer)';
-    v_role text;
+    v_checks CONSTANT json := p_checks::json;
+    v_transitions CONSTANT jsonb := p_transitions::jsonb;
+    v_written integer;
+    v_transition jsonb;
+    v_answers json[] := '{}';
 BEGIN
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_functions);
-    FOREACH v_role IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
-        IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = v_role) THEN
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', v_functions, v_role);
-        END IF;
-    END LOOP;
-    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'service_role') THEN
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO service_role', v_functions);
+    PERFORM vigilbase.lock_services(v_checks, v_transitions);
+    v_written := vigilbase.write_checks(v_checks, clock_timestamp());
+    IF v_written > 0 OR json_array_length(v_checks) = 0 THEN
+        FOR v_transition IN
+            SELECT t.item FROM jsonb_array_elements(v_transitions) WITH ORDINALITY AS t (item, place)
+            ORDER BY (t.item ->> 'service_name') COLLATE "C", t.place
+        LOOP
+            v_answers := array_append(v_answers, vigilbase.apply_transition(v_transition));
+        END LOOP;
     END IF;
+    RETURN json_build_object(
+        'now', clock_timestamp(), 'written', v_written, 'transitions', array_to_json(v_answers)
+    );
 END;
 $$;

@@ -1,0 +1,8 @@
+-- The service of an alert, or NULL for an unknown id: the one look-up by the id alone, so that all that follows can
+-- say which service it is about.
+CREATE OR REPLACE FUNCTION vigilbase.find_alert_service(p_alert_id uuid)
+RETURNS text
+LANGUAGE sql STABLE
+AS $$
+    SELECT a.service_name FROM public.alert_events AS a WHERE a.id = p_alert_id
+$$;

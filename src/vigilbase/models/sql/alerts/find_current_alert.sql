@@ -1,0 +1,10 @@
+-- The judge's newest word on a service: an open alert before all others, else the newest; a recovery means healthy.
+CREATE OR REPLACE FUNCTION vigilbase.find_current_alert(p_service_name text)
+RETURNS public.alert_events
+LANGUAGE sql STABLE
+AS $$
+    SELECT a.* FROM public.alert_events AS a
+    WHERE a.service_name = p_service_name AND a.details ->> 'source' = 'judge'
+    ORDER BY a.status = 'resolved', a.created_at DESC NULLS LAST, a.id DESC
+    LIMIT 1
+$$;

@@ -1,0 +1,31 @@
+-- The open alert of a service, type and details.rule, or one of the last p_within_minutes, or else a new one:
+-- {"alert", "is_new"}. Of any number of callers at once, one makes the alert.
+CREATE OR REPLACE FUNCTION public.vigilbase_raise_alert(
+    p_service_name text, p_alert_type text, p_message text, p_details text, p_within_minutes integer DEFAULT NULL
+)
+RETURNS json
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_alert public.alert_events;
+BEGIN
+    PERFORM vigilbase.lock_service(p_service_name);
+    SELECT a.* INTO v_alert
+    FROM public.alert_events AS a
+    WHERE a.service_name = p_service_name
+      AND a.alert_type = p_alert_type
+      AND (a.details ->> 'rule') IS NOT DISTINCT FROM (p_details::jsonb ->> 'rule')
+      AND (a.status <> 'resolved'
+           OR a.created_at >= clock_timestamp() - make_interval(mins => p_within_minutes))
+    ORDER BY a.status = 'resolved', a.created_at DESC NULLS LAST, a.id DESC
+    LIMIT 1;
+    IF FOUND THEN
+        RETURN json_build_object('alert', v_alert, 'is_new', false);
+    END IF;
+    RETURN json_build_object(
+        'alert', public.vigilbase_create_alert(p_service_name, p_alert_type, 'active', p_message, p_details),
+        'is_new', true
+    );
+END;
+$$;

@@ -1,0 +1,24 @@
+-- Writes a batch of checks, a JSON array, whole or not at all. Returns how many.
+CREATE OR REPLACE FUNCTION public.vigilbase_create_health_checks(p_checks text)
+RETURNS integer
+LANGUAGE plpgsql
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_count integer;
+BEGIN
+    INSERT INTO public.service_health_checks
+        (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
+    SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms, c.checked_at, c.error_message,
+        c.probe_details
+    FROM json_to_recordset(p_checks::json) AS c (
+        id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
+        probe_details jsonb
+    );
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    PERFORM vigilbase.add_services(ARRAY(
+        SELECT DISTINCT c ->> 'service_name' FROM json_array_elements(p_checks::json) AS c
+    ));
+    RETURN v_count;
+END;
+$$;
