@@ -31,7 +31,7 @@ from vigilbase.vocabulary import Policy
 
 ROUTES = (Route(("ops",), frozenset({"down", "degraded", "recovery"})),)
 WARM_UP = 4
-TABLES = "service_health_checks, alert_events, alert_deliveries, delivery_channels, alert_timeline"
+TABLES = "service_health_checks, alert_events, vigilbase.notifications, vigilbase.channels, vigilbase.alert_timeline"
 
 
 class Tipping:

@@ -75,14 +75,18 @@ ROWS = [{name: getattr(check, name) for name in COLUMNS} for check in sample_che
 JSON_ROWS = [{name: to_json(value) for name, value in row.items()} for row in ROWS]
 COPY = Case(f"COPY of {BATCH}", BATCH, f"COPY {TABLE} ({LISTED}) FROM STDIN")
 CASES = (
-    Case(f"a batch of {BATCH} as one JSON text", BATCH, "SELECT vigilbase_insert_health_checks_v1($1)", one_text),
+    Case(f"a batch of {BATCH} as one JSON text", BATCH, "SELECT vigilbase_create_health_checks($1)", one_text),
     Case(
         "a single insert, RETURNING *",
         1,
         f"INSERT INTO {TABLE} ({LISTED}) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *",
         one_row,
     ),
-    Case("1,000 rows as one JSON value", 1_000, "SELECT vigilbase_list_health_checks_v1(1000)"),
+    Case(
+        "1,000 rows as one JSON value",
+        1_000,
+        f"SELECT json_agg(c) FROM (SELECT * FROM {TABLE} ORDER BY created_at DESC LIMIT 1000) AS c",
+    ),
     Case("SELECT of 1,000 rows", 1_000, f"SELECT * FROM {TABLE} LIMIT 1000"),
     Case(
         f"a batch of {BATCH} with unnest",
@@ -202,7 +206,7 @@ def refill(server: PostgresServer) -> None:
     """Leave 1,000 rows in the table, and no checkpoint to do."""
     server.execute(f"TRUNCATE {TABLE}")
     batch = json.dumps(JSON_ROWS).replace("'", "''")
-    server.execute(f"SELECT vigilbase_insert_health_checks_v1('{batch}') FROM generate_series(1, {1_000 // BATCH})")
+    server.execute(f"SELECT vigilbase_create_health_checks('{batch}') FROM generate_series(1, {1_000 // BATCH})")
     server.execute("CHECKPOINT")
 
 

@@ -43,7 +43,7 @@ class History:
         return self.services * self.checks
 
 
-HISTORIES = (History(2_000, 50), History(2_000, 500), History(5_000, 50))
+HISTORIES = (History(1_000, 1_000), History(2_000, 50), History(2_000, 500), History(5_000, 50))
 QUICK_HISTORIES = (History(200, 5), History(200, 50), History(1_500, 5))
 
 

@@ -62,7 +62,7 @@ async def our_client(url: str) -> AsyncIterator[Ask]:
 
     client = PostgresClient(conninfo, timeout=TIMEOUT, pool_size=1)
     try:
-        yield partial(client.call, "vigilbase_access_v1")
+        yield partial(client.call, "vigilbase_role_info")
     finally:
         await client.aclose()
 

@@ -22,6 +22,7 @@ SETTINGS = (
     "SUPABASE_URL",
     "SUPABASE_SERVICE_ROLE_KEY",
     "SUPABASE_SECRET_KEY",
+    "VIGILBASE_DATABASE_URL",
     "DATABASE_URL",
     "VIGILBASE_HOME",
     "VIGILBASE_TIMEOUT",
@@ -32,11 +33,12 @@ TRANSPORTS = ("embedded", "postgres", "supabase")
 TABLES = (
     "service_health_checks",
     "alert_events",
-    "alert_deliveries",
-    "delivery_channels",
-    "alert_timeline",
-    "silences",
-    "maintenance_windows",
+    "vigilbase.notifications",
+    "vigilbase.channels",
+    "vigilbase.alert_timeline",
+    "vigilbase.suppressions",
+    "vigilbase.services",
+    "vigilbase.runners",
 )
 
 

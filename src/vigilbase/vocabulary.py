@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
-from uuid import UUID, uuid4
+from typing import Literal, TypeAlias, get_args
+from uuid import UUID
 
 from vigilbase.clock import utc_now
+from vigilbase.ids import uuid7
 
 JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
 """Whatever JSON can say."""
@@ -23,30 +24,32 @@ AlertStatus = Literal["active", "acknowledged", "resolved"]
 DeliveryKind = Literal["triggered", "acknowledged", "resolved", "reminder"]
 """What a message says about an alert event."""
 
-DeliveryStatus = Literal["pending", "delivered", "dead", "cancelled"]
-"""How far a delivery has come: `dead` was given up after its last try, `cancelled` is not needed any more."""
+DeliveryStatus = Literal["pending", "delivered", "failed", "cancelled"]
+"""How far a delivery has come: `failed` is final, `cancelled` is not needed any more."""
 
 TimelineEvent = Literal[
-    "opened", "taken_over", "acknowledged", "resolved", "delivered", "failed", "gave_up", "cancelled", "commented"
+    "opened",
+    "taken_over",
+    "acknowledged",
+    "resolved",
+    "commented",
+    "delivered",
+    "attempt_failed",
+    "failed",
+    "cancelled",
+    "requeued",
 ]
-"""What happened to an alert event: `taken_over` is one of somebody else's that became the judge's."""
+"""What happened to an alert event: `taken_over` is one of somebody else's that became the judge's.
+
+The last five are about a notification: `failed` is final, after attempts that failed.
+"""
 
 STATUSES: tuple[Status, ...] = ("healthy", "degraded", "down")
 ALERT_TYPES: tuple[AlertType, ...] = ("service_down", "service_degraded", "recovery")
 ALERT_STATUSES: tuple[AlertStatus, ...] = ("active", "acknowledged", "resolved")
 DELIVERY_KINDS: tuple[DeliveryKind, ...] = ("triggered", "acknowledged", "resolved", "reminder")
-DELIVERY_STATUSES: tuple[DeliveryStatus, ...] = ("pending", "delivered", "dead", "cancelled")
-TIMELINE_EVENTS: tuple[TimelineEvent, ...] = (
-    "opened",
-    "taken_over",
-    "acknowledged",
-    "resolved",
-    "delivered",
-    "failed",
-    "gave_up",
-    "cancelled",
-    "commented",
-)
+DELIVERY_STATUSES: tuple[DeliveryStatus, ...] = ("pending", "delivered", "failed", "cancelled")
+TIMELINE_EVENTS: tuple[TimelineEvent, ...] = get_args(TimelineEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Observation:
     latency_ms: int = 0
     error_message: str | None = None
     probe_details: Mapping[str, JSON] | None = None
-    id: UUID = field(default_factory=uuid4)
+    id: UUID = field(default_factory=uuid7)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from vigilbase import (
 )
 from vigilbase.runner.outbox import ClaimedMessage, finish, owe_missing, switch_channel_off
 
-TIMELINE = "SELECT event, details ->> 'channel' FROM alert_timeline ORDER BY id"
+TIMELINE = "SELECT event, details ->> 'channel' FROM vigilbase.alert_timeline ORDER BY id"
 
 
 async def test_what_opens_is_told_and_what_was_told_is_told_to_be_over(backend: Backend) -> None:
@@ -58,13 +58,13 @@ async def test_a_trigger_that_has_not_gone_out_is_told_by_its_resolution_alone(b
 async def test_where_no_recoveries_are_told_nothing_is_told_of_what_was_over_before_it_went_out(
     backend: Backend,
 ) -> None:
-    await transition("api", "down", [{**OPS, "tells_recovery": False}])
+    await transition("api", "down", [{**OPS, "send_resolved": False}])
     await transition("api", "healthy")
     assert (await claim_due()).messages == []
 
 
 async def test_a_resolution_follows_a_trigger_though_no_recoveries_are_told(backend: Backend) -> None:
-    await transition("api", "down", [{**OPS, "tells_recovery": False}])
+    await transition("api", "down", [{**OPS, "send_resolved": False}])
     await finish(await only(), "delivered")
     await transition("api", "healthy")
     assert (await only()).kind == "resolved"
@@ -99,7 +99,7 @@ async def test_a_message_whose_sender_died_is_claimed_again_under_its_id_and_onl
     again = await only()
     assert (again.id, again.at, again.attempts) == (first.id, first.at, 2)
     # The first one comes late with a failure: it is not his any more. With a success, it counts.
-    await finish(first, "dead", error="hung up")
+    await finish(first, "failed", error="hung up")
     assert backend.execute(ROWS) == [("ops", "triggered", "pending")]
     await finish(first, "delivered", answer="200 OK")
     assert backend.execute(ROWS) == [("ops", "triggered", "delivered")]
@@ -134,7 +134,7 @@ async def test_an_acknowledgement_waits_for_a_trigger_that_is_still_to_be_tried_
 
 async def test_what_was_given_up_is_not_acknowledged_but_its_end_is_told(backend: Backend) -> None:
     await transition("api", "down")
-    await finish(await only(), "dead", error="400")
+    await finish(await only(), "failed", error="400")
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
     assert (await claim_due()).messages == []
@@ -148,7 +148,7 @@ async def test_a_refused_message_can_be_taken_apart_into_untried_ones(backend: B
     whole = await only(window_s=60)
     [first, *rest] = [delivery.id for delivery in whole.deliveries]
     for ids in ([first], rest):
-        await finish(whole, "taken_apart", ids=ids, error="413")
+        await finish(whole, "split", ids=ids, error="413")
     parts = (await claim_due(window_s=60)).messages  # no window holds them up
     assert [[delivery.id for delivery in part.deliveries] for part in parts] == [[first], rest]
     assert {part.attempts for part in parts} == {1}
@@ -160,7 +160,7 @@ async def test_a_refused_message_can_be_taken_apart_into_untried_ones(backend: B
     await transition("d", "down")
     await transition("e", "down")
     both = await only(window_s=0.000001)
-    await finish(both, "taken_apart", ids=[both.deliveries[0].id], error="413")
+    await finish(both, "split", ids=[both.deliveries[0].id], error="413")
     await transition("d", "healthy")
     [resolution] = (await claim_due(window_s=0)).messages
     assert (resolution.kind, resolution.deliveries[0].told) == ("resolved", False)
@@ -176,7 +176,7 @@ async def test_a_message_is_tried_again_when_it_is_due_again_and_not_before(back
     make_due(backend)
     again = await only()
     assert (again.id, again.attempts) == (first.id, 2)
-    assert ("failed", "ops") in backend.execute(TIMELINE)
+    assert ("attempt_failed", "ops") in backend.execute(TIMELINE)
 
 
 async def test_of_ten_senders_at_once_one_gets_each_message(backend: Backend) -> None:
@@ -199,7 +199,7 @@ async def test_what_opens_within_the_window_of_the_first_is_one_message(backend:
     assert (await claim_due(window_s=30)).messages == []  # the first is on its way
     await finish(first, "delivered")
     assert (await claim_due(window_s=30)).messages == []  # and now the window is open
-    backend.execute("UPDATE delivery_channels SET last_message_at = now() - interval '31 s'")
+    backend.execute("UPDATE vigilbase.channels SET last_batch_at = now() - interval '31 s'")
     group = await only(window_s=30)
     assert sorted(d.alert.service_name for d in group.deliveries) == sorted(f"s{number}" for number in range(1, 30))
     await finish(group, "retry", error="503", in_s=0)
@@ -210,7 +210,7 @@ async def test_what_opens_within_the_window_of_the_first_is_one_message(backend:
 
 
 async def test_an_escalation_comes_later_and_not_if_somebody_has_acknowledged(backend: Backend) -> None:
-    boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": True, "tells_recovery": False}
+    boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": True, "send_resolved": False}
     await transition("api", "down", [OPS, boss])
     await finish(await only(), "delivered")
     assert (await claim_due("boss")).messages == []
@@ -224,7 +224,7 @@ async def test_an_escalation_comes_later_and_not_if_somebody_has_acknowledged(ba
 
 
 async def test_who_was_to_be_told_later_hears_nothing_of_what_is_over_by_then(backend: Backend) -> None:
-    boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": False, "tells_recovery": True}
+    boss = {"channel": "boss", "after_s": 900, "unless_acknowledged": False, "send_resolved": True}
     await transition("api", "down", [boss])
     await transition("api", "healthy")
     make_due(backend)
@@ -240,7 +240,7 @@ async def test_it_is_said_again_until_somebody_acknowledges(backend: Backend) ->
         reminder = await only()
         assert reminder.kind == "reminder"
         await finish(reminder, "delivered", remind_in_s=3600)
-        assert backend.execute("SELECT max(number) FROM alert_deliveries") == [(number + 1,)]
+        assert backend.execute("SELECT max(number) FROM vigilbase.notifications") == [(number + 1,)]
     backend.execute("UPDATE alert_events SET status = 'acknowledged', acknowledged_at = now()")
     make_due(backend)
     assert (await claim_due()).messages == []
@@ -253,7 +253,7 @@ async def test_what_is_resolved_past_us_is_told_all_the_same(backend: Backend) -
     await finish(await only(), "delivered")
     await transition("untold", "down")
     backend.execute("UPDATE alert_events SET status = 'resolved', resolved_at = now()")
-    assert await owe_missing() == 1
+    assert await owe_missing() == 2
     assert await owe_missing() == 0
     messages = [*(await claim_due()).messages, *(await claim_due()).messages]
     assert {(m.kind, m.deliveries[0].alert.service_name) for m in messages} == {
@@ -284,10 +284,10 @@ async def test_a_channel_that_is_switched_off_keeps_what_it_is_owed_and_the_othe
     assert (await claim_due()).messages == []
     news = await only("team")
     assert news.deliveries[0].alert.message == (
-        "messages to ops are switched off: 401 Unauthorized; what it is owed waits for `vigilbase channels enable ops`"
+        "channel ops is disabled: 401 Unauthorized; its notifications wait for `vigilbase channels enable ops`"
     )
     await finish(news, "delivered")
-    assert await get_supabase_service_client().call("vigilbase_switch_channel_on_v1", {"p_channel": "ops"}) is True
+    assert await get_supabase_service_client().call("vigilbase_enable_channel", {"p_channel": "ops"}) is True
     assert (await only("team")).kind == "resolved"
     assert (await only()).id == message.id
 
@@ -297,9 +297,9 @@ async def test_what_is_put_off_comes_later_as_if_it_had_never_been_claimed(backe
         await transition(service, "down")
     message = await only(window_s=30)
     [a, b] = message.deliveries
-    await finish(message, "put_off", ids=[a.id], in_s=600, withheld_by="silence 1 of ana: why")
+    await finish(message, "deferred", ids=[a.id], in_s=600, suppressed_by="silence 1 of ana: why")
     await finish(message, "delivered")
-    assert backend.execute("SELECT status, attempts, message_id IS NULL FROM alert_deliveries ORDER BY id") == [
+    assert backend.execute("SELECT status, attempts, batch_id IS NULL FROM vigilbase.notifications ORDER BY id") == [
         ("pending", 0, True),
         ("delivered", 1, False),
     ]
@@ -317,13 +317,15 @@ async def test_what_was_withheld_goes_out_once_the_silence_is_ended_and_what_wit
     silence = await SilenceModel.add(CreateSilenceData("ana", "why", service_glob="*"))
     await transition("api", "down")
     message = await only()
-    await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="silence 1 of ana: why")
+    await finish(message, "deferred", ids=[message.deliveries[0].id], in_s=600, suppressed_by="silence 1 of ana: why")
     assert (await claim_due()).messages == []
     await SilenceModel.end(silence.id)
     again = await only()
     assert again.id != message.id
     await finish(again, "delivered", answer="200 OK")
-    [entry] = backend.execute("SELECT details ->> 'withheld_by' FROM alert_timeline WHERE event = 'delivered'")
+    [entry] = backend.execute(
+        "SELECT details ->> 'suppressed_by' FROM vigilbase.alert_timeline WHERE event = 'delivered'"
+    )
     assert entry == ("silence 1 of ana: why",)
 
 
@@ -339,12 +341,12 @@ async def test_what_is_put_off_for_what_has_ended_meanwhile_is_looked_at_again_s
     await transition("api", "down")
     message = await only()
     await (SilenceModel if kind == "silence" else MaintenanceModel).end(added.id)
-    await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="by whom ever")
-    assert backend.execute("SELECT due_at < now() + interval '1 s' FROM alert_deliveries") == [(True,)]
-    backend.execute("UPDATE alert_deliveries SET due_at = now()")  # nothing has ended since, and it isn't news
+    await finish(message, "deferred", ids=[message.deliveries[0].id], in_s=600, suppressed_by="by whom ever")
+    assert backend.execute("SELECT due_at < now() + interval '1 s' FROM vigilbase.notifications") == [(True,)]
+    backend.execute("UPDATE vigilbase.notifications SET due_at = now()")  # nothing has ended since, and it isn't news
     again = await only()
-    await finish(again, "put_off", ids=[again.deliveries[0].id], in_s=600, withheld_by="by whom ever")
-    assert backend.execute("SELECT due_at > now() + interval '1 min' FROM alert_deliveries") == [(True,)]
+    await finish(again, "deferred", ids=[again.deliveries[0].id], in_s=600, suppressed_by="by whom ever")
+    assert backend.execute("SELECT due_at > now() + interval '1 min' FROM vigilbase.notifications") == [(True,)]
 
 
 async def test_a_trigger_that_is_not_sent_any_more_is_noted_with_the_reason(backend: Backend) -> None:
@@ -354,8 +356,10 @@ async def test_a_trigger_that_is_not_sent_any_more_is_noted_with_the_reason(back
     await transition("a", "healthy")
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
-    noted = "SELECT service_name, details ->> 'reason' FROM alert_timeline WHERE event = 'cancelled' ORDER BY id"
-    assert backend.execute(noted) == [("a", "the alert is over"), ("b", "the alert is acknowledged")]
+    noted = (
+        "SELECT service_name, details ->> 'reason' FROM vigilbase.alert_timeline WHERE event = 'cancelled' ORDER BY id"
+    )
+    assert backend.execute(noted) == [("a", "resolved"), ("b", "acknowledged")]
 
 
 async def test_a_resolution_gives_a_try_that_has_just_failed_the_time_to_arrive(backend: Backend) -> None:
@@ -377,13 +381,13 @@ async def test_a_resolution_gives_a_try_that_has_just_failed_the_time_to_arrive(
 async def test_a_dead_delivery_can_be_tried_again(backend: Backend) -> None:
     await transition("api", "down")
     message = await only()
-    await finish(message, "dead", error="503")
+    await finish(message, "failed", error="503")
     assert (await claim_due()).messages == []
-    assert ("gave_up", "ops") in backend.execute(TIMELINE)
+    assert ("failed", "ops") in backend.execute(TIMELINE)
     [ops] = await DeliveryModel.find_channels()
     assert (ops.waiting, ops.given_up) == (0, 1)
-    assert await _retried(message) == "retried"
-    assert await _retried(message) == "not_dead"
+    assert await _retried(message) == "requeued"
+    assert await _retried(message) == "not_failed"
     assert (await only()).id == message.id
 
 
@@ -392,20 +396,20 @@ async def test_of_what_is_dead_only_what_somebody_still_needs_is_tried_again(bac
     for service in ("a", "b"):
         await transition(service, "down")
     both = await only(window_s=30)
-    await finish(both, "dead", error="400")
+    await finish(both, "failed", error="400")
     await transition("c", "down", [{**OPS, "channel": "boss", "unless_acknowledged": True}])
     escalation = await only("boss")
-    await finish(escalation, "dead", error="400")
+    await finish(escalation, "failed", error="400")
     [c] = [alert for alert in await AlertEventModel.find_open() if alert.service_name == "c"]
     await AlertEventModel.acknowledge(c.id)
     await transition("a", "healthy")
     resolution = await only()
-    await finish(resolution, "dead", error="400")
+    await finish(resolution, "failed", error="400")
 
-    assert await _retried(both) == "over"  # that of `a`
+    assert await _retried(both) == "resolved"  # that of `a`
     assert await _retried(escalation) == "acknowledged"
-    assert await _retried(resolution) == "retried"
-    assert await _retried(both, 1) == "retried"
+    assert await _retried(resolution) == "requeued"
+    assert await _retried(both, 1) == "requeued"
     again = {message.id: message for message in (await claim_due()).messages}
     assert {one.id for one in again[both.id].deliveries} == {both.deliveries[1].id}
     assert again.keys() == {both.id, resolution.id}
@@ -414,8 +418,8 @@ async def test_of_what_is_dead_only_what_somebody_still_needs_is_tried_again(bac
 async def test_however_many_wait_for_what_is_to_be_tried_again_the_others_go_out(backend: Backend) -> None:
     for service in ("a", "b", "c", "d"):
         await transition(service, "down", [OPS, OPS])
-    failing = "attempts = 1, message_id = gen_random_uuid(), message_at = now(), due_at = now() + interval '1 hour'"
-    backend.execute(f"UPDATE alert_deliveries SET {failing} WHERE number = 1")
+    failing = "attempts = 1, batch_id = gen_random_uuid(), batched_at = now(), due_at = now() + interval '1 hour'"
+    backend.execute(f"UPDATE vigilbase.notifications SET {failing} WHERE number = 1")
     assert (await claim_due(limit=1)).messages == []
     await transition("e", "down")
     [message] = (await claim_due(limit=1)).messages
@@ -426,7 +430,7 @@ async def test_a_window_lets_out_what_began_and_what_is_over(backend: Backend) -
     for service in ("a", "b"):
         await transition(service, "down")
     await finish(await only(window_s=30), "delivered")
-    backend.execute("UPDATE delivery_channels SET last_message_at = now() - interval '1 minute'")
+    backend.execute("UPDATE vigilbase.channels SET last_batch_at = now() - interval '1 minute'")
     for service in ("a", "b"):
         await transition(service, "healthy")
     for service in ("c", "d"):
@@ -440,7 +444,7 @@ async def test_what_began_before_it_was_withheld_is_told_though_it_ended_meanwhi
     """Whether it was withheld to the end, its sender finds out."""
     await transition("api", "down")
     message = await only()
-    await finish(message, "put_off", ids=[message.deliveries[0].id], in_s=600, withheld_by="silence 1 of ana: why")
+    await finish(message, "deferred", ids=[message.deliveries[0].id], in_s=600, suppressed_by="silence 1 of ana: why")
     await transition("api", "healthy")
     assert backend.execute(ROWS) == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
     resolution = await only()
@@ -458,11 +462,11 @@ async def test_who_was_to_be_told_later_hears_nothing_of_what_other_code_has_res
 
 async def test_a_reminder_that_is_given_up_is_followed_by_the_next(backend: Backend) -> None:
     await transition("api", "down")
-    await finish(await only(), "dead", error="400", remind_in_s=0)
+    await finish(await only(), "failed", error="400", remind_in_s=0)
     reminder = await only()
-    await finish(reminder, "dead", error="400", remind_in_s=0)
+    await finish(reminder, "failed", error="400", remind_in_s=0)
     assert (await only()).kind == "reminder"
-    assert backend.execute(ROWS)[1:] == [("ops", "reminder", "dead"), ("ops", "reminder", "pending")]
+    assert backend.execute(ROWS)[1:] == [("ops", "reminder", "failed"), ("ops", "reminder", "pending")]
 
 
 async def test_an_old_alert_whose_end_is_still_owed_is_not_deleted(backend: Backend) -> None:
@@ -483,9 +487,13 @@ async def test_old_deliveries_go_in_the_order_in_which_they_came(backend: Backen
     await transition("api", "healthy")
     await finish(await only(), "delivered")
     # An update puts a row behind the others.
-    backend.execute("UPDATE alert_deliveries SET created_at = now() - interval '91 days' WHERE kind = 'resolved'")
-    backend.execute("UPDATE alert_deliveries SET created_at = now() - interval '91 days' WHERE kind = 'triggered'")
-    await get_supabase_service_client().call("vigilbase_delete_deliveries_v1", {"p_days": 90, "p_limit": 1})
+    backend.execute(
+        "UPDATE vigilbase.notifications SET created_at = now() - interval '91 days' WHERE kind = 'resolved'"
+    )
+    backend.execute(
+        "UPDATE vigilbase.notifications SET created_at = now() - interval '91 days' WHERE kind = 'triggered'"
+    )
+    await get_supabase_service_client().call("vigilbase_delete_notifications", {"p_days": 90, "p_limit": 1})
     assert backend.execute(ROWS) == [("ops", "resolved", "delivered")]
     assert await owe_missing() == 0
 
@@ -496,7 +504,7 @@ async def test_what_nobody_needs_can_be_dropped_but_not_while_it_is_sent(backend
     [dead, pending] = (await claim_due()).messages
     number = dead.deliveries[0].id
     assert await _cancelled(dead) is False  # just now it is being sent
-    await finish(dead, "dead", error="400")
+    await finish(dead, "failed", error="400")
     found = await DeliveryModel.cancel(number, author="ana")
     assert found is not None
     assert (found[0].status, found[1]) == ("cancelled", True)
@@ -506,7 +514,7 @@ async def test_what_nobody_needs_can_be_dropped_but_not_while_it_is_sent(backend
     assert (ops.failing, ops.last_error, ops.given_up) == (1, "503", 0)
     assert await _cancelled(pending) is True
     assert await DeliveryModel.cancel(10**9) is None
-    by = backend.execute("SELECT author FROM alert_timeline WHERE event = 'cancelled' ORDER BY id")
+    by = backend.execute("SELECT author FROM vigilbase.alert_timeline WHERE event = 'cancelled' ORDER BY id")
     assert by == [("ana",), (None,)]
 
 
@@ -527,13 +535,13 @@ async def test_a_batch_that_is_recorded_twice_owes_once(backend: Backend) -> Non
             "service_name": "api",
             "to": to,
             "opening": {"message": "m", "details": {}},
-            "owed": [OPS],
+            "routes": [OPS],
             "recovery": {"message": "m", "details": {}},
         }
         for to in ("down", "healthy", "down")
     ]
     for _ in range(2):
         await get_supabase_service_client().call(
-            "vigilbase_record_v3", {"p_checks": json.dumps(check), "p_transitions": json.dumps(transitions)}
+            "vigilbase_record", {"p_checks": json.dumps(check), "p_transitions": json.dumps(transitions)}
         )
     assert [kind for _, kind, _ in backend.execute(ROWS)] == ["triggered", "resolved", "triggered"]

@@ -122,11 +122,11 @@ async def test_a_method_logs_its_success_and_its_failure(
 async def test_find_latest_logs_its_success_and_its_failure(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "vigilbase.models")
     await HealthCheckModel.find_latest()
-    backend.execute("ALTER FUNCTION vigilbase_latest_health_checks_v1() RENAME TO gone")
+    backend.execute("ALTER FUNCTION vigilbase_find_latest_health_checks() RENAME TO gone")
     try:
-        with pytest.raises(VigilbaseError, match="vigilbase_latest_health_checks_v1"):
+        with pytest.raises(VigilbaseError, match="vigilbase_find_latest_health_checks"):
             await HealthCheckModel.find_latest()
     finally:
-        backend.execute("ALTER FUNCTION gone() RENAME TO vigilbase_latest_health_checks_v1")
+        backend.execute("ALTER FUNCTION gone() RENAME TO vigilbase_find_latest_health_checks")
     events = [(record.levelname, record.message) for record in caplog.records]
     assert events == [("INFO", "health_check.found_latest"), ("ERROR", "health_check.find_latest.failed")]

@@ -71,6 +71,11 @@ async def test_select_meets_every_condition(backend: Backend) -> None:
     assert await names(Where("latency_ms", "gte", 1), Where("latency_ms", "lt", 3)) == "ab"
     assert await names(Where("latency_ms", "lte", 2)) == "ab"
     assert await names(Where("latency_ms", "eq", None)) == "d"
+    assert await names(Where("latency_ms", "neq", None)) == "abc"
+    assert await names(Where("latency_ms", "neq", 2)) == "ac"
+    assert await names(Where("service_name", "neq", "b"), Where("latency_ms", "gt", 1)) == "c"
+    assert await names(Where("id", "neq", first["id"])) == "bcd"
+    assert await names(Where("checked_at", "neq", NOON), Where("checked_at", "lt", NOON + timedelta(minutes=3))) == "bc"
     assert await names(Where("id", "eq", first["id"])) == "a"
     assert await names(Where("checked_at", "gt", NOON), Where("checked_at", "lte", NOON + timedelta(minutes=2))) == "bc"
     assert await names(Where("service_name", "eq", "b' OR '1'='1")) == ""
@@ -95,6 +100,16 @@ async def test_update_changes_what_meets_the_conditions_and_returns_it(backend: 
     assert len(await client.select(CHECKS, [Where("status", "eq", "healthy")])) == 1
 
 
+async def test_rows_that_differ_can_be_changed_and_deleted(backend: Backend) -> None:
+    client = get_supabase_service_client()
+    await client.insert(CHECKS, [_row("a", 1), _row("b", 2), _row("c", None)])
+    changed = await client.update(CHECKS, {"status": "down"}, [Where("service_name", "neq", "a")])
+    assert sorted(str(row["service_name"]) for row in changed) == ["b", "c"]
+    assert await client.delete(CHECKS, [Where("status", "neq", "down")]) == 1
+    assert await client.delete(CHECKS, [Where("latency_ms", "neq", 7)]) == 1
+    assert [row["service_name"] for row in await client.select(CHECKS)] == ["c"]
+
+
 async def test_delete_removes_what_meets_the_conditions_and_counts_it(backend: Backend) -> None:
     client = get_supabase_service_client()
     await client.insert(CHECKS, [_row("a", number) for number in range(1200)])
@@ -113,12 +128,12 @@ async def test_a_change_without_a_condition_is_refused(backend: Backend) -> None
 
 async def test_call_returns_one_value(backend: Backend) -> None:
     client = get_supabase_service_client()
-    assert await client.call("vigilbase_insert_health_checks_v1", {"p_checks": "[]"}) == 0
-    assert await client.call("vigilbase_latest_health_checks_v1") == []
-    assert await client.call("vigilbase_resolve_alert_v1", {"p_id": uuid4()}) is None
-    access = await client.call("vigilbase_access_v1")
+    assert await client.call("vigilbase_create_health_checks", {"p_checks": "[]"}) == 0
+    assert await client.call("vigilbase_find_latest_health_checks") == []
+    assert await client.call("vigilbase_resolve_alert", {"p_id": uuid4()}) is None
+    access = await client.call("vigilbase_role_info")
     assert isinstance(access, dict)
-    assert access["blind"] is False
+    assert access["is_blind"] is False
 
 
 async def test_what_is_missing_is_named_with_what_to_run(backend: Backend) -> None:

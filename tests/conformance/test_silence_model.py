@@ -31,14 +31,14 @@ SUNDAYS = Recurrence("0 3 * * 0", 7200, "Europe/Berlin")
 class Kind:
     model: Any
     data: Callable[..., Any]
-    table: str
+    name: str
 
 
 KINDS = [
-    Kind(SilenceModel, CreateSilenceData, "silences"),
-    Kind(MaintenanceModel, CreateMaintenanceData, "maintenance_windows"),
+    Kind(SilenceModel, CreateSilenceData, "silence"),
+    Kind(MaintenanceModel, CreateMaintenanceData, "maintenance"),
 ]
-both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.table)
+both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
 def data(kind: Kind, **fields: object) -> Any:
@@ -59,7 +59,7 @@ async def test_one_that_is_added_begins_now_and_is_returned_as_it_is_stored(back
     assert added.starts_at.tzinfo is UTC
     assert abs(added.starts_at - before) < timedelta(minutes=1)
     assert added.ends_at == added.starts_at + HOUR
-    assert backend.execute(f"SELECT id, starts_at, ends_at FROM {kind.table}") == [
+    assert backend.execute("SELECT id, starts_at, ends_at FROM vigilbase.suppressions") == [
         (added.id, added.starts_at, added.ends_at)
     ]
 
@@ -112,7 +112,7 @@ async def test_what_breaks_a_rule_is_refused_and_nothing_is_written(
 ) -> None:
     with pytest.raises(InvalidInputError, match=rule):
         await kind.model.add(data(kind, **fields))
-    assert backend.execute(f"SELECT count(*) FROM {kind.table}") == [(0,)]
+    assert backend.execute("SELECT count(*) FROM vigilbase.suppressions") == [(0,)]
 
 
 @both
@@ -186,13 +186,13 @@ async def test_current_ones_are_complete_and_others_come_newest_first_and_at_mos
     backend: Backend, kind: Kind
 ) -> None:
     backend.execute(
-        f"INSERT INTO {kind.table} (tag, starts_at, ends_at, author, comment, created_at) "
-        "SELECT 'shop', now(), now() + interval '1 hour', 'ada', n, now() - n * interval '1 second' "
+        "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment, created_at) "
+        f"SELECT '{kind.name}', 'shop', now(), now() + interval '1 hour', 'ada', n, now() - n * interval '1 second' "
         "FROM generate_series(1, 1500) n"
     )
     backend.execute(
-        f"INSERT INTO {kind.table} (tag, starts_at, ends_at, author, comment, created_at) "
-        "VALUES ('shop', now() - interval '2 hours', now() - interval '1 hour', 'ada', 'over', now())"
+        "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment, created_at) "
+        f"VALUES ('{kind.name}', 'shop', now() - interval '2 hours', now() - interval '1 hour', 'ada', 'over', now())"
     )
     assert [each.comment for each in await kind.model.find_current()] == [str(n) for n in range(1, 1501)]
     assert [each.comment for each in await kind.model.find_newest(limit=3)] == ["over", "1", "2"]
@@ -214,8 +214,8 @@ async def test_one_is_found_by_the_beginning_of_its_id(backend: Backend, kind: K
 @both
 async def test_a_time_that_python_lacks_is_an_end_far_away(backend: Backend, kind: Kind) -> None:
     backend.execute(
-        f"INSERT INTO {kind.table} (tag, starts_at, ends_at, author, comment) "
-        "VALUES ('shop', '-infinity', 'infinity', 'ada', 'why')"
+        "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment) "
+        f"VALUES ('{kind.name}', 'shop', '-infinity', 'infinity', 'ada', 'why')"
     )
     [found] = await kind.model.find_current()
     assert found.ends_at.year == 9999

@@ -16,8 +16,8 @@ from vigilbase import (
     get_supabase_service_client,
 )
 
-OWED = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}]
-DELIVERIES = "SELECT kind, status FROM alert_deliveries ORDER BY id"
+OWED = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "send_resolved": True}]
+DELIVERIES = "SELECT kind, status FROM vigilbase.notifications ORDER BY id"
 
 
 async def _open() -> str:
@@ -26,11 +26,11 @@ async def _open() -> str:
         "service_name": "api",
         "to": "down",
         "opening": {"message": "api is down", "details": {"reason": "3 checks in a row were down"}},
-        "owed": OWED,
+        "routes": OWED,
         "tags": [],
     }
     answer = await get_supabase_service_client().call(
-        "vigilbase_record_v3", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
+        "vigilbase_record", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
     )
     return str(json.loads(json.dumps(answer))["transitions"][0]["opened"]["id"])
 
@@ -55,8 +55,8 @@ async def test_a_timeline_says_why_it_opened_and_who_did_what(backend: Backend) 
         "channel": "ops",
         "kind": "triggered",
         "attempts": 0,
-        "withheld_by": None,
-        "reason": "the alert is over",
+        "suppressed_by": None,
+        "reason": "resolved",
     }
     assert {entry.service_name for entry in entries} == {"api"}
     assert {str(entry.alert_id) for entry in entries} == {alert_id}
@@ -65,7 +65,7 @@ async def test_a_timeline_says_why_it_opened_and_who_did_what(backend: Backend) 
 
 async def test_who_was_told_of_an_alert_is_owed_what_follows(backend: Backend) -> None:
     alert_id = await _open()
-    backend.execute("UPDATE alert_deliveries SET status = 'delivered', ended_at = now(), attempts = 1")
+    backend.execute("UPDATE vigilbase.notifications SET status = 'delivered', ended_at = now(), attempts = 1")
     await AlertEventModel.acknowledge(alert_id)
     await AlertEventModel.acknowledge(alert_id)
     await AlertEventModel.resolve(alert_id)
@@ -107,7 +107,7 @@ async def test_what_is_refused_leaves_no_trace(backend: Backend) -> None:
                 await act(alert.id, **{field: " "})
     assert await AlertEventModel.resolve(uuid4(), author="ada", comment="who?") is None
     assert await AlertEventModel.acknowledge(uuid4(), author="ada", comment="who?") is None
-    assert backend.execute("SELECT count(*) FROM alert_timeline") == [(0,)]
+    assert backend.execute("SELECT count(*) FROM vigilbase.alert_timeline") == [(0,)]
 
 
 async def test_of_ten_who_acknowledge_at_once_one_is_in_the_timeline(backend: Backend) -> None:
@@ -117,9 +117,9 @@ async def test_of_ten_who_acknowledge_at_once_one_is_in_the_timeline(backend: Ba
 
 
 async def test_a_timeline_is_complete_beyond_a_page_and_empty_for_an_unknown_id(backend: Backend) -> None:
-    alert_id = uuid4()
+    alert_id = (await AlertEventModel.create(CreateAlertEventData("api", "service_down"))).id
     backend.execute(
-        "INSERT INTO alert_timeline (alert_id, service_name, event, comment) "
+        "INSERT INTO vigilbase.alert_timeline (alert_id, service_name, event, comment) "
         f"SELECT '{alert_id}', 'api', 'commented', n FROM generate_series(1, 1234) n"
     )
     assert [comment for _, _, comment in await _told(str(alert_id))] == [str(n) for n in range(1, 1235)]

@@ -14,14 +14,14 @@ from tests.faults.scenario import REFUSALS, Scenario
 _ALERTS = """
     SELECT a.id::text, a.service_name, a.alert_type, a.status, a.details ->> 'rule', a.acknowledged_at IS NOT NULL,
         extract(epoch FROM a.created_at)::double precision,
-        ARRAY(SELECT s.service_glob FROM silences AS s WHERE s.ends_at > a.created_at)
+        ARRAY(SELECT s.service_glob FROM vigilbase.suppressions AS s WHERE s.ends_at > a.created_at)
     FROM alert_events AS a WHERE a.alert_type <> 'recovery'
 """
-_DELIVERED = "SELECT message_id::text, channel FROM alert_deliveries WHERE status = 'delivered'"
+_DELIVERED = "SELECT batch_id::text, channel FROM vigilbase.notifications WHERE status = 'delivered'"
 _LEFT = """
-    SELECT count(*) FROM alert_deliveries AS d JOIN alert_events AS a ON a.id = d.alert_id
+    SELECT count(*) FROM vigilbase.notifications AS d JOIN alert_events AS a ON a.id = d.alert_id
     WHERE d.kind <> 'reminder' AND (
-        d.status = 'pending' OR d.status = 'dead' AND (d.kind = 'resolved' OR a.status = 'active')
+        d.status = 'pending' OR d.status = 'failed' AND (d.kind = 'resolved' OR a.status = 'active')
     )
 """
 
@@ -93,7 +93,7 @@ def _said(channel: str, got: Got) -> Said:
 def _left(lane: Lane) -> Iterator[str]:
     [(count,)] = lane.server.execute(_LEFT)
     if count:
-        yield f"{count} deliveries are left pending or dead"
+        yield f"{count} deliveries are left pending or failed"
 
 
 def _untold(scenario: Scenario, alerts: Mapping[str, Alert], taken: Sequence[Said]) -> Iterator[str]:

@@ -23,7 +23,10 @@ from tests.support.server import PostgresServer, home_folder, start_server
 from vigilbase.database.migrate import apply_pending, discover
 
 CHANNELS = ("ops", "team")
-_TABLES = "service_health_checks, alert_events, alert_deliveries, delivery_channels, alert_timeline, silences"
+_TABLES = (
+    "service_health_checks, alert_events, vigilbase.notifications, vigilbase.channels, vigilbase.alert_timeline, "
+    "vigilbase.suppressions"
+)
 _WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _HALF_DONE_WITHIN_S = 0.3
 
@@ -152,7 +155,7 @@ class Lane:
         # This connection ends with the server.
         with suppress(psycopg.OperationalError), psycopg.connect(self.database_url) as connection:
             # It may be read, so that those who come stand in the middle of what they do when they want to write.
-            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sql.Identifier(table)))
+            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sql.Identifier(*table.split("."))))
             while not is_waiting and time.monotonic() < began + _HALF_DONE_WITHIN_S:
                 row = connection.execute(_WAITS_FOR_LOCK).fetchone()
                 is_waiting = bool(row and row[0])

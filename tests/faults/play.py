@@ -22,7 +22,7 @@ from vigilbase.spec import ServiceSpec
 from vigilbase.vocabulary import Check, Observation, Policy
 
 DRAINED_WITHIN_S = 30.0
-_OWED = "SELECT count(*) FROM alert_deliveries WHERE status = 'pending' AND kind <> 'reminder'"
+_OWED = "SELECT count(*) FROM vigilbase.notifications WHERE status = 'pending' AND kind <> 'reminder'"
 
 
 @dataclass(frozen=True)
@@ -193,13 +193,13 @@ async def _drained(scenario: Scenario, lane: Lane, played: Played) -> bool:
     while time.monotonic() < give_up and empty < 3:  # a sender may still be about to switch a channel off
         try:
             for name in scenario.channels:
-                await client.call("vigilbase_switch_channel_on_v1", {"p_channel": name})
+                await client.call("vigilbase_enable_channel", {"p_channel": name})
             await owe_missing()
             for silence in await SilenceModel.find_current():
                 await SilenceModel.end(silence.id)
-            for delivery in await DeliveryModel.find(statuses=("dead",), limit=10_000):
+            for delivery in await DeliveryModel.find(statuses=("failed",), limit=10_000):
                 again = await DeliveryModel.retry(delivery.id)
-                played.retried += again is not None and again[1] == "retried"
+                played.retried += again is not None and again[1] == "requeued"
             [(owed,)] = await asyncio.to_thread(lane.server.execute, _OWED)
         except DatabaseUnavailableError:
             continue

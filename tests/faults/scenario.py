@@ -159,7 +159,9 @@ def _checks(dice: random.Random) -> Sequence[Checked]:
 
 def _restart(dice: random.Random) -> Restart:
     how: Literal["immediately", "with -9"] = dice.choice(["immediately", "with -9"])
-    return Restart(dice.uniform(0.1, FAULTY_FOR_S), how, dice.choice(["alert_timeline", "alert_deliveries"]))
+    return Restart(
+        dice.uniform(0.1, FAULTY_FOR_S), how, dice.choice(["vigilbase.alert_timeline", "vigilbase.notifications"])
+    )
 
 
 def _hush(dice: random.Random) -> Hush:

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Backend
+from tests.support.outbox import enqueue
 from tests.support.receiver import Receiver, Reply, Request, receiving, retry_after
 from tests.support.server import PostgresServer
 from vigilbase import (
@@ -21,7 +22,6 @@ from vigilbase import (
     CreateSilenceData,
     SilenceModel,
     close_supabase_service_client,
-    get_supabase_service_client,
 )
 from vigilbase.alerts.channels import Channel
 from vigilbase.alerts.channels.webhook import WebhookConfig
@@ -125,13 +125,13 @@ async def test_a_receiver_that_fails_is_tried_again_under_the_same_id(backend: B
     api.fail()
     async with _running([api], _channel(receiver)):
         await _until(lambda: len(receiver.requests) == 1)
-        backend.execute("UPDATE alert_deliveries SET due_at = now() WHERE status = 'pending'")
+        backend.execute("UPDATE vigilbase.notifications SET due_at = now() WHERE status = 'pending'")
         await _until(lambda: len(receiver.requests) == 2)
-        backend.execute("UPDATE alert_deliveries SET due_at = now() WHERE status = 'pending'")
-        await _until(lambda: backend.execute("SELECT status FROM alert_deliveries") == [("delivered",)])
+        backend.execute("UPDATE vigilbase.notifications SET due_at = now() WHERE status = 'pending'")
+        await _until(lambda: backend.execute("SELECT status FROM vigilbase.notifications") == [("delivered",)])
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
     assert len({json.dumps(request.json()) for request in receiver.requests}) == 1
-    [(attempts, error)] = backend.execute("SELECT attempts, last_error FROM alert_deliveries")
+    [(attempts, error)] = backend.execute("SELECT attempts, last_error FROM vigilbase.notifications")
     assert attempts == 3
     assert "429" in str(error)
 
@@ -189,17 +189,17 @@ async def test_of_a_message_that_is_refused_all_goes_out_but_what_is_refused_alo
 
     receiver.answer = answer
     for number in range(9):
-        await _owe_trigger(f"s{number}")
+        await _owe_trigger(backend, f"s{number}")
     channel = _channel(receiver)
     deliverer = Deliverer({"ops": channel}, group_window_s=60, remind_every_s=None)
     while (await deliverer.run_once(channel))[0]:
         pass
     told = sorted(name for _, names in _told(receiver) for name in names)
     assert told == [f"s{number}" for number in range(9) if number not in bad]
-    assert backend.execute("SELECT service_name FROM alert_deliveries WHERE status = 'dead' ORDER BY 1") == [
+    assert backend.execute("SELECT service_name FROM vigilbase.notifications WHERE status = 'failed' ORDER BY 1") == [
         (f"s{number}",) for number in bad
     ]
-    assert backend.execute("SELECT count(*) FROM alert_deliveries WHERE status = 'pending'") == [(0,)]
+    assert backend.execute("SELECT count(*) FROM vigilbase.notifications WHERE status = 'pending'") == [(0,)]
 
 
 async def test_a_slow_channel_holds_up_neither_another_nor_the_probes(backend: Backend, receiver: Receiver) -> None:
@@ -224,7 +224,7 @@ async def test_a_channel_that_is_gone_is_switched_off_and_the_others_are_told(
         async with _running([api], _channel(receiver), _channel(gone, "gone")):
             await _until(lambda: _told(receiver) == [("alert.triggered", ["channel gone"])])
             await _until(lambda: len(gone.requests) == 1)
-    [(reason,)] = backend.execute("SELECT off_reason FROM delivery_channels WHERE channel = 'gone'")
+    [(reason,)] = backend.execute("SELECT disabled_reason FROM vigilbase.channels WHERE channel = 'gone'")
     assert "410" in str(reason)
     assert len(gone.requests) == 1
 
@@ -249,18 +249,18 @@ async def test_a_message_that_is_on_its_way_at_the_stop_still_arrives(backend: B
     api.fail()
     async with _running([api], _channel(receiver)):
         await _until(lambda: receiver.requests)
-    assert backend.execute("SELECT status FROM alert_deliveries") == [("delivered",)]
+    assert backend.execute("SELECT status FROM vigilbase.notifications") == [("delivered",)]
 
 
 async def test_a_try_begins_only_while_it_can_end_within_the_lease(backend: Backend, receiver: Receiver) -> None:
     """Otherwise another might have sent the message meanwhile, and even its resolution."""
-    await _owe_trigger("api")
+    await _owe_trigger(backend, "api")
     channel = _channel(receiver)
     held_up = Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, pace=Pace(lease_s=1, send_within_s=1))
     claimed, _ = await held_up.run_once(channel)
     assert claimed == 1
     assert receiver.requests == []
-    assert backend.execute("SELECT attempts, leased_until FROM alert_deliveries") == [(0, None)]
+    assert backend.execute("SELECT attempts, leased_until FROM vigilbase.notifications") == [(0, None)]
     await Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None).run_once(channel)
     assert _told(receiver) == [("alert.triggered", ["api"])]
 
@@ -274,19 +274,19 @@ async def test_what_could_not_be_looked_up_or_whose_sender_died_is_silenced_all_
         raise DatabaseUnavailableError("the silences can't be read just now")
 
     async def claim_and_die() -> None:
-        await claim("ops", groups=False, window_s=0, lease_id=uuid4(), limit=10)
-        backend.execute("UPDATE alert_deliveries SET leased_until = now() - interval '1 s'")
+        await claim("ops", window_s=0, lease_id=uuid4(), limit=10)
+        backend.execute("UPDATE vigilbase.notifications SET leased_until = now() - interval '1 s'")
 
     async def run_once(silencing: Callable[[datetime | None], Awaitable[Silencing]]) -> None:
         await Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, silencing=silencing).run_once(channel)
 
-    rows = "SELECT attempts, message_id IS NULL, due_at > now() FROM alert_deliveries"
-    await _owe_trigger("api")
+    rows = "SELECT attempts, batch_id IS NULL, due_at > now() FROM vigilbase.notifications"
+    await _owe_trigger(backend, "api")
     await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="*"))
     with pytest.raises(DatabaseUnavailableError):
         await run_once(unknown)
     assert backend.execute(rows) == [(0, True, True)]  # it is given back as it was
-    backend.execute("UPDATE alert_deliveries SET due_at = now()")
+    backend.execute("UPDATE vigilbase.notifications SET due_at = now()")
     await claim_and_die()
     await run_once(load_silencing)
     assert backend.execute(rows) == [(1, False, True)]  # it may have arrived, and keeps its id
@@ -295,7 +295,7 @@ async def test_what_could_not_be_looked_up_or_whose_sender_died_is_silenced_all_
 
 async def test_the_tags_of_the_file_are_those_of_today(backend: Backend, receiver: Receiver) -> None:
     channel = _channel(receiver)
-    await _owe_trigger("api")
+    await _owe_trigger(backend, "api")
     await SilenceModel.add(CreateSilenceData("ana", "a deployment", tag="new"))
     today = {"api": ["new"]}
     deliverer = Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, silencing=load_silencing, tags=today)
@@ -303,14 +303,10 @@ async def test_the_tags_of_the_file_are_those_of_today(backend: Backend, receive
     assert receiver.requests == []
 
 
-async def _owe_trigger(service_name: str) -> None:
+async def _owe_trigger(backend: Backend, service_name: str) -> None:
     """An alert, owed to the channel `ops`."""
     alert, _ = await AlertEventModel.raise_alert(CreateAlertEventData(service_name, "service_down", message="it broke"))
-    owed = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}]
-    await get_supabase_service_client().call(
-        "vigilbase_owe_trigger_v1",
-        {"p_alert_id": alert.id, "p_service_name": service_name, "p_owed": json.dumps(owed), "p_tags": "[]"},
-    )
+    enqueue(backend, alert)
 
 
 async def test_what_is_silenced_is_told_when_the_silence_ends_if_it_still_lasts(
@@ -322,7 +318,7 @@ async def test_what_is_silenced_is_told_when_the_silence_ends_if_it_still_lasts(
         service.fail()
     async with _running([api, other], _channel(receiver)):
         await _until(lambda: ("alert.triggered", ["other"]) in _told(receiver))
-        pending = "SELECT service_name FROM alert_deliveries WHERE status = 'pending' AND due_at > now()"
+        pending = "SELECT service_name FROM vigilbase.notifications WHERE status = 'pending' AND due_at > now()"
         await _until(lambda: backend.execute(pending) == [("api",)])
         await SilenceModel.end(silence.id)
         await _until(lambda: ("alert.triggered", ["api"]) in _told(receiver))
@@ -339,13 +335,13 @@ async def test_what_began_and_ended_in_a_silence_is_not_told_later_either_and_wh
     early, api = Service("early"), Service("api")
     async with _running([early, api]):  # nobody sends
         early.fail()
-        await _until(lambda: backend.execute("SELECT 1 FROM alert_deliveries"))
+        await _until(lambda: backend.execute("SELECT 1 FROM vigilbase.notifications"))
         silence = await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="*"))
         api.fail()
-        await _until(lambda: backend.execute("SELECT count(*) FROM alert_deliveries") == [(2,)])
+        await _until(lambda: backend.execute("SELECT count(*) FROM vigilbase.notifications") == [(2,)])
         for service in (early, api):
             service.recover()
-        over = "SELECT count(*) FROM alert_deliveries WHERE kind = 'resolved'"
+        over = "SELECT count(*) FROM vigilbase.notifications WHERE kind = 'resolved'"
         await _until(lambda: backend.execute(over) == [(2,)])
         await SilenceModel.end(silence.id)
     channel = _channel(receiver)
@@ -354,7 +350,8 @@ async def test_what_began_and_ended_in_a_silence_is_not_told_later_either_and_wh
         pass
     assert _told(receiver) == [("alert.resolved", ["early"])]
     ended = (
-        "SELECT service_name, status, withheld_by IS NOT NULL FROM alert_deliveries WHERE kind = 'resolved' ORDER BY 1"
+        "SELECT service_name, status, suppressed_by IS NOT NULL FROM vigilbase.notifications "
+        "WHERE kind = 'resolved' ORDER BY 1"
     )
     assert backend.execute(ended) == [("api", "cancelled", True), ("early", "delivered", False)]
 
@@ -364,10 +361,10 @@ async def test_what_begins_and_ends_in_a_silence_is_not_told(backend: Backend, r
     api = Service("api")
     api.fail()
     async with _running([api], _channel(receiver)):
-        await _until(lambda: backend.execute("SELECT 1 FROM alert_deliveries WHERE due_at > now()"))
+        await _until(lambda: backend.execute("SELECT 1 FROM vigilbase.notifications WHERE due_at > now()"))
         api.recover()
         over = [("triggered", "cancelled"), ("resolved", "cancelled")]
-        await _until(lambda: backend.execute("SELECT kind, status FROM alert_deliveries ORDER BY id") == over)
+        await _until(lambda: backend.execute("SELECT kind, status FROM vigilbase.notifications ORDER BY id") == over)
     assert receiver.requests == []
 
 
@@ -376,8 +373,8 @@ async def test_a_time_that_no_calendar_has_ends_no_runner_and_keeps_no_message(
     backend: Backend, receiver: Receiver, moment: str
 ) -> None:
     """Other code may write any."""
-    await _owe_trigger("odd")
-    await _owe_trigger("fine")
+    await _owe_trigger(backend, "odd")
+    await _owe_trigger(backend, "fine")
     backend.execute(
         f"UPDATE alert_events SET created_at = '{moment}', status = 'resolved', resolved_at = now() "
         "WHERE service_name = 'odd'"
@@ -390,8 +387,8 @@ async def test_a_time_that_no_calendar_has_ends_no_runner_and_keeps_no_message(
 
 
 async def test_a_message_that_can_not_be_handled_costs_no_other(backend: Backend, receiver: Receiver) -> None:
-    await _owe_trigger("odd")
-    await _owe_trigger("fine")
+    await _owe_trigger(backend, "odd")
+    await _owe_trigger(backend, "fine")
 
     class Unforeseen(Silencing):
         def withheld(self, service_name: str, tags: Sequence[str], now: datetime) -> None:
@@ -404,7 +401,7 @@ async def test_a_message_that_can_not_be_handled_costs_no_other(backend: Backend
     channel = _channel(receiver)
     await Deliverer({"ops": channel}, group_window_s=0, remind_every_s=None, silencing=load).run_once(channel)
     assert _told(receiver) == [("alert.triggered", ["fine"])]
-    assert backend.execute("SELECT last_error FROM alert_deliveries WHERE status = 'pending'") == [
+    assert backend.execute("SELECT last_error FROM vigilbase.notifications WHERE status = 'pending'") == [
         ("failed with OverflowError",)
     ]
 
@@ -415,17 +412,17 @@ async def test_what_was_tried_comes_up_again_as_a_whole_when_the_first_silence_o
     channel = _channel(receiver)
     deliverer = Deliverer({"ops": channel}, group_window_s=60, remind_every_s=None, silencing=load_silencing)
     for name in ("a", "b"):
-        await _owe_trigger(name)
+        await _owe_trigger(backend, name)
     receiver.reply_next(Reply(503))
     await deliverer.run_once(channel)
     await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="a", length_s=60))
     await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob="b", length_s=3600))
-    backend.execute("UPDATE alert_deliveries SET due_at = now()")
+    backend.execute("UPDATE vigilbase.notifications SET due_at = now()")
     await deliverer.run_once(channel)
     assert receiver.taken == []
     [(apart_s, latest_s)] = backend.execute(
         "SELECT extract(epoch FROM max(due_at) - min(due_at))::float, extract(epoch FROM max(due_at) - now())::float "
-        "FROM alert_deliveries WHERE withheld_by IS NOT NULL"
+        "FROM vigilbase.notifications WHERE suppressed_by IS NOT NULL"
     )
     assert isinstance(apart_s, float)
     assert isinstance(latest_s, float)
@@ -438,7 +435,7 @@ async def test_what_became_of_a_message_is_written_down_when_the_database_is_bac
 ) -> None:
     """Otherwise a receiver that asked for ten minutes would be asked again in one."""
     monkeypatch.setenv("DATABASE_URL", server.url(database))
-    await _owe_trigger("api")
+    await _owe_trigger(Backend("postgres", database, server), "api")
     others = f"datname = '{database}' AND pid <> pg_backend_pid()"
     is_cut = threading.Event()
 
@@ -459,7 +456,7 @@ async def test_what_became_of_a_message_is_written_down_when_the_database_is_bac
     await sending
     [(wait_s, paused)] = server.execute(
         "SELECT extract(epoch FROM d.due_at - now())::float, c.paused_until > now() "
-        "FROM alert_deliveries AS d JOIN delivery_channels AS c USING (channel)",
+        "FROM vigilbase.notifications AS d JOIN vigilbase.channels AS c USING (channel)",
         database,
     )
     assert isinstance(wait_s, float)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from tests.conftest import Backend
-from vigilbase import get_supabase_service_client
+from vigilbase import AlertEvent, get_supabase_service_client
 from vigilbase.runner.outbox import Claim, ClaimedMessage, claim
 
-OPS = {"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}
-ROWS = "SELECT channel, kind, status FROM alert_deliveries ORDER BY id"
+OPS = {"channel": "ops", "after_s": 0, "unless_acknowledged": False, "send_resolved": True}
+ROWS = "SELECT channel, kind, status FROM vigilbase.notifications ORDER BY id"
 
 
 async def transition(service: str, to: str, owed: Sequence[dict[str, object]] = (OPS,)) -> None:
@@ -19,16 +19,24 @@ async def transition(service: str, to: str, owed: Sequence[dict[str, object]] = 
         "to": to,
         "opening": wording if to != "healthy" else None,
         "recovery": wording if to != "down" else None,
-        "owed": list(owed),
+        "routes": list(owed),
         "tags": ["shop"],
     }
     await get_supabase_service_client().call(
-        "vigilbase_record_v3", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
+        "vigilbase_record", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
+    )
+
+
+def enqueue(backend: Backend, alert: AlertEvent, routes: Sequence[dict[str, object]] = (OPS,)) -> None:
+    """Queue notifications about an alert that the judge didn't open."""
+    backend.execute(
+        f"SELECT vigilbase.enqueue_alert(vigilbase.read_alert('{alert.service_name}', '{alert.id}'), "
+        f"'{json.dumps(list(routes))}', '[]')"
     )
 
 
 async def claim_due(channel: str = "ops", *, window_s: float = 0, lease: UUID | None = None, limit: int = 10) -> Claim:
-    return await claim(channel, groups=window_s > 0, window_s=window_s, lease_id=lease or uuid4(), limit=limit)
+    return await claim(channel, window_s=window_s, lease_id=lease or uuid4(), limit=limit)
 
 
 async def only(channel: str = "ops", window_s: float = 0) -> ClaimedMessage:
@@ -37,8 +45,10 @@ async def only(channel: str = "ops", window_s: float = 0) -> ClaimedMessage:
 
 
 def make_due(backend: Backend) -> None:
-    backend.execute("UPDATE alert_deliveries SET due_at = now() - interval '1 s' WHERE status = 'pending'")
+    backend.execute("UPDATE vigilbase.notifications SET due_at = now() - interval '1 s' WHERE status = 'pending'")
 
 
 def end_leases(backend: Backend) -> None:
-    backend.execute("UPDATE alert_deliveries SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL")
+    backend.execute(
+        "UPDATE vigilbase.notifications SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
+    )

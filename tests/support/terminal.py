@@ -17,6 +17,7 @@ import pyte
 from tests.support.watched import VIGILBASE
 
 CTRL_C = b"\x03"
+MOST_READS = 64
 
 
 class Terminal:
@@ -81,7 +82,9 @@ class Terminal:
         os.close(self._descriptor)
 
     def _read(self, wait_s: float) -> None:
-        while select.select([self._descriptor], [], [], wait_s)[0]:
+        for _ in range(MOST_READS):  # a program that never stops writing must not outlast its deadline
+            if not select.select([self._descriptor], [], [], wait_s)[0]:
+                return
             try:
                 data = os.read(self._descriptor, 65_536)
             except OSError:  # Linux says so when the program has ended

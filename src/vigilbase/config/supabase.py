@@ -101,8 +101,8 @@ async def check_service_client(client: ServiceClient) -> None:
         DatabaseError: nobody answers, the key is refused, …
 
     """
-    access = await client.call("vigilbase_access_v1")
-    if not isinstance(access, dict) or "blind" not in access:
+    info = await client.call("vigilbase_role_info")
+    if not isinstance(info, dict) or "is_blind" not in info:
         raise ConfigurationError("that is no answer of a Supabase Data API: is SUPABASE_URL the project's URL?")
-    if access["blind"] is not False:
-        raise BlindRoleError(access.get("role"))
+    if info["is_blind"] is not False:
+        raise BlindRoleError(info.get("role"))

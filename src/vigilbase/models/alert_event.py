@@ -1,17 +1,21 @@
 """Rows of `alert_events`: one episode each, from active by way of acknowledged to resolved."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
+from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.client import Row, Value
+from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
 from vigilbase.errors import DatabaseError, InvalidInputError, InvalidTransitionError
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
-from vigilbase.models.matching import rows_by_id_prefix, valid_author, valid_comment
+from vigilbase.models.fallback import call_or
+from vigilbase.models.matching import PREFIX_LIMIT, id_range, valid_author, valid_comment
+from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import (
     as_optional_moment,
@@ -25,7 +29,6 @@ from vigilbase.models.rows import (
 from vigilbase.models.validation import (
     MAX_INTEGER,
     require_type,
-    valid_days,
     valid_details,
     valid_id,
     valid_integer,
@@ -38,6 +41,9 @@ from vigilbase.models.validation import (
 from vigilbase.vocabulary import ALERT_STATUSES, ALERT_TYPES, JSON, AlertStatus, AlertType
 
 log = get_logger(__name__)
+
+TABLE = "alert_events"
+OPEN: tuple[AlertStatus, ...] = ("active", "acknowledged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,9 @@ class AlertEventModel:
         with reported(log, "alert_event.create"):
             arguments = _arguments(data)
             arguments["p_status"] = valid_word("status", data.status, ALERT_STATUSES)
-            alert = await _call_for_alert("vigilbase_create_alert_v1", arguments)
-            if alert is None:
-                raise DatabaseError("create an alert event: the database returned no row")
+            alert = await call_or(
+                "vigilbase_create_alert", arguments, _created, lambda client: _insert(client, data, arguments)
+            )
         log.info("alert_event.created", **_fields(alert))
         return alert
 
@@ -89,7 +95,9 @@ class AlertEventModel:
     async def find_active(service_name: str | None = None) -> list[AlertEvent]:
         """The active alerts (not the acknowledged ones), of one service or of all, newest first."""
         with reported(log, "alert_event.find_active"):
-            alerts = await _find(["active"], service_name)
+            name = [] if service_name is None else [Where("service_name", "eq", valid_service_name(service_name))]
+            rows = await select_newest(TABLE, [Where("status", "eq", "active"), *name])
+            alerts = [alert_event_from(row) for row in rows]
         log.info("alert_event.found_active", service_name=service_name, count=len(alerts))
         return alerts
 
@@ -97,7 +105,7 @@ class AlertEventModel:
     async def find_open(service_name: str | None = None) -> list[AlertEvent]:
         """The alerts that aren't resolved, acknowledged ones too, of one service or of all, newest first."""
         with reported(log, "alert_event.find_open"):
-            alerts = await _find(["active", "acknowledged"], service_name)
+            alerts = await _list(OPEN, service_name)
         log.info("alert_event.found_open", service_name=service_name, count=len(alerts))
         return alerts
 
@@ -117,7 +125,7 @@ class AlertEventModel:
 
         """
         with reported(log, "alert_event.acknowledge", id=str(id)):
-            alert = await _call_for_alert("vigilbase_acknowledge_alert_v2", _step(id, author, comment))
+            alert = await _move(id, "acknowledged", author, comment)
             if alert and alert.status == "resolved":
                 raise InvalidTransitionError(f"alert event {alert.id} is resolved and can't be acknowledged")
         log.info("alert_event.acknowledged", id=str(id), found=alert is not None)
@@ -135,7 +143,7 @@ class AlertEventModel:
         Its timeline keeps who did so and a comment, which is kept also when it was resolved before.
         """
         with reported(log, "alert_event.resolve", id=str(id)):
-            alert = await _call_for_alert("vigilbase_resolve_alert_v2", _step(id, author, comment))
+            alert = await _move(id, "resolved", author, comment)
         log.info("alert_event.resolved", id=str(id), found=alert is not None)
         return alert
 
@@ -145,12 +153,13 @@ class AlertEventModel:
     ) -> AlertEvent | None:
         """The newest alert of a service and type that is at most `within_minutes` old, in any status, or None."""
         with reported(log, "alert_event.find_recent_by_service"):
-            arguments: dict[str, Value] = {
-                "p_service_name": valid_service_name(service_name),
-                "p_alert_type": valid_word("alert_type", alert_type, ALERT_TYPES),
-                "p_within_minutes": valid_within_minutes(within_minutes),
-            }
-            alert = await _call_for_alert("vigilbase_recent_alert_v1", arguments)
+            where = [
+                Where("service_name", "eq", valid_service_name(service_name)),
+                Where("alert_type", "eq", valid_word("alert_type", alert_type, ALERT_TYPES)),
+                Where("created_at", "gte", _minutes_ago(valid_within_minutes(within_minutes))),
+            ]
+            rows = await select_newest(TABLE, where, 1)
+            alert = alert_event_from(rows[0]) if rows else None
         log.info("alert_event.found_recent", service_name=service_name, found=alert is not None)
         return alert
 
@@ -165,15 +174,12 @@ class AlertEventModel:
         with reported(log, "alert_event.find_newest"):
             if not isinstance(only_open, bool):
                 raise InvalidInputError("only_open", "must be True or False")
-            function = "vigilbase_newest_alerts_v1"
-            arguments: dict[str, Value] = {
-                "p_limit": valid_integer("limit", limit, least=1, most=MAX_INTEGER),
-                "p_service_name": None if service_name is None else valid_service_name(service_name),
-                "p_since": None if since is None else valid_moment("since", since),
-                "p_only_open": only_open,
-            }
-            answer = await get_supabase_service_client().call(function, arguments)
-            alerts = [alert_event_from(row) for row in rows_from(answer, f"call {function}")]
+            alerts = await _list(
+                OPEN if only_open else ALERT_STATUSES,
+                service_name,
+                since=None if since is None else valid_moment("since", since),
+                limit=valid_integer("limit", limit, least=1, most=MAX_INTEGER),
+            )
         log.info("alert_event.found_newest", service_name=service_name, count=len(alerts))
         return alerts
 
@@ -181,7 +187,7 @@ class AlertEventModel:
     async def find_by_id_prefix(prefix: str) -> list[AlertEvent]:
         """The alerts whose id begins so (at least 4 hexadecimal digits, dashes as you like), 10 at the most, by id."""
         with reported(log, "alert_event.find_by_id_prefix"):
-            alerts = [alert_event_from(row) for row in await rows_by_id_prefix("alert_events", prefix)]
+            alerts = [alert_event_from(row) for row in await _select_by_id_prefix(prefix)]
         log.info("alert_event.found_by_id_prefix", count=len(alerts))
         return alerts
 
@@ -198,7 +204,7 @@ class AlertEventModel:
                 raise InvalidInputError("status", "must be active for an alert that is raised")
             if within_minutes is not None:
                 arguments["p_within_minutes"] = valid_within_minutes(within_minutes)
-            function = "vigilbase_raise_alert_v1"
+            function = "vigilbase_raise_alert"
             answer = await get_supabase_service_client().call(function, arguments)
             if not isinstance(answer, Mapping):
                 raise DatabaseError("raise an alert: the database returned no row")
@@ -218,38 +224,97 @@ class AlertEventModel:
         with reported(log, "alert_event.delete_older_than"):
             if not isinstance(keep_open, bool):
                 raise InvalidInputError("keep_open", "must be True or False")
+            resolved = [Where("status", "eq", "resolved")] if keep_open else []
             deleted = await delete_in_batches(
-                "vigilbase_delete_alerts_v1", {"p_days": valid_days(days), "p_keep_open": keep_open}
+                "vigilbase_delete_alerts", days, {"p_keep_open": keep_open}, table=TABLE, only=resolved
             )
         log.info("alert_event.deleted_older_than", days=days, count=deleted)
         return deleted
 
 
-async def _find(statuses: list[AlertStatus], service_name: str | None) -> list[AlertEvent]:
-    function = "vigilbase_list_alerts_v1"
-    name = None if service_name is None else valid_service_name(service_name)
-    answer = await get_supabase_service_client().call(
-        function, {"p_statuses": json.dumps(statuses), "p_service_name": name}
-    )
+async def _list(
+    statuses: Sequence[AlertStatus],
+    service_name: str | None,
+    *,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> list[AlertEvent]:
+    function = "vigilbase_list_alerts"
+    arguments: dict[str, Value] = {
+        "p_statuses": json.dumps(list(statuses)),
+        "p_service_name": None if service_name is None else valid_service_name(service_name),
+        "p_since": since,
+        "p_limit": limit,
+    }
+    answer = await get_supabase_service_client().call(function, arguments)
     return [alert_event_from(row) for row in rows_from(answer, f"call {function}")]
 
 
-async def _call_for_alert(function: str, arguments: Mapping[str, Value]) -> AlertEvent | None:
-    answer = await get_supabase_service_client().call(function, arguments)
-    row = row_from(answer, f"call {function}")
-    return alert_event_from(row) if row else None
+def _minutes_ago(minutes: int) -> datetime:
+    try:
+        return utc_now() - timedelta(minutes=minutes)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
-def _step(id: UUID | str, author: str | None, comment: str | None) -> dict[str, Value]:  # noqa: A002
-    return {
-        "p_id": valid_id(id),
+async def _select_by_id_prefix(prefix: str) -> list[Row]:
+    first, last = id_range(prefix)
+    between = [Where("id", "gte", first), Where("id", "lte", last)]
+    return await get_supabase_service_client().select(TABLE, between, [Order("id")], limit=PREFIX_LIMIT)
+
+
+async def _move(
+    id: UUID | str,  # noqa: A002
+    status: Literal["acknowledged", "resolved"],
+    author: str | None,
+    comment: str | None,
+) -> AlertEvent | None:
+    """Acknowledge or resolve; where there is no timeline, an author and a comment are not kept."""
+    alert_id = valid_id(id)
+    function = f"vigilbase_{'acknowledge' if status == 'acknowledged' else 'resolve'}_alert"
+    arguments: dict[str, Value] = {
+        "p_id": alert_id,
         "p_author": None if author is None else valid_author(author),
         "p_comment": None if comment is None else valid_comment(comment),
     }
 
+    def read(answer: JSON) -> AlertEvent | None:
+        row = row_from(answer, f"call {function}")
+        return alert_event_from(row) if row else None
+
+    async def update(client: ServiceClient) -> AlertEvent | None:
+        this = Where("id", "eq", alert_id)
+        values: Row = {"status": status, f"{status}_at": utc_now()}
+        movable = Where("status", "neq", "resolved") if status == "resolved" else Where("status", "eq", "active")
+        moved = await client.update(TABLE, values, [this, movable])
+        rows = moved or await client.select(TABLE, [this], limit=1)
+        return alert_event_from(rows[0]) if rows else None
+
+    return await call_or(function, arguments, read, update)
+
+
+def _created(answer: JSON) -> AlertEvent:
+    row = row_from(answer, "create an alert event")
+    if row is None:
+        raise DatabaseError("create an alert event: the database returned no row")
+    return alert_event_from(row)
+
+
+async def _insert(client: ServiceClient, data: CreateAlertEventData, arguments: Mapping[str, Value]) -> AlertEvent:
+    row: dict[str, Value] = {
+        "service_name": arguments["p_service_name"],
+        "alert_type": arguments["p_alert_type"],
+        "status": data.status,
+        "message": arguments["p_message"],
+        "details": data.details,
+    }
+    if data.status != "active":
+        row[f"{data.status}_at"] = utc_now()
+    return alert_event_from((await client.insert(TABLE, [row]))[0])
+
 
 def _arguments(data: CreateAlertEventData) -> dict[str, Value]:
-    """What makes an alert, every part checked. Details go as text: see the rules for SQL functions in 013."""
+    """What makes an alert, every part checked. Details go as text: the Data API would encode them twice."""
     require_type("data", data, CreateAlertEventData)
     details = valid_details("details", data.details)
     return {

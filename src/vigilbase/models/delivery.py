@@ -1,4 +1,4 @@
-"""Rows of `alert_deliveries`: one message owed to one channel about one alert; and what is remembered of channels."""
+"""Rows of `vigilbase.notifications`, one thing to say about one alert to one channel; and what is known of channels."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ from vigilbase.models.rows import (
     row_from,
     rows_from,
 )
-from vigilbase.models.validation import valid_days, valid_id, valid_limit, valid_word
+from vigilbase.models.validation import valid_id, valid_limit, valid_word
 from vigilbase.vocabulary import DELIVERY_KINDS, DELIVERY_STATUSES, JSON, DeliveryKind, DeliveryStatus
 
 log = get_logger(__name__)
 
 LARGEST_NUMBER = 2**63 - 1
-Retry: TypeAlias = Literal["retried", "not_dead", "over", "acknowledged"]
+Retry: TypeAlias = Literal["requeued", "not_failed", "resolved", "acknowledged"]
 RETRIES: tuple[Retry, ...] = get_args(Retry)
 
 
@@ -39,7 +39,9 @@ class AlertDelivery:
     """A delivery as it is stored; `id` is a number. Times are aware, in UTC.
 
     `message_id` is the deduplication key of the message that it is part of, from the first try on. `withheld_by` is
-    what withholds or withheld it, in words.
+    what withholds or withheld it, in words. Of one that is pending, `waits_for` is what it waits for, by a code of the
+    view `vigilbase.claimable` (None if it may be sent now), and `next_attempt_at` when it may be tried; `is_needed`
+    tells whether anybody still needs it.
     """
 
     id: int
@@ -56,6 +58,9 @@ class AlertDelivery:
     withheld_by: str | None
     created_at: datetime | None
     ended_at: datetime | None
+    is_needed: bool = True
+    waits_for: str | None = None
+    next_attempt_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class ChannelState:
     """What is known of a channel: whether it is switched off, since when and why, and how many messages it is owed.
 
     `waiting` are due; `failing` were tried in vain, the newest with `last_error`; `withheld` wait for the end of a
-    silence or of maintenance; `given_up` are dead, and of an alert that is open, or the end of one. Until
+    silence or of maintenance; `given_up` failed for good, and somebody still needs them. Until
     `paused_until` it asked to be left alone; `last_message_at` is when a message was last tried for the first time.
     """
 
@@ -92,10 +97,14 @@ class DeliveryModel:
         statuses: Sequence[DeliveryStatus] = DELIVERY_STATUSES,
         limit: int = 100,
         alert_id: UUID | str | None = None,
+        windows: Mapping[str, float] | None = None,
     ) -> list[AlertDelivery]:
-        """The newest deliveries in any of these statuses, at most `limit`, of one alert or of all."""
+        """The newest deliveries in any of these statuses, at most `limit`, of one alert or of all.
+
+        `windows` says for how many seconds each channel gathers what follows a message.
+        """
         with reported(log, "delivery.find"):
-            function = "vigilbase_list_deliveries_v1"
+            function = "vigilbase_list_notifications"
             words = [valid_word("statuses", status, DELIVERY_STATUSES) for status in statuses]
             answer = await get_supabase_service_client().call(
                 function,
@@ -103,6 +112,7 @@ class DeliveryModel:
                     "p_statuses": json.dumps(words),
                     "p_limit": valid_limit(limit),
                     "p_alert_id": None if alert_id is None else valid_id(alert_id),
+                    "p_windows": json.dumps(dict(windows or {})),
                 },
             )
             deliveries = [_delivery(row) for row in rows_from(answer, f"call {function}")]
@@ -111,13 +121,13 @@ class DeliveryModel:
 
     @staticmethod
     async def retry(id: int, *, author: str | None = None) -> tuple[AlertDelivery, Retry] | None:  # noqa: A002
-        """Try a dead delivery again, under the same message id; None for an unknown number.
+        """Try a failed delivery again, under the same message id; None for an unknown number.
 
-        Returns it with what became of that: "retried"; or, and then it stays as it is, "not_dead", or "over" or
+        Returns it with what became of that: "requeued"; or, and then it stays as it is, "not_failed", or "resolved" or
         "acknowledged", where for that reason nobody needs it any more.
         """
         with reported(log, "delivery.retry", id=id):
-            function = "vigilbase_retry_delivery_v2"
+            function = "vigilbase_retry_notification"
             found = _found(await get_supabase_service_client().call(function, _by_hand(id, author)), function)
             if found is None:
                 return None
@@ -127,16 +137,16 @@ class DeliveryModel:
 
     @staticmethod
     async def cancel(id: int, *, author: str | None = None) -> tuple[AlertDelivery, bool] | None:  # noqa: A002
-        """Give up a delivery that is dead, or owed and not being sent just now; None for an unknown number.
+        """Give up a delivery that failed, or owed and not being sent just now; None for an unknown number.
 
         Returns it, and whether it was one of these.
         """
         with reported(log, "delivery.cancel", id=id):
-            function = "vigilbase_cancel_delivery_v1"
+            function = "vigilbase_discard_notification"
             found = _found(await get_supabase_service_client().call(function, _by_hand(id, author)), function)
             if found is None:
                 return None
-            delivery, cancelled = found[0], found[1]["cancelled"] is True
+            delivery, cancelled = found[0], found[1]["is_discarded"] is True
         log.info("delivery.cancelled", id=id, cancelled=cancelled)
         return delivery, cancelled
 
@@ -144,7 +154,7 @@ class DeliveryModel:
     async def find_channels() -> list[ChannelState]:
         """The channels that something is known of, by name, whether the file names them still or not."""
         with reported(log, "delivery.find_channels"):
-            function = "vigilbase_list_channels_v2"
+            function = "vigilbase_list_channels"
             answer = await get_supabase_service_client().call(function)
             found = [_channel(row) for row in rows_from(answer, f"call {function}")]
         log.info("delivery.found_channels", count=len(found))
@@ -154,7 +164,7 @@ class DeliveryModel:
     async def switch_channel_on(channel: str) -> bool:
         """Switch a channel on again, or end the pause that it asked for; False if it was neither off nor paused."""
         with reported(log, "delivery.switch_channel_on", channel=channel):
-            answer = await get_supabase_service_client().call("vigilbase_switch_channel_on_v1", {"p_channel": channel})
+            answer = await get_supabase_service_client().call("vigilbase_enable_channel", {"p_channel": channel})
         log.info("delivery.switched_channel_on", channel=channel, was_off=answer is True)
         return answer is True
 
@@ -162,7 +172,7 @@ class DeliveryModel:
     async def delete_older_than(days: int) -> int:
         """Delete the deliveries and the timelines written more than `days` ago, but not those of open alerts."""
         with reported(log, "delivery.delete_older_than"):
-            deleted = await delete_in_batches("vigilbase_delete_deliveries_v1", {"p_days": valid_days(days)})
+            deleted = await delete_in_batches("vigilbase_delete_notifications", days)
         log.info("delivery.deleted_older_than", days=days, count=deleted)
         return deleted
 
@@ -175,7 +185,7 @@ def _found(answer: JSON, function: str) -> tuple[AlertDelivery, Mapping[str, JSO
     """The delivery that an answer is about, and the answer; None for an unknown number."""
     if answer is None:
         return None
-    row = row_from(answer.get("delivery"), f"call {function}") if isinstance(answer, Mapping) else None
+    row = row_from(answer.get("notification"), f"call {function}") if isinstance(answer, Mapping) else None
     if row is None or not isinstance(answer, Mapping):
         raise DatabaseError(f"call {function}: the database answered something unexpected")
     return _delivery(row), answer
@@ -197,28 +207,31 @@ def _delivery(row: Row) -> AlertDelivery:
         status=valid_word("status", row["status"], DELIVERY_STATUSES),
         attempts=as_optional_integer(row["attempts"]) or 0,
         due_at=as_optional_moment(row["due_at"]),
-        message_id=as_uuid(row["message_id"]) if row["message_id"] else None,
+        message_id=as_uuid(row["batch_id"]) if row["batch_id"] else None,
         answer=as_optional_text(row["answer"]),
         last_error=as_optional_text(row["last_error"]),
-        withheld_by=as_optional_text(row["withheld_by"]),
+        withheld_by=as_optional_text(row["suppressed_by"]),
         created_at=as_optional_moment(row["created_at"]),
         ended_at=as_optional_moment(row["ended_at"]),
+        is_needed=row.get("is_needed") is not False,
+        waits_for=as_optional_text(row.get("waits_for")),
+        next_attempt_at=as_optional_moment(row.get("next_attempt_at")),
     )
 
 
 def _channel(row: Row) -> ChannelState:
     return ChannelState(
         channel=as_text(row["channel"]),
-        off_since=_moment(row["off_since"]),
-        off_reason=as_optional_text(row["off_reason"]),
+        off_since=as_optional_moment(row["disabled_at"]),
+        off_reason=as_optional_text(row["disabled_reason"]),
         paused_until=_moment(row["paused_until"]),
-        last_message_at=as_optional_moment(row["last_message_at"]),
+        last_message_at=as_optional_moment(row["last_batch_at"]),
         last_delivered_at=as_optional_moment(row["last_delivered_at"]),
         last_error=as_optional_text(row["last_error"]),
         waiting=as_optional_integer(row["waiting"]) or 0,
         failing=as_optional_integer(row["failing"]) or 0,
-        withheld=as_optional_integer(row["withheld"]) or 0,
-        given_up=as_optional_integer(row["given_up"]) or 0,
+        withheld=as_optional_integer(row["suppressed"]) or 0,
+        given_up=as_optional_integer(row["failed"]) or 0,
     )
 
 

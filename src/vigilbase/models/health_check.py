@@ -8,11 +8,14 @@ from uuid import UUID
 
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.client import Order, Row, Value, Where
+from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
 from vigilbase.database.values import to_json
 from vigilbase.errors import DatabaseError, InvalidInputError
+from vigilbase.ids import uuid7
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
+from vigilbase.models.fallback import call_or
+from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import (
     as_optional_integer,
@@ -28,7 +31,6 @@ from vigilbase.models.rows import (
 from vigilbase.models.validation import (
     MAX_INTEGER,
     require_type,
-    valid_days,
     valid_details,
     valid_integer,
     valid_latency_ms,
@@ -38,12 +40,12 @@ from vigilbase.models.validation import (
     valid_text,
     valid_word,
 )
+from vigilbase.phases import unpack_phases
 from vigilbase.vocabulary import JSON, STATUSES, Status
 
 log = get_logger(__name__)
 
 TABLE = "service_health_checks"
-PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,12 @@ class HealthCheckModel:
         """Write one health check and return it as it is stored."""
         with reported(log, "health_check.create"):
             values = _values(data, utc_now())
-            rows = await get_supabase_service_client().insert(TABLE, [values])
-            check = _health_check(rows[0])
+            check = await call_or(
+                "vigilbase_create_health_check",
+                {"p_check": _json(values)},
+                _created,
+                lambda client: _insert(client, values),
+            )
         log.info("health_check.created", service_name=check.service_name, status=check.status, id=str(check.id))
         return check
 
@@ -110,7 +116,7 @@ class HealthCheckModel:
             if not isinstance(items, Sequence):
                 raise InvalidInputError("items", f"must be a sequence, not a {type(items).__name__}")
             now = utc_now()
-            rows = [{column: to_json(value) for column, value in _values(item, now).items()} for item in items]
+            rows = [_values(item, now) for item in items]
             count = await _insert_many(rows) if rows else 0
         log.info("health_check.created_many", count=count)
         return count
@@ -131,7 +137,7 @@ class HealthCheckModel:
     async def find_latest() -> list[ServiceHealthCheck]:
         """The newest check of every service by `checked_at`, sorted by service, in one round trip."""
         with reported(log, "health_check.find_latest"):
-            function = "vigilbase_latest_health_checks_v1"
+            function = "vigilbase_find_latest_health_checks"
             answer = await get_supabase_service_client().call(function)
             checks = [_health_check(row) for row in rows_from(answer, f"call {function}")]
         log.info("health_check.found_latest", count=len(checks))
@@ -147,13 +153,9 @@ class HealthCheckModel:
         with reported(log, "health_check.find_all"):
             wanted = valid_limit(limit)
             name = None if service_name is None else valid_service_name(service_name)
-            checks: list[ServiceHealthCheck] = []
-            while len(checks) < wanted:
-                size = min(PAGE, wanted - len(checks))
-                page = await _find_page(size, name, checks[-1] if checks else None)
-                checks += page
-                if len(page) < size:
-                    break
+            by_service = [] if name is None else [Where("service_name", "eq", name)]
+            rows = await select_newest(TABLE, by_service, wanted)
+            checks = [_health_check(row) for row in rows]
         log.info("health_check.found_all", service_name=name, count=len(checks))
         return checks
 
@@ -161,7 +163,7 @@ class HealthCheckModel:
     async def find_history(service_name: str, *, since: datetime, limit: int = 100) -> CheckHistory:
         """The newest checks of a service by `checked_at`, at most `limit`, and how many of each status ran `since`."""
         with reported(log, "health_check.find_history"):
-            function = "vigilbase_check_history_v1"
+            function = "vigilbase_find_check_history"
             arguments: dict[str, Value] = {
                 "p_service_name": valid_service_name(service_name),
                 "p_since": valid_moment("since", since),
@@ -176,35 +178,40 @@ class HealthCheckModel:
     async def delete_older_than(days: int) -> int:
         """Delete the checks written more than `days` (0 to 36,500) days ago, in batches; return how many."""
         with reported(log, "health_check.delete_older_than"):
-            deleted = await delete_in_batches("vigilbase_delete_health_checks_v1", {"p_days": valid_days(days)})
+            deleted = await delete_in_batches("vigilbase_delete_health_checks", days, table=TABLE)
         log.info("health_check.deleted_older_than", days=days, count=deleted)
         return deleted
 
 
-async def _insert_many(rows: Sequence[Mapping[str, JSON]]) -> int:
-    function = "vigilbase_insert_health_checks_v1"
-    answer = await get_supabase_service_client().call(function, {"p_checks": json.dumps(rows, ensure_ascii=False)})
-    return count_from(answer, f"call {function}")
+def _json(row: Row) -> str:
+    return json.dumps({column: to_json(value) for column, value in row.items()}, ensure_ascii=False)
 
 
-async def _find_page(size: int, name: str | None, after: ServiceHealthCheck | None) -> list[ServiceHealthCheck]:
-    function = "vigilbase_list_health_checks_v1"
-    answer = await get_supabase_service_client().call(
-        function,
-        {
-            "p_limit": size,
-            "p_service_name": name,
-            "p_after_created_at": after.created_at if after else None,
-            "p_after_id": after.id if after else None,
-        },
-    )
-    return [_health_check(row) for row in rows_from(answer, f"call {function}")]
+def _created(answer: JSON) -> ServiceHealthCheck:
+    row = row_from(answer, "create a health check")
+    if row is None:
+        raise DatabaseError("create a health check: the database returned no row")
+    return _health_check(row)
+
+
+async def _insert(client: ServiceClient, row: Row) -> ServiceHealthCheck:
+    return _health_check((await client.insert(TABLE, [row]))[0])
+
+
+async def _insert_many(rows: Sequence[Row]) -> int:
+    async def insert(client: ServiceClient) -> int:
+        return len(await client.insert(TABLE, rows))
+
+    function = "vigilbase_create_health_checks"
+    checks = f"[{','.join(map(_json, rows))}]"
+    return await call_or(function, {"p_checks": checks}, lambda answer: count_from(answer, f"call {function}"), insert)
 
 
 def _values(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
     """The columns to write, every one checked. `checked_at` is always among them: without it, it would be NULL."""
     require_type("data", data, CreateHealthCheckData)
     return {
+        "id": uuid7(),
         "service_name": valid_service_name(data.service_name),
         "status": valid_word("status", data.status, STATUSES),
         "latency_ms": valid_latency_ms(data.latency_ms),
@@ -233,6 +240,11 @@ def _health_check(row: Row) -> ServiceHealthCheck:
         latency_ms=as_optional_integer(row["latency_ms"]),
         checked_at=as_optional_moment(row["checked_at"]),
         error_message=as_optional_text(row["error_message"]),
-        probe_details=as_optional_object(row["probe_details"]),
+        probe_details=_details(row["probe_details"]),
         created_at=as_optional_moment(row["created_at"]),
     )
+
+
+def _details(value: Value) -> Mapping[str, JSON] | None:
+    details = as_optional_object(value)
+    return None if details is None else unpack_phases(details)

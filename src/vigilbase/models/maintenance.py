@@ -1,22 +1,21 @@
-"""Rows of `maintenance_windows`: when which services are worked on, once or again and again, and why."""
+"""Maintenance windows, rows of `vigilbase.suppressions`: when which services are worked on, and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Row, Value
 from vigilbase.errors import InvalidInputError
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
 from vigilbase.models.matching import (
-    added_row,
+    add_suppression,
     as_moment,
-    ended_row,
+    end_suppression,
+    find_suppressions,
     interval_arguments,
+    list_suppressions,
     matcher_arguments,
-    rows_by_id_prefix,
-    rows_ended_since,
     valid_author,
     valid_comment,
 )
@@ -27,9 +26,8 @@ from vigilbase.models.rows import (
     as_optional_text,
     as_text,
     as_uuid,
-    rows_from,
 )
-from vigilbase.models.validation import MAX_INTEGER, require_type, valid_id, valid_integer
+from vigilbase.models.validation import require_type, valid_integer
 
 log = get_logger(__name__)
 
@@ -97,36 +95,30 @@ class MaintenanceModel:
     async def add(data: CreateMaintenanceData) -> MaintenanceWindow:
         """Add a maintenance window and return it as it is stored. It can't begin in the past."""
         with reported(log, "maintenance.add"):
-            function = "vigilbase_add_maintenance_v1"
-            answer = await get_supabase_service_client().call(function, maintenance_arguments(data))
-            window = _window(added_row(answer, "maintenance", f"call {function}"))
+            window = _window(await add_suppression("maintenance", maintenance_arguments(data)))
         log.info("maintenance.added", id=str(window.id), author=window.author)
         return window
 
     @staticmethod
     async def find_current() -> list[MaintenanceWindow]:
         """Those that are not over: they hold now, or will; newest first, in one round trip."""
-        return await _find(over=False, limit=None)
+        return await _find()
 
     @staticmethod
     async def find_since(since: datetime) -> list[MaintenanceWindow]:
-        """Those that are not over, and those that have ended since a moment (1,000 of them), the latest end first."""
-        current = await _find(over=False, limit=None)
-        with reported(log, "maintenance.find_since"):
-            ended = [_window(row) for row in await rows_ended_since("maintenance_windows", since)]
-        known = {each.id for each in current}
-        return [*current, *(each for each in ended if each.id not in known)]
+        """Those that are not over, and those that have ended since a moment, newest first."""
+        return await _find(since=since)
 
     @staticmethod
     async def find_newest(*, limit: int = 100) -> list[MaintenanceWindow]:
         """The newest, at most `limit`, those that are over too."""
-        return await _find(over=True, limit=limit)
+        return await _find(include_ended=True, limit=limit)
 
     @staticmethod
     async def find_by_id_prefix(prefix: str) -> list[MaintenanceWindow]:
         """Those whose id begins so (at least 4 hexadecimal digits, dashes as you like), 10 at the most, by id."""
         with reported(log, "maintenance.find_by_id_prefix"):
-            windows = [_window(row) for row in await rows_by_id_prefix("maintenance_windows", prefix)]
+            windows = [_window(row) for row in await find_suppressions("maintenance", prefix)]
         log.info("maintenance.found_by_id_prefix", count=len(windows))
         return windows
 
@@ -137,12 +129,10 @@ class MaintenanceModel:
         None for an unknown id; what is over stays as it is.
         """
         with reported(log, "maintenance.end", id=str(id)):
-            function = "vigilbase_end_maintenance_v1"
-            answer = await get_supabase_service_client().call(function, {"p_id": valid_id(id)})
-            if answer is None:
+            found = await end_suppression("maintenance", id)
+            if found is None:
                 return None
-            row, ended = ended_row(answer, "maintenance", f"call {function}")
-            window = _window(row)
+            window, ended = _window(found[0]), found[1]
         log.info("maintenance.ended", id=str(id), changed=ended)
         return window, ended
 
@@ -166,12 +156,12 @@ def maintenance_arguments(data: CreateMaintenanceData) -> dict[str, Value]:
     }
 
 
-async def _find(*, over: bool, limit: int | None) -> list[MaintenanceWindow]:
+async def _find(
+    *, include_ended: bool = False, since: datetime | None = None, limit: int | None = None
+) -> list[MaintenanceWindow]:
     with reported(log, "maintenance.find"):
-        function = "vigilbase_list_maintenance_v1"
-        most = None if limit is None else valid_integer("limit", limit, least=1, most=MAX_INTEGER)
-        answer = await get_supabase_service_client().call(function, {"p_over": over, "p_limit": most})
-        windows = [_window(row) for row in rows_from(answer, f"call {function}")]
+        rows = await list_suppressions("maintenance", include_ended=include_ended, since=since, limit=limit)
+        windows = [_window(row) for row in rows]
     log.info("maintenance.found", count=len(windows))
     return windows
 

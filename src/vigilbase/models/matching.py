@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.client import MAX_ROWS, Order, Row, Value, Where
+from vigilbase.database.client import Row, Value
 from vigilbase.errors import DatabaseError, InvalidInputError
-from vigilbase.models.rows import as_optional_moment, row_from
-from vigilbase.models.validation import UUID_DIGITS, valid_id_prefix, valid_moment, valid_text
+from vigilbase.models.rows import as_optional_moment, row_from, rows_from
+from vigilbase.models.validation import (
+    MAX_INTEGER,
+    UUID_DIGITS,
+    valid_id,
+    valid_id_prefix,
+    valid_integer,
+    valid_moment,
+    valid_text,
+)
 from vigilbase.vocabulary import JSON
+
+Kind: TypeAlias = Literal["silence", "maintenance"]
+"""What a row of `vigilbase.suppressions` is."""
 
 MAX_GLOB_LENGTH = 100
 MAX_TAG_LENGTH = 50
@@ -60,40 +72,59 @@ def interval_arguments(starts_at: object, ends_at: object, length_s: object) -> 
     }
 
 
-def added_row(answer: JSON, kind: str, attempt: str) -> Row:
-    """The row that was added.
+async def add_suppression(kind: Kind, arguments: Mapping[str, Value]) -> Row:
+    """Add a suppression and return its row.
 
     Raises:
-        InvalidInputError: it was not, because of its times.
-        DatabaseError: the database answered something unexpected.
+        InvalidInputError: it was not added, because of its times.
+        DatabaseError: the database fails, or answered something unexpected.
 
     """
+    function = "vigilbase_add_suppression"
+    answer = await get_supabase_service_client().call(function, {"p_kind": kind, **arguments})
     match answer:
         case {"outcome": "in_the_past"}:
             raise InvalidInputError("starts_at", "must not be in the past; leave it out to begin now")
         case {"outcome": "empty"}:
             raise InvalidInputError("ends_at", "must be later than the start")
-    return _part(answer, kind, attempt)
+    return _suppression(answer, function)
 
 
-def ended_row(answer: JSON, kind: str, attempt: str) -> tuple[Row, bool]:
-    """The row that was ended as it stands now, and whether it was not over yet."""
-    return _part(answer, kind, attempt), isinstance(answer, Mapping) and answer.get("ended") is True
+async def list_suppressions(
+    kind: Kind, *, include_ended: bool = False, since: datetime | None = None, limit: int | None = None
+) -> list[Row]:
+    """The rows that have not ended, newest first; with `since` also those that ended later, or all; at most `limit`."""
+    function = "vigilbase_list_suppressions"
+    arguments: dict[str, Value] = {
+        "p_kind": kind,
+        "p_include_ended": include_ended,
+        "p_since": None if since is None else valid_moment("since", since),
+        "p_limit": None if limit is None else valid_integer("limit", limit, least=1, most=MAX_INTEGER),
+    }
+    return rows_from(await get_supabase_service_client().call(function, arguments), f"call {function}")
 
 
-async def rows_by_id_prefix(table: str, prefix: str) -> list[Row]:
-    """The rows whose id begins so, `PREFIX_LIMIT` at the most, by id."""
+async def find_suppressions(kind: Kind, prefix: str) -> list[Row]:
+    """The rows whose id begins so, at most `PREFIX_LIMIT`, by id."""
+    function = "vigilbase_find_suppressions"
+    first, last = id_range(prefix)
+    arguments: dict[str, Value] = {"p_kind": kind, "p_first_id": first, "p_last_id": last, "p_limit": PREFIX_LIMIT}
+    return rows_from(await get_supabase_service_client().call(function, arguments), f"call {function}")
+
+
+async def end_suppression(kind: Kind, id: UUID | str) -> tuple[Row, bool] | None:  # noqa: A002
+    """The row as it stands now, and whether this ended it; None for an unknown id."""
+    function = "vigilbase_end_suppression"
+    answer = await get_supabase_service_client().call(function, {"p_kind": kind, "p_id": valid_id(id)})
+    if answer is None:
+        return None
+    return _suppression(answer, function), isinstance(answer, Mapping) and answer.get("has_ended") is True
+
+
+def id_range(prefix: str) -> tuple[UUID, UUID]:
+    """The first and the last id that begin so."""
     digits = valid_id_prefix(prefix)
-    least, most = (UUID(digits.ljust(UUID_DIGITS, filler)) for filler in "0f")
-    where = [Where("id", "gte", least), Where("id", "lte", most)]
-    return await get_supabase_service_client().select(table, where, [Order("id")], limit=PREFIX_LIMIT)
-
-
-async def rows_ended_since(table: str, since: datetime) -> list[Row]:
-    """The rows whose end lies behind a moment, `MAX_ROWS` at the most, the latest end first."""
-    where = [Where("ends_at", "gt", valid_moment("since", since))]
-    order = [Order("ends_at", descending=True), Order("id")]
-    return await get_supabase_service_client().select(table, where, order, limit=MAX_ROWS)
+    return UUID(digits.ljust(UUID_DIGITS, "0")), UUID(digits.ljust(UUID_DIGITS, "f"))
 
 
 def as_moment(value: Value) -> datetime:
@@ -104,10 +135,10 @@ def as_moment(value: Value) -> datetime:
     return moment
 
 
-def _part(answer: JSON, kind: str, attempt: str) -> Row:
-    row = row_from(answer[kind], attempt) if isinstance(answer, Mapping) and kind in answer else None
+def _suppression(answer: JSON, function: str) -> Row:
+    row = row_from(answer.get("suppression"), f"call {function}") if isinstance(answer, Mapping) else None
     if row is None:
-        raise DatabaseError(f"{attempt}: the database answered something else than this program expects")
+        raise DatabaseError(f"call {function}: the database answered something else than this program expects")
     return row
 
 

@@ -1,26 +1,25 @@
-"""Rows of `silences`: for which services messages are withheld, from when until when, and why."""
+"""Silences, rows of `vigilbase.suppressions`: for which services notifications are suppressed, when, and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Row, Value
 from vigilbase.logging import get_logger
 from vigilbase.models.attempts import reported
 from vigilbase.models.matching import (
-    added_row,
+    add_suppression,
     as_moment,
-    ended_row,
+    end_suppression,
+    find_suppressions,
     interval_arguments,
+    list_suppressions,
     matcher_arguments,
-    rows_by_id_prefix,
-    rows_ended_since,
     valid_author,
     valid_comment,
 )
-from vigilbase.models.rows import as_optional_moment, as_optional_text, as_text, as_uuid, rows_from
-from vigilbase.models.validation import MAX_INTEGER, require_type, valid_id, valid_integer
+from vigilbase.models.rows import as_optional_moment, as_optional_text, as_text, as_uuid
+from vigilbase.models.validation import require_type
 
 log = get_logger(__name__)
 
@@ -70,36 +69,30 @@ class SilenceModel:
     async def add(data: CreateSilenceData) -> Silence:
         """Add a silence and return it as it is stored. It can't begin in the past."""
         with reported(log, "silence.add"):
-            function = "vigilbase_add_silence_v1"
-            answer = await get_supabase_service_client().call(function, silence_arguments(data))
-            silence = _silence(added_row(answer, "silence", f"call {function}"))
+            silence = _silence(await add_suppression("silence", silence_arguments(data)))
         log.info("silence.added", id=str(silence.id), author=silence.author)
         return silence
 
     @staticmethod
     async def find_current() -> list[Silence]:
         """Those that hold now or are to begin, newest first, in one round trip."""
-        return await _find(over=False, limit=None)
+        return await _find()
 
     @staticmethod
     async def find_since(since: datetime) -> list[Silence]:
-        """Those that are not over, and those that have ended since a moment (1,000 of them), the latest end first."""
-        current = await _find(over=False, limit=None)
-        with reported(log, "silence.find_since"):
-            ended = [_silence(row) for row in await rows_ended_since("silences", since)]
-        known = {each.id for each in current}
-        return [*current, *(each for each in ended if each.id not in known)]
+        """Those that are not over, and those that have ended since a moment, newest first."""
+        return await _find(since=since)
 
     @staticmethod
     async def find_newest(*, limit: int = 100) -> list[Silence]:
         """The newest, at most `limit`, those that are over too."""
-        return await _find(over=True, limit=limit)
+        return await _find(include_ended=True, limit=limit)
 
     @staticmethod
     async def find_by_id_prefix(prefix: str) -> list[Silence]:
         """Those whose id begins so (at least 4 hexadecimal digits, dashes as you like), 10 at the most, by id."""
         with reported(log, "silence.find_by_id_prefix"):
-            silences = [_silence(row) for row in await rows_by_id_prefix("silences", prefix)]
+            silences = [_silence(row) for row in await find_suppressions("silence", prefix)]
         log.info("silence.found_by_id_prefix", count=len(silences))
         return silences
 
@@ -110,12 +103,10 @@ class SilenceModel:
         None for an unknown id; what is over stays as it is.
         """
         with reported(log, "silence.end", id=str(id)):
-            function = "vigilbase_end_silence_v1"
-            answer = await get_supabase_service_client().call(function, {"p_id": valid_id(id)})
-            if answer is None:
+            found = await end_suppression("silence", id)
+            if found is None:
                 return None
-            row, ended = ended_row(answer, "silence", f"call {function}")
-            silence = _silence(row)
+            silence, ended = _silence(found[0]), found[1]
         log.info("silence.ended", id=str(id), changed=ended)
         return silence, ended
 
@@ -136,12 +127,12 @@ def silence_arguments(data: CreateSilenceData) -> dict[str, Value]:
     }
 
 
-async def _find(*, over: bool, limit: int | None) -> list[Silence]:
+async def _find(
+    *, include_ended: bool = False, since: datetime | None = None, limit: int | None = None
+) -> list[Silence]:
     with reported(log, "silence.find"):
-        function = "vigilbase_list_silences_v1"
-        most = None if limit is None else valid_integer("limit", limit, least=1, most=MAX_INTEGER)
-        answer = await get_supabase_service_client().call(function, {"p_over": over, "p_limit": most})
-        silences = [_silence(row) for row in rows_from(answer, f"call {function}")]
+        rows = await list_suppressions("silence", include_ended=include_ended, since=since, limit=limit)
+        silences = [_silence(row) for row in rows]
     log.info("silence.found", count=len(silences))
     return silences
 

@@ -1,4 +1,4 @@
-"""Rows of `alert_timeline`: what happened to an alert, entry by entry. They are only ever added, by SQL functions."""
+"""Rows of `vigilbase.alert_timeline`: what happened to an alert, entry by entry. SQL functions add them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class TimelineEntry:
     """An entry as it is stored; `id` is a number, `at` is aware, in UTC.
 
     `details` of what opened or resolved an alert hold the `reason`; those of a delivery its `channel`, `kind`,
-    `attempts`, `answer`, `error` and `message_id`.
+    `attempts`, `answer`, `error`, `batch_id` and `suppressed_by`.
     """
 
     id: int
@@ -55,7 +55,7 @@ class TimelineModel:
 
         """
         with reported(log, "timeline.find_by_alert", alert_id=str(alert_id)):
-            function = "vigilbase_alert_timeline_v1"
+            function = "vigilbase_list_timeline"
             answer = await get_supabase_service_client().call(function, {"p_alert_id": valid_id(alert_id)})
             entries = [_entry(row) for row in rows_from(answer, f"call {function}")]
         log.info("timeline.found_by_alert", alert_id=str(alert_id), count=len(entries))

@@ -19,7 +19,7 @@ from vigilbase.settings import is_postgres_url
 from vigilbase.vocabulary import JSON
 
 SELF = "self"
-_ACCESS = "vigilbase_access_v1"
+_ACCESS = "vigilbase_role_info"
 
 
 class PostgresTarget(BaseModel):

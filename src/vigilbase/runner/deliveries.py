@@ -25,6 +25,7 @@ from vigilbase.errors import DatabaseError, DatabaseUnavailableError
 from vigilbase.logging import get_logger
 from vigilbase.runner.outbox import (
     LEASE_S,
+    MOST_CAUGHT_UP,
     ClaimedMessage,
     Delivery,
     How,
@@ -106,7 +107,6 @@ class Deliverer:
         window_s = self._group_window_s if groups else 0
         claimed = await claim(
             channel.name,
-            groups=groups,
             window_s=window_s,
             lease_id=uuid4(),
             lease_s=self._pace.lease_s,
@@ -148,8 +148,10 @@ class Deliverer:
     async def _sweep(self) -> None:
         while True:
             try:
-                if await owe_missing():
+                while count := await owe_missing():
                     self.wake()
+                    if count < MOST_CAUGHT_UP:
+                        break
             except DatabaseError as error:
                 log.warning("deliveries.waiting", channel=None, reason=str(error))
             except Exception as error:  # noqa: BLE001 (as in _serve)
@@ -207,7 +209,7 @@ class Deliverer:
 
     async def _give_back(self, message: ClaimedMessage, in_s: float) -> None:
         """Leave what was claimed, and not tried, to whoever claims it next."""
-        await self._record(message, message.deliveries, "put_off", in_s=in_s)
+        await self._record(message, message.deliveries, "deferred", in_s=in_s)
 
     async def _without_withheld(
         self, message: ClaimedMessage, now: datetime, silencing: Silencing
@@ -231,7 +233,7 @@ class Deliverer:
             else:
                 wanted.append(delivery)
         for by, deliveries in dropped.items():
-            await self._record(message, deliveries, "cancelled", withheld_by=by)
+            await self._record(message, deliveries, "cancelled", suppressed_by=by)
         if wanted and message.attempts > 1:
             return [*wanted, *(delivery for deliveries in put_off.values() for delivery in deliveries)]
         earliest = min((until for until, _ in put_off), default=now)
@@ -239,7 +241,7 @@ class Deliverer:
             # What was tried stays one message, and comes up again as a whole.
             in_s = ((earliest if message.attempts > 1 else until) - now).total_seconds()
             in_s = min(max(0.0, in_s), SILENCE_LOOK_AGAIN_S)
-            await self._record(message, deliveries, "put_off", in_s=in_s, withheld_by=by)
+            await self._record(message, deliveries, "deferred", in_s=in_s, suppressed_by=by)
         return wanted
 
     async def _refused(
@@ -253,11 +255,11 @@ class Deliverer:
         if not error.of_the_channel and len(wanted) > 1:
             log.warning("message.taken_apart", **fields, reason=str(error))
             for half in (wanted[: len(wanted) // 2], wanted[len(wanted) // 2 :]):
-                await self._record(message, half, "taken_apart", error=str(error))
+                await self._record(message, half, "split", error=str(error))
             return
         if not error.of_the_channel:
             log.error("message.given_up", **fields, reason=str(error))
-            await self._record(message, wanted, "dead", error=str(error), remind_in_s=self._remind_every_s)
+            await self._record(message, wanted, "failed", error=str(error), remind_in_s=self._remind_every_s)
             return
         others = [name for name in self._channels if name != channel.name]
         switched = await switch_channel_off(channel.name, str(error), others)
@@ -275,7 +277,7 @@ class Deliverer:
         if message.attempts >= GIVE_UP_AFTER:
             log.error("message.given_up", **fields, reason=str(error), attempts=message.attempts)
             how = How(error=str(error), pause_s=pause, remind_in_s=self._remind_every_s)
-            await self._record(message, wanted, "dead", **how)
+            await self._record(message, wanted, "failed", **how)
             return
         chance = random.random()  # noqa: S311 (it only spreads the load)
         in_s = delay_s(message.attempts, asked, chance, self._pace.first_delay_s, self._pace.longest_delay_s)
@@ -332,7 +334,7 @@ async def wake_on_notification(wake: Callable[[], None]) -> None:
     client = get_supabase_service_client()
     while isinstance(client, Listener):
         try:
-            async for _ in client.notifications("vigilbase_deliveries"):
+            async for _ in client.notifications("vigilbase_notifications"):
                 wake()
         except DatabaseError as error:
             log.debug("deliveries.not_heard", reason=str(error))

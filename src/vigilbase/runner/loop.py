@@ -6,21 +6,27 @@ recorded. No decision is: the judge's state is rebuilt from what was written.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
+from vigilbase.ids import uuid7
 from vigilbase.logging import get_logger
+from vigilbase.phases import pack_phases
 from vigilbase.probes import ProbeNotPossibleError, observe
 from vigilbase.runner.deliveries import Deliverer, wake_on_notification
+from vigilbase.runner.lean import Known, changed_facts, thin
 from vigilbase.runner.limits import probes_at_once
-from vigilbase.runner.recorder import States, judge_batch, load_history, record, steadied
+from vigilbase.runner.recorder import States, judge_batch, load_history, record, steadied, without_words
+from vigilbase.runner.registry import SAVE_EVERY_S, end_runner, save_runner, save_services, save_targets
 from vigilbase.runner.retention import delete_old_daily
 from vigilbase.runner.schedule import first_due, missed, next_due
 from vigilbase.runner.silencing import load_silencing
 from vigilbase.runner.waiting import WaitingChecks
 from vigilbase.spec import ServiceSpec, Spec
-from vigilbase.vocabulary import Check, Policy, Transition
+from vigilbase.vocabulary import JSON, Check, Policy, Transition
 
 log = get_logger(__name__)
 
@@ -31,13 +37,17 @@ CATCH_UP_S = 10.0
 TELL_EVERY = 30  # tries; the first tells at once
 TELL_EVERY_LOST = 1000  # checks; the first tells at once
 STOP_WITHIN_S = 3.5  # a write that is cut short takes another second
+END_WITHIN_S = 0.3
 
 
 class Runner:
     """One run. `states` says where each service stands; `on_check` is told of every check as it is made."""
 
-    def __init__(self, spec: Spec, on_check: Callable[[Check], None] | None = None) -> None:
+    def __init__(
+        self, spec: Spec, on_check: Callable[[Check], None] | None = None, *, save_every_s: float = SAVE_EVERY_S
+    ) -> None:
         self.spec = spec
+        self._save_every_s = save_every_s
         self.states: States = {}
         self.recorded = 0
         self._on_check = on_check
@@ -45,6 +55,9 @@ class Runner:
         self._policies: Mapping[str, Policy] = {service.name: service.policy for service in spec.services}
         self._clock_difference = timedelta(0)
         self._probing = asyncio.Semaphore(probes_at_once())
+        self._id = uuid7()
+        self._known: dict[str, Known] = {}
+        self._targets: dict[str, Mapping[str, JSON]] = {}
         self._waiting = WaitingChecks(MAX_WAITING)
         self._in_hand = 0
         self._catching_up_until = 0.0
@@ -77,10 +90,12 @@ class Runner:
         """
         history = await load_history(self.spec.services)
         self.states, self._clock_difference = history.states, history.clock.difference
+        await save_services(self.spec)
         log.info("runner.started", services=len(self.spec.services))
         async with asyncio.TaskGroup() as tasks:
             watching = [tasks.create_task(self._watch(service)) for service in self.spec.services]
             watching.append(tasks.create_task(delete_old_daily(self.spec.retention_days)))
+            watching.append(tasks.create_task(self._stay_registered()))
             recording = tasks.create_task(self._record_until_closed())
             delivering = tasks.create_task(self._deliverer.run())
             if self.spec.channels:
@@ -96,7 +111,23 @@ class Runner:
             delivering.cancel()
         if self.unwritten:
             log.error("checks.lost", reason="the database was away at the stop", count=self.unwritten)
+        with suppress(DatabaseError, TimeoutError):
+            async with asyncio.timeout(END_WITHIN_S):
+                await end_runner(self._id)
         log.info("runner.stopped", recorded=self.recorded, lost=self.lost + self.unwritten)
+
+    async def _stay_registered(self) -> None:
+        """Say every few seconds that we are at work, and what has changed of the services' targets."""
+        while True:
+            targets, self._targets = self._targets, {}
+            try:
+                await save_runner(self._id)
+                if targets:
+                    await save_targets(targets)
+            except DatabaseError as error:
+                self._targets = {**targets, **self._targets}
+                log.debug("runner.not_registered", reason=str(error))
+            await asyncio.sleep(self._save_every_s)
 
     async def _watch(self, service: ServiceSpec) -> None:
         """Probe one service on its schedule, for ever."""
@@ -134,15 +165,29 @@ class Runner:
         """Judge and write batch after batch until no more will come."""
         while batch := await self._waiting.take(MAX_BATCH):
             self._in_hand = len(batch)
-            await self._settle(batch)
+            await self._settle([self._thin(check) for check in batch])
             if self._catching_up_until and not self._waiting:
                 self._catching_up_until = 0.0
                 self._deliverer.wake()
 
+    def _thin(self, check: Check) -> Check:
+        """A check as it is stored: without what is known of its target, and its phases in short.
+
+        What a function of the user's says of itself is left as it is.
+        """
+        seen, name = check.observation, check.service_name
+        if name not in self._services or self._services[name].kind == "python":
+            return check
+        known = self._known.get(name)
+        details, self._known[name] = thin(seen.probe_details, seen.status, known)
+        if (facts := changed_facts(known, self._known[name])) is not None:
+            self._targets[name] = facts
+        return replace(check, observation=replace(seen, probe_details=details and pack_phases(details)))
+
     async def _settle(self, batch: Sequence[Check]) -> None:
         """Judge and write a batch; one that is refused is taken apart, so that a bad check costs no other."""
         states, transitions = judge_batch(self.states, batch, self._policies)
-        if await self._write(batch, transitions):
+        if await self._write(batch, transitions) or (len(batch) == 1 and await self._write_bare(batch, transitions)):
             self.states = states  # only what is written counts
             self.recorded += len(batch)
             self._in_hand -= len(batch)
@@ -154,7 +199,20 @@ class Runner:
             for check in batch:
                 await self._settle([check])
 
-    async def _write(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
+    async def _write_bare(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
+        """Write a check that was refused without its words, which the database may be unable to hold."""
+        tagless = {name: replace(self._services[name], tags=()) for name in {check.service_name for check in batch}}
+        written = await self._write(*without_words(batch, transitions), tagless)
+        if written:
+            log.warning("checks.words_dropped", service_name=batch[0].service_name, count=len(batch))
+        return written
+
+    async def _write(
+        self,
+        batch: Sequence[Check],
+        transitions: Sequence[Transition],
+        services: Mapping[str, ServiceSpec] | None = None,
+    ) -> bool:
         """Write a batch, however long the database is away; False when it is refused.
 
         What opened and closed while it was away belongs into the same messages, so none are claimed before it is all
@@ -165,7 +223,7 @@ class Runner:
             if tries:
                 self._catching_up_until = monotonic() + CATCH_UP_S
             try:
-                recorded = await record(batch, transitions, self._services)
+                recorded = await record(batch, transitions, services or self._services)
             except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
                 self._catching_up_until = 0.0
                 if tries % TELL_EVERY == 0:

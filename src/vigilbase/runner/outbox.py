@@ -1,4 +1,4 @@
-"""The outbox in the database: claim what is due, and record how it ended. The rules of both are migration 017."""
+"""The outbox in the database: claim what is due, and record how it ended, by models/sql/notifications."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ from vigilbase.runner.outcomes import write_outcome
 from vigilbase.vocabulary import JSON, DeliveryKind
 
 LEASE_S = 60
-Outcome: TypeAlias = Literal["delivered", "retry", "dead", "put_off", "cancelled", "taken_apart"]
+MOST_CAUGHT_UP = 1000  # alerts, by one call of `owe_missing`
+Outcome: TypeAlias = Literal["delivered", "retry", "failed", "deferred", "cancelled", "split"]
 
 
 class How(TypedDict, total=False):
@@ -33,29 +34,29 @@ class How(TypedDict, total=False):
     in_s: float
     remind_in_s: float | None
     pause_s: float | None
-    withheld_by: str
+    suppressed_by: str
 
 
-class _Delivery(BaseModel):
+class _Notification(BaseModel):
     id: int
     tags: list[str]
-    told: bool
+    may_have_heard: bool
     alert: JsonValue
 
 
-class _Message(BaseModel):
-    message_id: UUID
+class _Batch(BaseModel):
+    batch_id: UUID
     kind: DeliveryKind
     at: AwareDatetime
     attempts: int
-    deliveries: list[_Delivery]
+    notifications: list[_Notification]
 
 
 class _Claim(BaseModel):
-    """What vigilbase_claim_deliveries_v1 answers (migration 017)."""
+    """What vigilbase_claim_notifications answers."""
 
     now: AwareDatetime
-    messages: list[_Message]
+    batches: list[_Batch]
     next_in_s: float | None
 
 
@@ -91,10 +92,10 @@ class Claim:
     next_in_s: float | None
 
 
-async def claim(
-    channel: str, *, groups: bool, window_s: float, lease_id: UUID, limit: int, lease_s: int = LEASE_S
-) -> Claim:
-    """Claim what is due to a channel for so many seconds, `limit` messages at the most.
+async def claim(channel: str, *, window_s: float, lease_id: UUID, limit: int, lease_s: int = LEASE_S) -> Claim:
+    """Claim what is due to a channel for `lease_s` seconds, at most `limit` messages.
+
+    A channel gathers what is new for `window_s` seconds after its last message; with 0 each alert is one message.
 
     Raises:
         DatabaseError: the database fails; what it may have claimed is free again when the lease ends.
@@ -102,9 +103,10 @@ async def claim(
     """
     ours_until = since_boot() + lease_s  # a little earlier than the database thinks
     answer = await get_supabase_service_client().call(
-        "vigilbase_claim_deliveries_v1",
+        "vigilbase_claim_notifications",
         {
-            "p_channels": json.dumps([{"channel": channel, "groups": groups, "window_s": window_s}]),
+            "p_channel": channel,
+            "p_window_s": window_s,
             "p_lease_id": lease_id,
             "p_lease_s": lease_s,
             "p_limit": limit,
@@ -114,7 +116,7 @@ async def claim(
         claimed = _Claim.model_validate(answer)
     except ValueError as error:
         raise DatabaseError("claim deliveries: the database answered something unexpected") from error
-    messages = [_message(message, lease_id, ours_until) for message in claimed.messages]
+    messages = [_message(batch, lease_id, ours_until) for batch in claimed.batches]
     return Claim(claimed.now, messages, claimed.next_in_s)
 
 
@@ -126,7 +128,7 @@ async def finish(message: ClaimedMessage, outcome: Outcome, *, ids: Sequence[int
 
     """
     outcome_json: dict[str, JSON] = {
-        "message_id": str(message.id),
+        "batch_id": str(message.id),
         "lease_id": str(message.lease_id),
         "outcome": outcome,
         "ids": [str(number) for number in ids],
@@ -143,22 +145,24 @@ async def switch_channel_off(channel: str, reason: str, others: Sequence[str]) -
         DatabaseError: the database fails.
 
     """
-    owed = [{"channel": other, "after_s": 0, "unless_acknowledged": False, "tells_recovery": True} for other in others]
+    routes = [{"channel": other, "after_s": 0, "unless_acknowledged": False, "send_resolved": True} for other in others]
+    why = _storable(reason)
+    message = f"channel {channel} is disabled: {why}; its notifications wait for `vigilbase channels enable {channel}`"
     answer = await get_supabase_service_client().call(
-        "vigilbase_switch_channel_off_v1",
-        {"p_channel": channel, "p_reason": _storable(reason), "p_owed": json.dumps(owed)},
+        "vigilbase_disable_channel",
+        {"p_channel": channel, "p_reason": why, "p_message": message, "p_routes": json.dumps(routes)},
     )
     return answer is True
 
 
 async def owe_missing() -> int:
-    """Owe the resolutions of alerts that were resolved past us, by an UPDATE say; return of how many alerts.
+    """Owe the resolutions of alerts that were resolved past us, by an UPDATE say; return how many had changed.
 
     Raises:
         DatabaseError: the database fails.
 
     """
-    answer = await get_supabase_service_client().call("vigilbase_owe_missing_v1")
+    answer = await get_supabase_service_client().call("vigilbase_enqueue_missing_resolutions")
     return answer if isinstance(answer, int) else 0
 
 
@@ -167,11 +171,11 @@ def _storable(said: str) -> str:
     return plain_text(said, len(said))
 
 
-def _message(message: _Message, lease_id: UUID, ours_until: float) -> ClaimedMessage:
-    deliveries = [Delivery(item.id, tuple(item.tags), item.told, _alert(item.alert)) for item in message.deliveries]
-    return ClaimedMessage(
-        message.message_id, lease_id, message.kind, message.at, message.attempts, deliveries, ours_until
-    )
+def _message(batch: _Batch, lease_id: UUID, ours_until: float) -> ClaimedMessage:
+    deliveries = [
+        Delivery(item.id, tuple(item.tags), item.may_have_heard, _alert(item.alert)) for item in batch.notifications
+    ]
+    return ClaimedMessage(batch.batch_id, lease_id, batch.kind, batch.at, batch.attempts, deliveries, ours_until)
 
 
 def _alert(value: JSON) -> AlertEvent:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.errors import DatabaseUnavailableError
+from vigilbase.errors import DatabaseError, DatabaseUnavailableError
 from vigilbase.vocabulary import JSON
 
 Outcome = tuple[Mapping[str, JSON], "asyncio.Future[None]"]
@@ -43,7 +43,7 @@ _writers: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer]" = weak
 
 
 async def write_outcome(outcome: Mapping[str, JSON]) -> None:
-    """Write an outcome as vigilbase_finish_deliveries_v1 takes it (migration 017).
+    """Write an outcome as vigilbase_record_results takes it.
 
     Raises:
         DatabaseError: the database fails; it may have been written all the same.
@@ -55,8 +55,7 @@ async def write_outcome(outcome: Mapping[str, JSON]) -> None:
 async def _settle(batch: Sequence[Outcome]) -> None:
     """Write a batch, and tell those who wait; one that is refused is taken apart, so that it costs no other."""
     try:
-        outcomes = json.dumps([outcome for outcome, _ in batch])
-        await get_supabase_service_client().call("vigilbase_finish_deliveries_v1", {"p_outcomes": outcomes})
+        await _write([outcome for outcome, _ in batch])
     except Exception as error:  # noqa: BLE001 (it belongs to whoever waits)
         if len(batch) > 1 and not isinstance(error, DatabaseUnavailableError):
             for one in batch:
@@ -71,6 +70,31 @@ async def _settle(batch: Sequence[Outcome]) -> None:
     else:
         for written in _awaited(batch):
             written.set_result(None)
+
+
+async def _write(outcomes: Sequence[Mapping[str, JSON]]) -> None:
+    """Record outcomes; a single one that is refused once more in ASCII.
+
+    What a receiver said may be more than the database can hold; that it has heard matters more.
+    """
+    try:
+        await _record(outcomes)
+    except DatabaseError as error:
+        if len(outcomes) > 1 or isinstance(error, DatabaseUnavailableError):
+            raise
+        await _record([_in_ascii(outcome) for outcome in outcomes])
+
+
+async def _record(outcomes: Sequence[Mapping[str, JSON]]) -> None:
+    results = json.dumps(outcomes, ensure_ascii=False)
+    await get_supabase_service_client().call("vigilbase_record_results", {"p_results": results})
+
+
+def _in_ascii(outcome: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    return {
+        name: value.encode("ascii", "replace").decode() if isinstance(value, str) else value
+        for name, value in outcome.items()
+    }
 
 
 def _awaited(batch: Sequence[Outcome]) -> "list[asyncio.Future[None]]":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -45,11 +45,11 @@ class _Episode(BaseModel):
 class _ServiceHistory(BaseModel):
     service_name: str
     checks: list[_RecentCheck]
-    episode: _Episode | None
+    alert: _Episode | None
 
 
 class _WatchState(BaseModel):
-    """What vigilbase_watch_state_v2 answers (migration 015)."""
+    """What vigilbase_load_state answers."""
 
     now: AwareDatetime
     services: list[_ServiceHistory]
@@ -67,7 +67,7 @@ class _Outcome(BaseModel):
 
 
 class _RecordAnswer(BaseModel):
-    """What vigilbase_record_v3 answers (migration 017)."""
+    """What vigilbase_record answers."""
 
     now: AwareDatetime
     transitions: list[_Outcome]
@@ -107,7 +107,7 @@ async def load_history(specs: Sequence[ServiceSpec]) -> History:
     depth = max(max(spec.policy.failures, spec.policy.successes) for spec in specs)
     before = utc_now()
     answer = await get_supabase_service_client().call(
-        "vigilbase_watch_state_v2",
+        "vigilbase_load_state",
         {"p_service_names": json.dumps([spec.name for spec in specs]), "p_checks": depth},
     )
     after = utc_now()
@@ -147,11 +147,12 @@ async def record(
     """
     before = utc_now()
     answer = await get_supabase_service_client().call(
-        "vigilbase_record_v3",
+        "vigilbase_record",
         {
             "p_checks": json.dumps([_check_json(check) for check in checks], ensure_ascii=False),
             "p_transitions": json.dumps(
-                [_transition_json(one, (services or {}).get(one.service_name)) for one in transitions]
+                [_transition_json(one, (services or {}).get(one.service_name)) for one in transitions],
+                ensure_ascii=False,
             ),
         },
     )
@@ -165,6 +166,17 @@ async def record(
         _log_outcome(outcome)
     changed = any(outcome.opened or outcome.recovery for outcome in recorded.transitions)
     return Recorded(_read_clock(recorded.now, before, after), changed)
+
+
+def without_words(checks: Sequence[Check], transitions: Sequence[Transition]) -> tuple[list[Check], list[Transition]]:
+    """The same without texts of the outside, for a database that can't hold them: status and alert matter more."""
+    return (
+        [
+            replace(check, observation=replace(check.observation, error_message=None, probe_details=None))
+            for check in checks
+        ],
+        [replace(transition, last_error=None) for transition in transitions],
+    )
 
 
 def steadied(current: timedelta, reading: ClockReading) -> timedelta:
@@ -201,7 +213,7 @@ def _check_json(check: Check) -> Mapping[str, JSON]:
 
 def _transition_json(transition: Transition, service: ServiceSpec | None) -> Mapping[str, JSON]:
     return {
-        "owed": _owed_json(transition, service),
+        "routes": _routes_json(transition, service),
         "tags": list(service.tags) if service else [],
         "service_name": transition.service_name,
         "to": transition.to,
@@ -210,7 +222,7 @@ def _transition_json(transition: Transition, service: ServiceSpec | None) -> Map
     }
 
 
-def _owed_json(transition: Transition, service: ServiceSpec | None) -> JSON:
+def _routes_json(transition: Transition, service: ServiceSpec | None) -> JSON:
     if service is None or transition.to == "healthy":
         return []
     return [
@@ -218,7 +230,7 @@ def _owed_json(transition: Transition, service: ServiceSpec | None) -> JSON:
             "channel": one.channel,
             "after_s": one.after_s,
             "unless_acknowledged": one.unless_acknowledged,
-            "tells_recovery": one.tells_recovery,
+            "send_resolved": one.tells_recovery,
         }
         for one in owed(service.routes, transition.to)
     ]
@@ -234,7 +246,7 @@ def _states(watch_state: _WatchState, specs: Sequence[ServiceSpec]) -> States:
 
 
 def _state(service: _ServiceHistory, policy: Policy) -> JudgedService:
-    judged, since = _judged(service.episode)
+    judged, since = _judged(service.alert)
     checks = [
         Observation(check.status, check.checked_at, check.latency_ms or 0, check.error_message, id=check.id)
         for check in reversed(service.checks)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path as FilePath
 
@@ -52,6 +52,7 @@ class Spec:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     remind_every_s: float | None = None
     group_window_s: float = 30.0
+    file: str = ""  # where it was read
 
 
 def load_spec(path: FilePath) -> Spec:
@@ -61,7 +62,7 @@ def load_spec(path: FilePath) -> Spec:
         ConfigurationError: the file can't be read or is wrong; the message names file, line and field.
 
     """
-    return _spec(read_text(path), os.environ, f"{path}:")
+    return replace(_spec(read_text(path), os.environ, f"{path}:"), file=str(path.resolve()))
 
 
 def parse_spec(text: str, environ: Mapping[str, str] | None = None) -> Spec:

@@ -1,0 +1,123 @@
+"""The methods of the contract on a database that has migration 012 and nothing else of Vigilbase."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from tests.conftest import Backend
+from tests.support.server import PostgresServer
+from tests.support.supabase_api import SupabaseApi, run_supabase_api
+from vigilbase import AlertEventModel, CreateAlertEventData, CreateHealthCheckData, HealthCheckModel
+from vigilbase.config.supabase import close_supabase_service_client
+from vigilbase.database.migrate import discover
+from vigilbase.errors import InvalidTransitionError, MissingSchemaError
+
+CONTRACT = discover()[0]
+
+
+def _create_bare(server: PostgresServer) -> str:
+    name = server.create_database()
+    server.execute(CONTRACT.sql, name)
+    server.execute("GRANT ALL ON service_health_checks, alert_events TO service_role", name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def bare_api(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseApi]:
+    with run_supabase_api(server, _create_bare(server), tmp_path_factory.mktemp("bare")) as api:
+        yield api
+
+
+@pytest.fixture(params=["postgres", "supabase"])
+async def bare(
+    request: pytest.FixtureRequest, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Backend]:
+    if request.param == "postgres":
+        name = _create_bare(server)
+        monkeypatch.setenv("DATABASE_URL", server.url(name))
+    else:
+        api: SupabaseApi = request.getfixturevalue("bare_api")
+        name = api.database
+        monkeypatch.setenv("SUPABASE_URL", api.url)
+        monkeypatch.setenv("SUPABASE_SECRET_KEY", api.secret_key)
+        server.execute("TRUNCATE service_health_checks, alert_events", name)
+    yield Backend(request.param, name, server)
+    await close_supabase_service_client()
+    if request.param == "postgres":
+        server.drop_database(name)
+
+
+async def test_checks_on_the_contract_alone_are_written_and_read(bare: Backend) -> None:
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    details = {"phases": {"dns_ms": 1.2}}
+    first = await HealthCheckModel.create(CreateHealthCheckData("api", "down", 3, "refused", details, at))
+    assert (first.status, first.latency_ms, first.checked_at, first.probe_details) == ("down", 3, at, details)
+    assert await HealthCheckModel.create_many([CreateHealthCheckData("api", "healthy")] * 3) == 3
+    latest = await HealthCheckModel.find_latest_by_service("api")
+    assert latest is not None
+    assert latest.status == "healthy"
+    assert len(await HealthCheckModel.find_all(service_name="api")) == 4
+    assert [check.status for check in await HealthCheckModel.find_all(limit=10)][-1] == "down"
+
+
+async def test_old_checks_on_the_contract_alone_are_deleted(bare: Backend) -> None:
+    await HealthCheckModel.create(CreateHealthCheckData("api", "down"))
+    bare.execute("UPDATE service_health_checks SET created_at = now() - interval '40 days'")
+    await HealthCheckModel.create(CreateHealthCheckData("api", "healthy"))
+    assert await HealthCheckModel.delete_older_than(30) == 1
+    assert [check.status for check in await HealthCheckModel.find_all()] == ["healthy"]
+
+
+async def test_alerts_on_the_contract_alone_go_their_way(bare: Backend) -> None:
+    alert = await AlertEventModel.create(
+        CreateAlertEventData("api", "service_down", message="it broke", details={"rule": "x"})
+    )
+    assert (alert.status, alert.message, alert.details, alert.resolved_at) == (
+        "active",
+        "it broke",
+        {"rule": "x"},
+        None,
+    )
+    assert await AlertEventModel.find_active("api") == [alert]
+    assert await AlertEventModel.find_active("db") == []
+    assert await AlertEventModel.find_recent_by_service("api", "service_down", 5) == alert
+    assert await AlertEventModel.find_recent_by_service("api", "service_degraded", 5) is None
+    acknowledged = await AlertEventModel.acknowledge(alert.id, author="ana")
+    assert acknowledged is not None
+    assert (acknowledged.status, acknowledged.acknowledged_at is not None) == ("acknowledged", True)
+    assert await AlertEventModel.acknowledge(alert.id) == acknowledged
+    assert await AlertEventModel.find_active() == []
+    resolved = await AlertEventModel.resolve(alert.id)
+    assert resolved is not None
+    assert (resolved.status, resolved.acknowledged_at) == ("resolved", acknowledged.acknowledged_at)
+    assert await AlertEventModel.resolve(alert.id) == resolved
+    with pytest.raises(InvalidTransitionError):
+        await AlertEventModel.acknowledge(alert.id)
+    assert await AlertEventModel.resolve(uuid4()) is None
+
+
+async def test_old_alerts_on_the_contract_alone_are_deleted_and_open_ones_spared(bare: Backend) -> None:
+    for status in ("active", "acknowledged", "resolved"):
+        made = await AlertEventModel.create(CreateAlertEventData("api", "service_down", status))
+        assert (made.status, made.acknowledged_at is not None) == (status, status == "acknowledged")
+    bare.execute("UPDATE alert_events SET created_at = now() - interval '40 days'")
+    assert await AlertEventModel.delete_older_than(30, keep_open=True) == 1
+    assert await AlertEventModel.delete_older_than(30) == 2
+
+
+async def test_a_call_where_one_function_is_missing_and_others_are_there_is_an_error(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a stale schema cache: a verb in its place would take no lock."""
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+    server.execute("DROP FUNCTION vigilbase_create_health_check, vigilbase_resolve_alert", database)
+    try:
+        with pytest.raises(MissingSchemaError, match="vigilbase_create_health_check"):
+            await HealthCheckModel.create(CreateHealthCheckData("api", "healthy"))
+        with pytest.raises(MissingSchemaError, match="vigilbase_resolve_alert"):
+            await AlertEventModel.resolve(uuid4())
+        assert server.execute("SELECT count(*) FROM service_health_checks", database) == [(0,)]
+    finally:
+        await close_supabase_service_client()
