@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,17 +18,17 @@ from tests.conftest import Backend
 from tests.support.psql import FILES, psql
 from tests.support.server import PostgresServer, free_port
 from vigilbase.config.supabase import close_supabase_service_client, get_supabase_service_client
+from vigilbase.database.ledger import Applied
 from vigilbase.database.migrate import (
-    Applied,
     Migration,
     apply_pending,
-    as_script,
     discover,
     pending,
     read_ledger,
     read_ledger_through,
-    write_supabase_files,
 )
+from vigilbase.database.script import as_script
+from vigilbase.database.supabase_files import write_supabase_files
 from vigilbase.errors import AccessRefusedError, DatabaseUnavailableError, MigrationError
 
 ALL = discover()
@@ -64,18 +63,18 @@ async def test_migrations_are_applied_in_the_order_of_their_numbers_and_remember
     url: str, server: PostgresServer, empty_database: str
 ) -> None:
     assert await apply_pending(url, ALL) == ALL
-    by_time = "SELECT number, name, sha256 FROM vigilbase_migrations ORDER BY applied_at"
+    by_time = "SELECT number, name, sha256 FROM vigilbase.migrations ORDER BY applied_at"
     # The name and the checksum of the file itself, as `sha256sum` prints it.
     files = [(int(path.name[:3]), path.stem[4:], sha256(path.read_bytes()).hexdigest()) for path in FILES]
     assert server.execute(by_time, empty_database) == files
     assert await read_ledger(url) == [Applied(*entry) for entry in files]
-    recent = "SELECT bool_and(applied_at BETWEEN now() - interval '1 minute' AND now()) FROM vigilbase_migrations"
+    recent = "SELECT bool_and(applied_at BETWEEN now() - interval '1 minute' AND now()) FROM vigilbase.migrations"
     assert server.execute(recent, empty_database) == [(True,)]
 
 
 async def test_a_second_run_applies_nothing(url: str, server: PostgresServer, empty_database: str) -> None:
     await apply_pending(url, ALL)
-    rows = "SELECT ctid::text, xmin::text, * FROM vigilbase_migrations ORDER BY number"  # xmin: who wrote it
+    rows = "SELECT ctid::text, xmin::text, * FROM vigilbase.migrations ORDER BY number"  # xmin: who wrote it
     ledger = server.execute(rows, empty_database)
     assert await apply_pending(url, ALL) == []
     assert server.execute(rows, empty_database) == ledger
@@ -118,6 +117,15 @@ async def test_of_ten_processes_that_start_at_once_each_migration_is_applied_by_
     assert [process.returncode for process in processes] == [0] * 10
     assert sorted(int(number) for output in said for number in output.split()) == NUMBERS
     assert await what_is_pending(url) == []
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_the_isolation_that_a_database_prefers_lets_nothing_be_applied_twice(
+    url: str, server: PostgresServer, empty_database: str, isolation: str
+) -> None:
+    server.execute(f"ALTER DATABASE {empty_database} SET default_transaction_isolation = '{isolation}'", "postgres")
+    done = await asyncio.gather(*(apply_pending(url, ALL) for _ in range(5)))
+    assert sorted(migration.number for each in done for migration in each) == NUMBERS
 
 
 async def test_an_edited_file_is_refused_by_name(url: str, server: PostgresServer, empty_database: str) -> None:
@@ -174,20 +182,20 @@ async def test_the_search_path_of_a_host_does_not_lead_anything_astray(
         psql_script(url, tmp_path, as_script(ALL))
     else:
         (tmp_path / "supabase").mkdir()
-        psql(url, *write_supabase_files(tmp_path, ALL)[0])
+        psql(url, *write_supabase_files(tmp_path, ALL).written)
     assert relations(server, empty_database, "app") == []
-    assert relations(server, empty_database) == [
-        "alert_deliveries",
-        "alert_events",
+    assert relations(server, empty_database) == ["alert_events", "service_health_checks"]
+    assert relations(server, empty_database, "vigilbase") == [
         "alert_timeline",
-        "delivery_channels",
-        "maintenance_windows",
-        "service_health_checks",
-        "silences",
-        "vigilbase_migrations",
+        "channels",
+        "migrations",
+        "notifications",
+        "runners",
+        "services",
+        "suppressions",
     ]
     assert await what_is_pending(url) == []
-    latest = "SELECT public.vigilbase_latest_health_checks_v1()::text"
+    latest = "SELECT public.vigilbase_find_latest_health_checks()::text"
     assert server.execute(latest, empty_database) == [("[]",)]
 
 
@@ -214,8 +222,7 @@ async def test_the_printed_script_is_run_whole_or_not_at_all(
 
 
 async def test_files_for_a_supabase_project_can_be_run_one_by_one(url: str, project: Path) -> None:
-    written, kept = write_supabase_files(project, ALL)
-    assert kept == []
+    written = write_supabase_files(project, ALL).written
     for place, path in enumerate(sorted((project / "supabase" / "migrations").iterdir()), start=1):
         psql(url, path)
         assert await what_is_pending(url) == NUMBERS[place:]
@@ -224,44 +231,8 @@ async def test_files_for_a_supabase_project_can_be_run_one_by_one(url: str, proj
 
 
 async def test_the_runner_goes_on_where_another_migrator_stopped(url: str, project: Path) -> None:
-    psql(url, *write_supabase_files(project, ALL[:1])[0])
+    psql(url, *write_supabase_files(project, ALL[:1]).written)
     assert await apply_pending(url, ALL) == ALL[1:]
-
-
-def test_files_for_a_supabase_project_sort_by_number_and_keep_their_names(project: Path) -> None:
-    (project / "other" / "supabase").mkdir(parents=True)
-    written, _ = write_supabase_files(project, ALL)
-    names = [path.name for path in written]
-    assert names == sorted(names) == [path.name for path in write_supabase_files(project / "other", ALL)[0]]
-    # A project that has it already would run it once more under another name.
-    assert names[0] == "20261124000012_vigilbase_012_create_monitoring_tables.sql"
-    # The format of the Supabase CLI, which takes the 14 digits for a version: each is there once.
-    shapes = [re.fullmatch(r"(\d{14})_vigilbase_(\d{3})_[a-z0-9_]+\.sql", name) for name in names]
-    assert [int(shape[2]) for shape in shapes if shape] == NUMBERS
-    assert len({shape[1] for shape in shapes if shape}) == len(NUMBERS)
-    assert {path.parent for path in written} == {project / "supabase" / "migrations"}
-
-
-def test_a_file_that_is_there_already_is_kept_as_it_is(project: Path) -> None:
-    (first,), _ = write_supabase_files(project, ALL[:1])
-    first.write_text("-- somebody's")
-    written, kept = write_supabase_files(project, ALL)
-    assert kept == [first]
-    assert [path.name for path in written] == [migration.supabase_filename for migration in ALL[1:]]
-    assert first.read_text() == "-- somebody's"
-    assert write_supabase_files(project, ALL) == ([], [first, *written])
-
-
-def test_a_folder_that_is_no_supabase_project_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MigrationError, match="is no Supabase project"):
-        write_supabase_files(tmp_path, ALL)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_project_that_can_not_be_written_is_refused(project: Path) -> None:
-    (project / "supabase" / "migrations").write_text("a file where the folder should be")
-    with pytest.raises(MigrationError, match="can't write into"):
-        write_supabase_files(project, ALL)
 
 
 async def test_the_ledger_reads_the_same_through_a_service_client(backend: Backend) -> None:
@@ -284,8 +255,9 @@ async def test_a_ledger_that_row_level_security_hides_is_not_taken_for_an_empty_
 ) -> None:
     role = f"blind_{uuid4().hex[:12]}"
     server.execute(
-        f"CREATE ROLE {role} LOGIN PASSWORD 'sesame'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
-        f"GRANT EXECUTE ON FUNCTION vigilbase_access_v1 TO {role}",
+        f"CREATE ROLE {role} LOGIN PASSWORD 'sesame'; GRANT USAGE ON SCHEMA vigilbase TO {role};"
+        f"GRANT SELECT ON vigilbase.migrations TO {role};"
+        f"GRANT EXECUTE ON FUNCTION vigilbase_list_migrations TO {role}",
         database,
     )
     url = server.url(database, user=role, password="sesame")
@@ -299,7 +271,7 @@ async def test_a_ledger_that_row_level_security_hides_is_not_taken_for_an_empty_
             with pytest.raises(AccessRefusedError, match=f"row-level security hides the rows from the role {role}: "):
                 await look()
         # A policy of the owner's may show it; then it is what it says.
-        server.execute(f"CREATE POLICY all_of_it ON vigilbase_migrations FOR SELECT TO {role} USING (true)", database)
+        server.execute(f"CREATE POLICY all_of_it ON vigilbase.migrations FOR SELECT TO {role} USING (true)", database)
         assert pending(ALL, await read_ledger(url)) == []
         assert pending(ALL, await read_ledger_through(get_supabase_service_client())) == []
     finally:
@@ -311,5 +283,5 @@ async def test_a_ledger_that_is_empty_for_its_owner_is_an_empty_one(
     url: str, server: PostgresServer, empty_database: str
 ) -> None:
     await apply_pending(url, ALL)
-    server.execute("DELETE FROM vigilbase_migrations", empty_database)
+    server.execute("DELETE FROM vigilbase.migrations", empty_database)
     assert await what_is_pending(url) == NUMBERS

@@ -50,7 +50,7 @@ def stranger(server: PostgresServer, database: str) -> Iterator[str]:
     """The URL of a role that may read the tables and is blinded by row-level security."""
     server.execute(f"CREATE ROLE stranger LOGIN PASSWORD '{PASSWORD}'")
     server.execute("GRANT SELECT, INSERT ON service_health_checks, alert_events TO stranger", database)
-    server.execute("GRANT EXECUTE ON FUNCTION vigilbase_access_v1() TO stranger", database)
+    server.execute("GRANT EXECUTE ON FUNCTION vigilbase_role_info() TO stranger", database)
     yield server.url(database, user="stranger", password=PASSWORD)
     server.execute("DROP OWNED BY stranger; DROP ROLE stranger", database)
 
@@ -100,7 +100,7 @@ async def test_a_host_that_never_answers_is_given_up_in_our_time(
     if variable == "SUPABASE_URL":
         monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
     began = time.monotonic()
-    assert "call vigilbase_access_v1" in await _said(DatabaseUnavailableError, caplog)
+    assert "call vigilbase_role_info" in await _said(DatabaseUnavailableError, caplog)
     assert time.monotonic() - began < 30  # the libraries' own time is 120 s
 
 
@@ -172,7 +172,7 @@ async def test_the_publishable_key_reads_nothing_and_writes_nothing(supabase_api
         await secret.insert("service_health_checks", [row])
         with pytest.raises(DatabaseError):
             await public.insert("service_health_checks", [row])
-        for function in ("vigilbase_latest_health_checks_v1", "vigilbase_access_v1"):
+        for function in ("vigilbase_find_latest_health_checks", "vigilbase_role_info"):
             with pytest.raises(DatabaseError):
                 await public.call(function)
         # Allowed for: @supabase/lite overlooks that the role has no privilege on the table (that it hasn't is tested
@@ -222,7 +222,7 @@ async def test_a_request_that_fails_is_not_repeated_silently(monkeypatch: pytest
         with pytest.raises(DatabaseUnavailableError):
             await get_supabase_service_client().select("service_health_checks")
         with pytest.raises(DatabaseUnavailableError):
-            await get_supabase_service_client().call("vigilbase_access_v1")
+            await get_supabase_service_client().call("vigilbase_role_info")
     assert len(requests) == 2
 
 

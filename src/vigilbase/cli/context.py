@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vigilbase.config.supabase import check_service_client, close_supabase_service_client, embedded_server
 from vigilbase.config.supabase import get_supabase_service_client as service_client
+from vigilbase.database.host import Host, read_host_at, warnings_of
 from vigilbase.database.migrate import (
     Migration,
     apply_pending,
@@ -21,6 +22,8 @@ from vigilbase.database.migrate import (
     read_ledger,
     read_ledger_through,
 )
+from vigilbase.database.repair import Damage, find_damage_through, repair
+from vigilbase.database.repair import find_damage as find_damage_at
 from vigilbase.errors import ConfigurationError, MigrationError
 from vigilbase.settings import Settings, check_database_url, chosen_transport
 from vigilbase.threads import DaemonThreads
@@ -42,10 +45,7 @@ WITHOUT_DDL = (
     "project's SQL editor; or run `vigilbase migrate --supabase DIR` in your Supabase project and then "
     "`supabase db push`"
 )
-RESTORE = (
-    "`vigilbase migrate --print` writes what makes it again, without its rows; run that in an SQL editor, or by "
-    "`vigilbase migrate --print | vigilbase db psql -v ON_ERROR_STOP=1`; or restore a dump"
-)
+MIGRATE = "run `vigilbase migrate`"
 
 
 def run(coroutine: Coroutine[object, object, Answer]) -> Answer:
@@ -100,8 +100,22 @@ async def embedded_if_chosen(settings: Settings) -> AsyncIterator[None]:
         yield
 
 
-def _has_only_the_data_api(settings: Settings) -> bool:
+def has_only_the_data_api(settings: Settings) -> bool:
+    """Whether no migration can be applied from here."""
     return chosen_transport(settings) == "supabase" and settings.database_url is None
+
+
+def remedy(settings: Settings) -> str:
+    """What to do about a schema that isn't what it should be."""
+    return WITHOUT_DDL if has_only_the_data_api(settings) else MIGRATE
+
+
+async def warn_of_host(url: str, settings: Settings) -> Host:
+    """Say on standard error what works in this database, but not as well as it should; return what it is like."""
+    host = await read_host_at(url, timeout=settings.timeout)
+    for found, advice in warnings_of(host):
+        typer.echo(f"vigilbase: warning: {found}: {advice}", err=True)
+    return host
 
 
 async def find_pending(settings: Settings) -> list[Migration]:
@@ -113,10 +127,26 @@ async def find_pending(settings: Settings) -> list[Migration]:
         DatabaseError: the database can't be reached.
 
     """
-    if _has_only_the_data_api(settings):
+    if has_only_the_data_api(settings):
         return pending(discover(), await read_ledger_through(service_client()))
     async with postgres_for_ddl(settings) as url:
         return pending(discover(), await read_ledger(url, timeout=settings.timeout))
+
+
+async def find_damage(settings: Settings) -> Damage:
+    """What applied migrations made and is gone, or is open to visitors of a Data API.
+
+    Raises:
+        MigrationError: the database is of an earlier build.
+        DatabaseError: the database can't be reached, or the role may not even ask.
+
+    """
+    if has_only_the_data_api(settings):
+        client = service_client()
+        waiting = missing(discover(), await read_ledger_through(client))
+        return await find_damage_through(client, [each for each in discover() if each not in waiting])
+    async with postgres_for_ddl(settings) as url:
+        return await find_damage_at(url, discover(), timeout=settings.timeout)
 
 
 @asynccontextmanager
@@ -129,9 +159,10 @@ async def ready_database(settings: Settings, *, migrate: bool) -> AsyncIterator[
         VigilbaseError: it isn't, and the message says what to do.
 
     """
-    if _has_only_the_data_api(settings):
+    if has_only_the_data_api(settings):
         _require_none(missing(discover(), await read_ledger_through(service_client())), WITHOUT_DDL)
         await check_service_client(service_client())
+        _require_nothing_lost(await find_damage(settings), WITHOUT_DDL)
         yield
         return
     if not migrate:
@@ -139,10 +170,10 @@ async def ready_database(settings: Settings, *, migrate: bool) -> AsyncIterator[
     async with postgres_for_ddl(settings) as url:
         if migrate:
             await apply_pending(url, discover(), timeout=settings.timeout)
+            await repair(url, discover(), timeout=settings.timeout)
         else:
-            _require_none(
-                missing(discover(), await read_ledger(url, timeout=settings.timeout)), "run `vigilbase migrate`"
-            )
+            _require_none(missing(discover(), await read_ledger(url, timeout=settings.timeout)), MIGRATE)
+            _require_nothing_lost(await find_damage_at(url, discover(), timeout=settings.timeout), MIGRATE)
         await check_service_client(service_client())
         yield
 
@@ -163,3 +194,9 @@ def _require_none(waiting: Sequence[Migration], remedy: str) -> None:
     if waiting:
         names = ", ".join(f"{migration.number:03}_{migration.name}" for migration in waiting)
         raise MigrationError(f"pending: {names}; {remedy}")
+
+
+def _require_nothing_lost(damage: Damage, advice: str) -> None:
+    """What is open to visitors stops nobody; the doctor tells it."""
+    if damage.lost:
+        raise MigrationError(f"missing, though its migration is applied: {', '.join(damage.lost)}; {advice}")

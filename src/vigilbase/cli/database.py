@@ -1,7 +1,7 @@
 """`vigilbase db url|psql|dump|restore`: Postgres' own programs, from the wheel, on the configured database."""
 
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -11,18 +11,21 @@ from typing import Annotated
 
 import typer
 
-from vigilbase.cli.context import out, postgres_for_ddl, run
-from vigilbase.database.programs import programs_folder
+from vigilbase.cli.confirm import is_wanted_there, require_yes
+from vigilbase.cli.context import MIGRATE, out, postgres_for_ddl, run
+from vigilbase.database.dump import count_rows, dump_arguments, require_dump_of, write_restore_script
+from vigilbase.database.migrate import apply_pending, discover, pending, read_ledger
+from vigilbase.database.programs import programs_folder, reason_in
+from vigilbase.database.repair import repair
 from vigilbase.database.urls import environment_of, masked
-from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
-from vigilbase.settings import load_settings
+from vigilbase.errors import ConfigurationError, EmbeddedPostgresError, MigrationError
+from vigilbase.settings import Settings, load_settings
 
 app = typer.Typer(help="Reach the database with Postgres' own programs.", no_args_is_help=True)
 
 DumpFile = Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="The dump, in pg_dump's custom format.")]
 
 
-HEAD_OF_DUMP_BYTES = 2000
 WITHOUT_CONNECTION = (
     "`vigilbase db` needs a connection to Postgres, and Supabase's keys are none: "
     "set DATABASE_URL to the project's connection string"
@@ -51,56 +54,76 @@ def psql(context: typer.Context) -> None:
 
 @app.command()
 def dump(file: DumpFile) -> None:
-    """Write the whole database into a file.
+    """Write all of Vigilbase's rows into a file, and none of your own tables'.
 
     Example: vigilbase db dump vigilbase.dump
     """
     if file.exists() and not file.is_file():
         raise ConfigurationError(f"{file}: is no file to write a dump into")
+    run(_require_migrated(load_settings()))
     # Beside it first, so that a dump that fails leaves the one of yesterday as it is.
     with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
         whole = Path(folder) / "dump"
         whole.touch(mode=0o600)  # it holds everything
-        code = run(_program("pg_dump", "--format=custom", "--no-owner", f"--file={whole}"))
-        if code:
-            raise EmbeddedPostgresError(f"nothing was dumped: pg_dump ended with exit code {code}")
+        run(_whole("dumped", "pg_dump", *dump_arguments(whole)))
         whole.replace(file)
     out.print(f"dumped into {file}", markup=False)
 
 
 @app.command()
-def restore(file: DumpFile) -> None:
-    """Bring a dump back into the database.
+def restore(
+    file: DumpFile,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Replace all of Vigilbase's rows by those of a dump, and none of your own tables'.
 
-    All in one transaction; tables of the same names are replaced.
+    All in one transaction. The dump must be of the same build of Vigilbase, and no runner may be at work.
 
     Example: vigilbase db restore vigilbase.dump
     """
     if not file.is_file():
         raise ConfigurationError(f"{file}: {'is no file with a dump' if file.exists() else 'there is no such file'}")
+    require_dump_of(file, discover())
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "restore.sql"
-        _write_restore_script(file, script)
-        quiet = ["--no-psqlrc", "--quiet", f"--output={os.devnull}"]
-        code = run(_program("psql", *quiet, "--set=ON_ERROR_STOP=1", "--single-transaction", f"--file={script}"))
-    if code:
-        raise EmbeddedPostgresError(f"nothing was restored: psql ended with exit code {code}")
+        write_restore_script(file, script)  # first, since a dump that is cut short shows only here
+        _restore(load_settings(), script, yes=yes)
     out.print(f"restored from {file}", markup=False)
 
 
-def _write_restore_script(dump: Path, script: Path) -> None:
-    """A dump as SQL. Its head sets what only Postgres 17 and newer know; older ones would refuse the whole."""
-    whole = script.with_suffix(".whole")
-    options = ["--clean", "--if-exists", "--no-owner", f"--file={whole}"]
-    command = [str(programs_folder() / "pg_restore"), *options, str(dump)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip().removeprefix("pg_restore: error: ")
-        is_none = "input file" in said  # it has several ways to say so, each of a format that it tried
-        raise ConfigurationError(f"{dump}: {'is no dump of `vigilbase db dump`' if is_none else said}")
-    with whole.open("rb") as given, script.open("wb") as taken:
-        taken.write(given.read(HEAD_OF_DUMP_BYTES).replace(b"SET transaction_timeout = 0;\n", b""))
-        shutil.copyfileobj(given, taken)
+def _restore(settings: Settings, script: Path, *, yes: bool) -> None:
+    if not yes:
+        is_wanted_there(settings)
+    rows = run(_count_rows(settings))
+    for table, count in rows.items():
+        if count:
+            out.print(f"replace  {table} ({count:,} rows)", markup=False)
+    if not yes and any(rows.values()):
+        require_yes(
+            "Replace these rows?", without_terminal="this replaces what is listed, for good: say --yes to do it"
+        )
+    run(_migrate(settings))
+    quiet = ["--no-psqlrc", "--quiet", f"--output={os.devnull}"]
+    run(_whole("restored", "psql", *quiet, "--set=ON_ERROR_STOP=1", "--single-transaction", f"--file={script}"))
+
+
+async def _require_migrated(settings: Settings) -> None:
+    async with postgres_for_ddl(settings, WITHOUT_CONNECTION) as url:
+        if waiting := pending(discover(), await read_ledger(url, timeout=settings.timeout)):
+            raise MigrationError(f"pending: {waiting[0].number:03}_{waiting[0].name}, …; {MIGRATE} before the dump")
+
+
+async def _count_rows(settings: Settings) -> dict[str, int]:
+    async with postgres_for_ddl(settings, WITHOUT_CONNECTION) as url:
+        pending(discover(), await read_ledger(url, timeout=settings.timeout))
+        return await count_rows(url, timeout=settings.timeout)
+
+
+async def _migrate(settings: Settings) -> None:
+    async with postgres_for_ddl(settings, WITHOUT_CONNECTION) as url:
+        await apply_pending(url, discover(), timeout=settings.timeout)
+        await repair(url, discover(), timeout=settings.timeout)
 
 
 async def _url() -> str:
@@ -110,6 +133,20 @@ async def _url() -> str:
 
 async def _program(name: str, *arguments: str) -> int:
     """Run one of Postgres' programs on the database; return its exit code."""
+    return (await _run_program(name, *arguments, stderr=None)).returncode
+
+
+async def _whole(done: str, name: str, *arguments: str) -> None:
+    """The same for one that has to go through; in one line why it didn't."""
+    result = await _run_program(name, *arguments, stderr=subprocess.PIPE)
+    if result.returncode:
+        detail = re.search(r"^DETAIL: *(.*)$", result.stderr, re.MULTILINE)
+        raise EmbeddedPostgresError(
+            f"nothing was {done}: {reason_in(result.stderr)}{f' ({detail[1]})' if detail else ''}"
+        )
+
+
+async def _run_program(name: str, *arguments: str, stderr: int | None) -> "subprocess.CompletedProcess[str]":
     async with postgres_for_ddl(load_settings(), WITHOUT_CONNECTION) as found:
         environment = {**os.environ, **environment_of(found)}
         # Ctrl-C is the program's to handle; we wait for what it makes of it.
@@ -117,8 +154,8 @@ async def _program(name: str, *arguments: str) -> int:
         try:
             command = [str(programs_folder() / name), *arguments]
             return subprocess.run(  # noqa: ASYNC221 (there is nothing else to do meanwhile)
-                command, env=environment, check=False, preexec_fn=_default_interrupt
-            ).returncode
+                command, env=environment, check=False, preexec_fn=_default_interrupt, stderr=stderr, text=True
+            )
         finally:
             signal.signal(signal.SIGINT, previous)
 

@@ -14,14 +14,15 @@ from rich.text import Text
 
 from vigilbase import __version__
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, run
-from vigilbase.cli.examination import Finding, examine_database, ok, problem, warning
+from vigilbase.cli.examination import examine_database
+from vigilbase.cli.findings import Finding, ok, problem, warning
 from vigilbase.cli.render import plain, print_json
 from vigilbase.config.supabase import embedded_server
 from vigilbase.database.embedded import EmbeddedServer
 from vigilbase.database.programs import account_if_there, require_reachable
 from vigilbase.database.urls import masked
 from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
-from vigilbase.settings import Settings, chosen_transport, load_settings
+from vigilbase.settings import Settings, chosen_transport, database_variable, load_settings
 from vigilbase.spec import Spec, load_spec
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -89,7 +90,7 @@ def _chosen(settings: Settings) -> str:
             also = f"; migrations go to {url}" if url else ""
             return f"the Supabase Data API of {settings.supabase_url}, as {by_hand or 'SUPABASE_URL is set'}{also}"
         case "postgres":
-            return f"{url}, as {by_hand or 'DATABASE_URL is set'}"
+            return f"{url}, as {by_hand or f'{database_variable()} is set'}"
         case _:
             return f"the embedded Postgres, as {by_hand or 'neither SUPABASE_URL nor DATABASE_URL is set'}"
 

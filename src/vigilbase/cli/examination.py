@@ -1,19 +1,18 @@
 """What `vigilbase doctor` finds out about the database."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
-from vigilbase.cli.context import RESTORE, WITHOUT_DDL, embedded_if_chosen, find_pending
+from vigilbase.cli.context import embedded_if_chosen
+from vigilbase.cli.examine_schema import examine_privileges, examine_schema, examine_writing
+from vigilbase.cli.findings import GRANT, Finding, ok, problem, warning
 from vigilbase.cli.owed import remedy_of_off, switched_off, tell_off, tell_owed, tell_unnamed
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.config.supabase import get_supabase_service_client as service_client
-from vigilbase.database.blindness import SEE_ROWS, BlindRoleError, hidden_from
+from vigilbase.database.blindness import SEE_ROWS, hidden_from
 from vigilbase.database.client import ServiceClient
-from vigilbase.database.migrate import Migration, discover
-from vigilbase.database.schema import Privileges, find_lost, missing_privileges, read_privileges, schema_of
+from vigilbase.database.host import encoding_warning, role_warning
 from vigilbase.database.values import parse_timestamp
 from vigilbase.errors import (
     AccessRefusedError,
@@ -21,43 +20,15 @@ from vigilbase.errors import (
     DatabaseError,
     DatabaseUnavailableError,
     EmbeddedPostgresError,
-    MissingSchemaError,
     VigilbaseError,
 )
 from vigilbase.models import DeliveryModel
-from vigilbase.settings import Settings, chosen_transport
+from vigilbase.settings import Settings, chosen_transport, database_variable
 from vigilbase.spec import Spec
 from vigilbase.vocabulary import JSON
 
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=2)
-ACCESS = "vigilbase_access_v1"
-
-GRANT = "connect as the tables' owner or as service_role, or GRANT the role what is missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found about a subject, how bad it is, and what to do."""
-
-    subject: str
-    verdict: Literal["ok", "warning", "problem"]
-    found: str
-    advice: str = ""
-
-
-def ok(subject: str, found: str, advice: str = "") -> Finding:
-    """All is well."""
-    return Finding(subject, "ok", found, advice)
-
-
-def warning(subject: str, found: str, advice: str = "") -> Finding:
-    """It works, but not as well as it should, or not for long."""
-    return Finding(subject, "warning", found, advice)
-
-
-def problem(subject: str, found: str, advice: str = "") -> Finding:
-    """It doesn't work."""
-    return Finding(subject, "problem", found, advice)
+ROLE_INFO = "vigilbase_role_info"
 
 
 async def examine_database(settings: Settings, file: Path, spec: Spec | None) -> list[Finding]:
@@ -75,108 +46,67 @@ async def _examine(settings: Settings, client: ServiceClient) -> list[Finding]:
     over_data_api = chosen_transport(settings) == "supabase"
     began = monotonic()
     try:
-        access: Mapping[str, JSON] | DatabaseError = await _access(client)
+        info: Mapping[str, JSON] | DatabaseError = await _role_info(client)
     except ConfigurationError as error:
         return [problem("connection", str(error))]
     except DatabaseError as error:
-        access = error
+        info = error
     reached_in_ms = round((monotonic() - began) * 1000)
     # Over Postgres a refused role has been let in; over the Data API it is the key that was refused.
     no_way_in = (DatabaseUnavailableError, AccessRefusedError) if over_data_api else DatabaseUnavailableError
-    if isinstance(access, no_way_in):
-        findings = [problem("connection", str(access), _advice(over_data_api=over_data_api))]
+    if isinstance(info, no_way_in):
+        findings = [problem("connection", str(info), _advice(over_data_api=over_data_api))]
         # The migrations may go another way.
-        return findings + (await _examine_schema(settings, None) if over_data_api and settings.database_url else [])
-
-    privileges = await _privileges(client)
-    version = f", PostgreSQL {privileges.server_version}" if isinstance(privileges, Privileges) else ""
+        return findings + (await examine_schema(settings) if over_data_api and settings.database_url else [])
+    version = "" if isinstance(info, DatabaseError) else f", PostgreSQL {info.get('server_version')}"
     return [
         ok("connection", f"reached in {reached_in_ms} ms{version}"),
-        _examine_role(access),
-        *await _examine_schema(settings, client),
-        _examine_privileges(privileges),
+        _examine_role(info),
+        *await examine_schema(settings),
+        *await examine_privileges(client),
+        await examine_writing(client),
+        *_examine_encoding(info),
         await _examine_clock(client),
     ]
 
 
-async def _access(client: ServiceClient) -> Mapping[str, JSON]:
-    answer = await client.call(ACCESS)
+async def _role_info(client: ServiceClient) -> Mapping[str, JSON]:
+    answer = await client.call(ROLE_INFO)
     if not isinstance(answer, Mapping):
         raise ConfigurationError("that is no answer of a Supabase Data API: is SUPABASE_URL the project's URL?")
     return answer
 
 
-async def _privileges(client: ServiceClient) -> Privileges | DatabaseError:
-    try:
-        return await read_privileges(client, schema_of(discover()))
-    except DatabaseError as error:
-        return error
-
-
 def _advice(*, over_data_api: bool) -> str:
     if over_data_api:
         return "is SUPABASE_URL the project's, is the key one of its secret keys, and is the project awake?"
-    return "are host, port, user, password and database in DATABASE_URL right, and does the server run?"
+    return f"are host, port, user, password and database in {database_variable()} right, and does the server run?"
 
 
-def _examine_role(access: Mapping[str, JSON] | DatabaseError) -> Finding:
-    match access:
+def _examine_role(info: Mapping[str, JSON] | DatabaseError) -> Finding:
+    match info:
         case AccessRefusedError():
-            return problem("role", str(access), GRANT)
+            return problem("role", str(info), GRANT)
         case DatabaseError():
             return warning("role", "can't be looked at in this schema", "see below")
-    if access.get("blind") is not False:
-        return problem("role", hidden_from(access.get("role")), SEE_ROWS)
-    return ok("role", f"{access.get('role')}, which sees every row")
+    role = str(info.get("role"))
+    if info.get("is_blind") is not False:
+        return problem("role", hidden_from(role), SEE_ROWS)
+    if said := role_warning(role):
+        return warning("role", *said)
+    return ok("role", f"{role}, which sees every row")
 
 
-async def _examine_schema(settings: Settings, client: ServiceClient | None) -> list[Finding]:
-    try:
-        waiting = await find_pending(settings)
-        applied = [migration for migration in discover() if migration not in waiting]
-        lost = await find_lost(client, applied) if client else []
-    except BlindRoleError as error:
-        return [problem("schema", hidden_from(error.role), SEE_ROWS)]
-    except AccessRefusedError as error:
-        return [problem("schema", str(error), GRANT)]
-    except VigilbaseError as error:
-        return [problem("schema", str(error))]
-    findings = []
-    if waiting:
-        findings.append(_pending(settings, waiting))
-    if lost:
-        findings.append(problem("schema", f"missing, though its migration is applied: {', '.join(lost)}", RESTORE))
-    return findings or [ok("schema", f"up to date, at migration {applied[-1].number:03}")]
-
-
-def _pending(settings: Settings, waiting: Sequence[Migration]) -> Finding:
-    found = "pending: " + ", ".join(f"{migration.number:03}_{migration.name}" for migration in waiting)
-    match chosen_transport(settings):
-        case "embedded":
-            return warning("schema", found, "the next `vigilbase up` applies it")
-        case "supabase" if settings.database_url is None:
-            return problem("schema", found, WITHOUT_DDL)
-        case _:
-            return problem("schema", found, "run `vigilbase migrate`")
-
-
-def _examine_privileges(privileges: Privileges | DatabaseError) -> Finding:
-    match privileges:
-        case MissingSchemaError():
-            return warning("privileges", "can't be looked at in this schema", "see above, and look again")
-        case DatabaseError():
-            return problem("privileges", str(privileges), GRANT)
-    lacking = missing_privileges(schema_of(discover()), privileges)
-    if lacking:
-        return problem("privileges", f"the role lacks {', '.join(lacking)}", GRANT)
-    return ok("privileges", f"all of {len(privileges.tables)} tables and {len(privileges.functions)} functions")
+def _examine_encoding(info: Mapping[str, JSON] | DatabaseError) -> list[Finding]:
+    said = None if isinstance(info, DatabaseError) else encoding_warning(str(info.get("server_encoding")))
+    return [warning("encoding", *said)] if said else []
 
 
 async def _examine_clock(client: ServiceClient) -> Finding:
     """The database's clock against ours in the middle of a call, now that there is a connection."""
     before = utc_now()
     try:
-        now = (await _access(client)).get("now")
+        now = (await _role_info(client)).get("now")
         theirs = parse_timestamp(str(now))
     except (VigilbaseError, ValueError):
         return warning("clock", "can't be compared in this schema", "see above, and look again")

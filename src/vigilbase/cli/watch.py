@@ -11,6 +11,7 @@ import typer
 from rich.console import Console, ConsoleDimensions, Group
 from rich.table import Table
 
+from vigilbase.cli.confirm import is_wanted_there
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
 from vigilbase.cli.live import Board, picture, redraw, shown
 from vigilbase.cli.render import STYLES, new_table, plain, print_json
@@ -36,6 +37,7 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
     Services are probed on schedule, checks recorded, and alerts opened and resolved.
 
     Without a database configured, Vigilbase brings its own Postgres. Without a file, it writes one to begin with.
+    It asks before it makes tables in a database of DATABASE_URL that holds other tables and none of its own.
     In a terminal a live table shows what is seen; elsewhere there is a line for each event.
 
     Example: vigilbase up --config vigilbase.yaml
@@ -44,7 +46,10 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
         _write_starter(config)
     screen = Console()
     live = screen.is_terminal and not screen.is_dumb_terminal
-    run(_watch(load_spec(config), migrate=True, screen=screen if live else None))
+    spec = load_spec(config)
+    if not is_wanted_there(load_settings()):
+        return
+    run(_watch(spec, migrate=True, screen=screen if live else None))
 
 
 def run_only(config: ConfigFile = DEFAULT_CONFIG) -> None:

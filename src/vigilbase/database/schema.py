@@ -1,95 +1,132 @@
 """What the migrations create, by name; what of it a database has, and what the role that asks may do with it."""
 
-import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vigilbase.database.client import ServiceClient
-from vigilbase.database.migrate import Migration, with_ledger_entry
-from vigilbase.errors import DatabaseError, MissingSchemaError
+from vigilbase.database.ledger import ledger_sql
+from vigilbase.database.migrate import Migration
+from vigilbase.errors import DatabaseError
 
-READER = "vigilbase_privileges_v1"
+READER = "vigilbase_list_privileges"
+
+# Every table of Vigilbase in the order of a dump: what others point at comes first. A test finds one that is missing.
+OUR_TABLES = (
+    "public.service_health_checks",
+    "public.alert_events",
+    "vigilbase.services",
+    "vigilbase.runners",
+    "vigilbase.suppressions",
+    "vigilbase.channels",
+    "vigilbase.notifications",
+    "vigilbase.alert_timeline",
+    "vigilbase.migrations",
+)
+CONTRACT_TABLES = OUR_TABLES[:2]
+LEDGER_TABLE = "vigilbase.migrations"
+# Those of them with a service_name: whatever renames or forgets a service goes through all.
+SERVICE_TABLES = (
+    "public.service_health_checks",
+    "public.alert_events",
+    "vigilbase.services",
+    "vigilbase.notifications",
+    "vigilbase.alert_timeline",
+)
+
 NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
-NEEDED_OF = {
-    "vigilbase_migrations": ("SELECT",),
-    "alert_timeline": ("SELECT", "INSERT", "DELETE"),
-    "silences": ("SELECT", "INSERT"),
-    "maintenance_windows": ("SELECT", "INSERT"),
+NEEDED_OF: Mapping[str, Sequence[str]] = {
+    "vigilbase.alert_timeline": ("SELECT", "INSERT", "DELETE"),
+    "vigilbase.suppressions": ("SELECT", "INSERT"),  # and UPDATE of one column
+    LEDGER_TABLE: ("SELECT",),
 }
 
-_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (?:public\.)?(\w+)", re.MULTILINE)
-_FUNCTION = re.compile(r"^CREATE OR REPLACE FUNCTION public\.(\w+)", re.MULTILINE)
+_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS ([\w.]+)", re.MULTILINE)
+_VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW ([\w.]+)", re.MULTILINE)
+_FUNCTION = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION ([\w.]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The names of tables and functions."""
+    """Tables, functions and views by their names, each with its schema: `public.alert_events`."""
 
     tables: Collection[str]
     functions: Collection[str]
+    views: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """Of the tables and functions that exist: what the role may do with each table, and which functions it may call."""
+    """What the role may do with the tables, views and functions that exist, and what of it visitors may use.
 
-    server_version: str
+    `exposed` is what the roles anon and authenticated of a Data API can reach, as `sequence vigilbase.some_id_seq`.
+    """
+
+    has_usage: bool
     tables: Mapping[str, Collection[str]]
     functions: Mapping[str, bool]
+    exposed: Sequence[str] = ()
 
 
 def schema_of(migrations: Iterable[Migration]) -> Schema:
     """What these migrations create, the ledger included."""
-    text = "\n".join(map(with_ledger_entry, migrations))
-    return Schema(sorted(set(_TABLE.findall(text))), sorted(set(_FUNCTION.findall(text))))
+    text = "\n".join([ledger_sql(), *(migration.sql for migration in migrations)])
+    return Schema(*(sorted(map(_with_schema, set(kind.findall(text)))) for kind in (_TABLE, _FUNCTION, _VIEW)))
 
 
-async def read_privileges(client: ServiceClient, schema: Schema) -> Privileges:
-    """What the client's role finds of a schema, and may do with it.
+def _with_schema(name: str) -> str:
+    return name if "." in name else f"public.{name}"
+
+
+async def read_privileges(client: ServiceClient) -> Privileges:
+    """What the client's role finds of Vigilbase, and may do with it.
 
     Raises:
-        MissingSchemaError: the function that tells is missing; it comes with migration 016.
+        MissingSchemaError: the function that tells is missing; it comes with the last migration.
         DatabaseError: the role may not even ask, nobody answers, …
 
     """
-    answer = await client.call(READER, {"p_tables": json.dumps(list(schema.tables))})
+    return parse_privileges(await client.call(READER))
+
+
+def parse_privileges(answer: object) -> Privileges:
+    """The answer of `vigilbase_list_privileges`.
+
+    Raises:
+        DatabaseError: it is another.
+
+    """
     match answer:
-        case {"server_version": str(version), "tables": dict(tables), "functions": dict(functions)}:
+        case {"has_usage": bool(usage), "tables": dict(tables), "functions": dict(functions), "exposed": list(exposed)}:
             verbs = {str(name): [str(verb) for verb in allowed] for name, allowed in tables.items()}
-            return Privileges(version, verbs, {str(name): allowed is True for name, allowed in functions.items()})
+            may_call = {str(name): allowed is True for name, allowed in functions.items()}
+            return Privileges(usage, verbs, may_call, [str(what) for what in exposed])
     raise DatabaseError(f"call {READER}: the database answered something else than this program expects")
 
 
-def missing_objects(schema: Schema, found: Privileges) -> list[str]:
-    """What there should be and isn't: `table alert_events`, `function vigilbase_record_v2`."""
-    tables = [f"table {name}" for name in schema.tables if name not in found.tables]
-    return tables + [f"function {name}" for name in schema.functions if name not in found.functions]
+def missing_objects(schema: Schema, tables: Collection[str], functions: Collection[str]) -> list[str]:
+    """What there should be and isn't: `table public.alert_events`, `function vigilbase.is_needed`.
+
+    `tables` and `functions` are the names of those that there are, views among the tables.
+    """
+    return [
+        *(f"table {name}" for name in schema.tables if name not in tables),
+        *(f"view {name}" for name in schema.views if name not in tables),
+        *(f"function {name}" for name in schema.functions if name not in functions),
+    ]
 
 
 def missing_privileges(schema: Schema, found: Privileges) -> list[str]:
-    """What the role may not do with what is there, as `DELETE on alert_events`."""
-    lacking = [
-        f"{verb} on {name}"
-        for name in schema.tables
-        if name in found.tables
-        for verb in NEEDED_OF.get(name, NEEDED)
-        if verb not in found.tables[name]
+    """What the role may not do with what is there, as `DELETE on public.alert_events`."""
+    needed = {name: NEEDED_OF.get(name, NEEDED) for name in schema.tables} | dict.fromkeys(schema.views, ("SELECT",))
+    return [
+        *([] if found.has_usage else ["USAGE on schema vigilbase"]),
+        *(
+            f"{verb} on {name}"
+            for name, verbs in needed.items()
+            if name in found.tables
+            for verb in verbs
+            if verb not in found.tables[name]
+        ),
+        *(f"EXECUTE on {name}" for name in schema.functions if found.functions.get(name) is False),
     ]
-    return lacking + [f"EXECUTE on {name}" for name in schema.functions if found.functions.get(name) is False]
-
-
-async def find_lost(client: ServiceClient, applied: Iterable[Migration]) -> list[str]:
-    """What applied migrations made and is gone. It takes migration 016 to tell; before, nothing is found.
-
-    Raises:
-        DatabaseError: the role may not even ask, nobody answers, …
-
-    """
-    schema = schema_of(applied)
-    if READER not in schema.functions:
-        return []
-    try:
-        return missing_objects(schema, await read_privileges(client, schema))
-    except MissingSchemaError:
-        return [f"function {READER}"]
