@@ -119,7 +119,7 @@ async def test_the_timeline_tells_who_did_what_and_who_was_told(backend: Backend
         ("delivered", {**told, "attempts": 2, "answer": "204 No Content", "error": None}),
     ):
         backend.execute(
-            "INSERT INTO alert_timeline (alert_id, service_name, event, details) "
+            "INSERT INTO vigilbase.alert_timeline (alert_id, service_name, event, details) "
             f"VALUES ('{OPEN}', 'website', '{event}', '{json.dumps(details)}')"
         )
     assert alerts(tmp_path, "ack", OPEN, "--by", "ada", "--comment", "[bold]looking\x1b[2J").returncode == 0

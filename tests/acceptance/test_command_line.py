@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import SETTINGS, Backend
-from tests.support.older_servers import OLDER, throwaway_server
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
 from tests.support.watched import Website, eventually, run, running
@@ -154,8 +153,10 @@ def test_a_role_that_row_level_security_blinds_is_told_so_and_not_to_migrate(
 ) -> None:
     role = f"low_{uuid4().hex[:12]}"
     server.execute(
-        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'; GRANT {granted} IN SCHEMA public TO {role};"
-        f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role if granted.startswith('ALL') else 'postgres'}",
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'; GRANT USAGE ON SCHEMA vigilbase TO {role};"
+        f"GRANT {granted} IN SCHEMA public, vigilbase TO {role};"
+        f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, vigilbase TO "
+        f"{role if granted.startswith('ALL') else 'postgres'}",
         database,
     )
     environ = {"DATABASE_URL": server.url(database, user=role, password=PASSWORD)}
@@ -241,39 +242,6 @@ def test_a_command_whose_output_is_closed_ends_as_any_other(
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert bool(done.stdout) is (closed == "2>&-")
-
-
-def test_a_dump_brings_everything_back(home: Path, tmp_path: Path) -> None:
-    environ = {"VIGILBASE_HOME": str(home)}
-    assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
-    insert = "INSERT INTO service_health_checks (service_name, status) VALUES ('kept', 'healthy')"
-    assert run("db", "psql", "-qc", insert, cwd=tmp_path, environ=environ).returncode == 0
-    assert run("db", "dump", "all.dump", cwd=tmp_path, environ=environ).stdout == "dumped into all.dump\n"
-    assert run("db", "psql", "-qc", "TRUNCATE service_health_checks", cwd=tmp_path, environ=environ).returncode == 0
-    assert run("db", "restore", "all.dump", cwd=tmp_path, environ=environ).stdout == "restored from all.dump\n"
-    kept = run("db", "psql", "-Atc", "SELECT service_name FROM service_health_checks", cwd=tmp_path, environ=environ)
-    assert kept.stdout == "kept\n"
-    _require_one_line(run("db", "restore", "none.dump", cwd=tmp_path, environ=environ), "there is no such file")
-    _require_one_line(run("db", "restore", "/dev/null", cwd=tmp_path, environ=environ), "/dev/null: is no file with a")
-    (tmp_path / "bad.dump").write_text("no dump")
-    _require_one_line(run("db", "restore", "bad.dump", cwd=tmp_path, environ=environ), "bad.dump: is no dump of")
-    assert (tmp_path / "all.dump").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_dump_of_an_older_postgres_brings_everything_back(server: PostgresServer, tmp_path: Path) -> None:
-    with throwaway_server(OLDER["16"]) as url:
-        environ = {"DATABASE_URL": url.format("postgres")}
-        assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
-        insert = "INSERT INTO service_health_checks (service_name, status) VALUES ('kept', 'healthy')"
-        assert run("db", "psql", "-qc", insert, cwd=tmp_path, environ=environ).returncode == 0
-        assert run("db", "dump", "all.dump", cwd=tmp_path, environ=environ).returncode == 0
-        assert run("db", "psql", "-qc", "TRUNCATE service_health_checks", cwd=tmp_path, environ=environ).returncode == 0
-        restored = run("db", "restore", "all.dump", cwd=tmp_path, environ=environ)
-        assert (restored.returncode, restored.stderr) == (0, "")
-        kept = run(
-            "db", "psql", "-Atc", "SELECT service_name FROM service_health_checks", cwd=tmp_path, environ=environ
-        )
-        assert kept.stdout == "kept\n"
 
 
 def test_what_the_system_refuses_is_one_line_too(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SETTINGS, Backend
+from tests.support.outbox import enqueue
 from tests.support.watched import run
 from vigilbase import AlertEventModel, CreateAlertEventData, DeliveryModel, get_supabase_service_client
 
@@ -14,7 +15,7 @@ FILE = (
     "services: [{name: itself, postgres: self}]\n"
     "channels: {ops: {webhook: {url: 'http://127.0.0.1:9/'}}, team: {webhook: {url: 'http://127.0.0.1:9/'}}}\n"
 )
-OWED = json.dumps([{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "tells_recovery": True}])
+OWED = json.dumps([{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "send_resolved": True}])
 
 
 def _environ() -> dict[str, str]:
@@ -24,13 +25,10 @@ def _environ() -> dict[str, str]:
 async def _owe(backend: Backend) -> int:
     """A delivery that was given up; its number."""
     alert, _ = await AlertEventModel.raise_alert(CreateAlertEventData("api", "service_down", message="api is down"))
-    await get_supabase_service_client().call(
-        "vigilbase_owe_trigger_v1",
-        {"p_alert_id": alert.id, "p_service_name": "api", "p_owed": OWED, "p_tags": "[]"},
-    )
+    enqueue(backend, alert)
     backend.execute(
-        "UPDATE alert_deliveries SET status = 'dead', ended_at = now(), attempts = 20, last_error = '503', "
-        "message_id = gen_random_uuid(), message_at = now()"
+        "UPDATE vigilbase.notifications SET status = 'failed', ended_at = now(), attempts = 20, last_error = '503', "
+        "batch_id = gen_random_uuid(), batched_at = now()"
     )
     [delivery] = await DeliveryModel.find()
     return delivery.id
@@ -41,13 +39,13 @@ async def test_what_was_given_up_is_listed_and_can_be_tried_again(backend: Backe
     assert (empty.returncode, empty.stdout) == (0, "Nothing is owed, and nothing was given up.\n")
     number = await _owe(backend)
     [listed] = json.loads(run("deliveries", "list", "--json", cwd=tmp_path, environ=_environ()).stdout)["deliveries"]
-    assert (listed["id"], listed["status"], listed["last_error"]) == (number, "dead", "503")
+    assert (listed["id"], listed["status"], listed["last_error"]) == (number, "failed", "503")
     assert "503" in run("deliveries", "list", cwd=tmp_path, environ=_environ()).stdout
     tried = run("deliveries", "retry", str(number), "--json", cwd=tmp_path, environ=_environ())
     assert json.loads(tried.stdout)["status"] == "pending"
     again = run("deliveries", "retry", str(number), cwd=tmp_path, environ=_environ())
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "only what is dead can be tried again" in again.stderr
+    assert "only what failed can be tried again" in again.stderr
     unknown = run("deliveries", "retry", "999999", cwd=tmp_path, environ=_environ())
     assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
 
@@ -70,7 +68,8 @@ def test_what_is_no_number_of_a_delivery_is_one_line(command: str, number: str, 
 async def test_a_channel_is_switched_on_by_its_name_and_by_no_other(backend: Backend, tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text(FILE)
     await get_supabase_service_client().call(
-        "vigilbase_switch_channel_off_v1", {"p_channel": "ops", "p_reason": "410 Gone", "p_owed": "[]"}
+        "vigilbase_disable_channel",
+        {"p_channel": "ops", "p_reason": "410 Gone", "p_message": "ops is off", "p_routes": "[]"},
     )
     [off] = await DeliveryModel.find_channels()
     assert (off.channel, off.off_reason) == ("ops", "410 Gone")

@@ -11,9 +11,10 @@ import pytest
 from tests.conftest import Backend
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
-from tests.support.watched import run
+from tests.support.watched import eventually, run
 from vigilbase import __version__
 from vigilbase.database.migrate import apply_pending, discover
+from vigilbase.database.repair import repair
 
 PASSWORD = "hunter2-hunter2"
 LATEST = f"{discover()[-1].number:03}"
@@ -36,6 +37,11 @@ def verdicts(findings: Findings) -> dict[str, str]:
 
 async def test_where_all_is_well_it_says_so(backend: Backend, tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text("services: [{name: a, tcp: 'localhost:1'}, {name: b, tcp: 'localhost:1'}]")
+    if backend.transport == "supabase":
+        # Allowed for: @supabase/lite grants everything to everybody at its first request.
+        run("doctor", cwd=tmp_path, environ={})
+        damage = await repair(backend.server.url(backend.database), discover(), timeout=5)
+        assert "schema vigilbase" in damage.exposed
     findings = examine(tmp_path, code=0)
     assert set(verdicts(findings).values()) == {"ok"}
     assert __version__ in findings["version"][1]
@@ -44,7 +50,7 @@ async def test_where_all_is_well_it_says_so(backend: Backend, tmp_path: Path) ->
     assert "PostgreSQL 18" in findings["connection"][1]
     assert findings["role"][1].endswith(", which sees every row")
     assert findings["schema"][1] == f"up to date, at migration {LATEST}"
-    assert findings["privileges"][1].startswith("all of 8 tables and ")
+    assert findings["privileges"][1].startswith("all of 11 tables and views and ")
     assert findings["clock"][1].endswith(" this machine's")
     assert ("data folder" in findings) == (backend.transport == "embedded")
     reason = {
@@ -109,15 +115,15 @@ def test_an_empty_database_is_to_be_migrated(server: PostgresServer, empty_datab
     assert findings["connection"][0] == "ok"
     verdict, found, advice = findings["schema"]
     assert (verdict, advice) == ("problem", "run `vigilbase migrate`")
-    assert found.startswith("pending: 012_create_monitoring_tables, 013_create_data_layer, ")
-    assert [verdicts(findings)[subject] for subject in ("role", "privileges", "clock")] == ["warning"] * 3
+    assert found.startswith("pending: 012_create_monitoring_tables, 013_create_schema, ")
+    assert [findings[subject][0] for subject in ("role", "privileges", "writing", "clock")] == ["warning"] * 4
 
 
 async def test_an_older_schema_is_to_be_migrated(server: PostgresServer, empty_database: str, tmp_path: Path) -> None:
     await apply_pending(server.url(empty_database), [migration for migration in discover() if migration.number < 15])
     findings = examine(tmp_path, {"DATABASE_URL": server.url(empty_database)}, code=1)
     assert findings["schema"][1].startswith("pending: 015_")
-    assert (findings["role"][0], findings["privileges"][0], findings["clock"][0]) == ("ok", "warning", "ok")
+    assert [findings[subject][0] for subject in ("role", "privileges", "writing", "clock")] == ["warning"] * 4
 
 
 async def test_an_embedded_database_migrates_by_itself(home: Path, tmp_path: Path) -> None:
@@ -128,43 +134,55 @@ async def test_an_embedded_database_migrates_by_itself(home: Path, tmp_path: Pat
     assert findings["schema"][2] == "the next `vigilbase up` applies it"
 
 
-@pytest.mark.parametrize("lost", ["TABLE alert_events", "FUNCTION vigilbase_record_v2"])
-def test_what_was_lost_after_its_migration_is_noticed(
+@pytest.mark.parametrize(
+    "lost", ["TABLE vigilbase.channels", "FUNCTION public.vigilbase_record", "VIEW vigilbase.objects"]
+)
+def test_what_was_lost_after_its_migration_is_noticed_by_all_and_made_again(
     server: PostgresServer, database: str, tmp_path: Path, lost: str
 ) -> None:
     environ = {"DATABASE_URL": server.url(database)}
+    (tmp_path / "vigilbase.yaml").write_text("services: [{name: itself, postgres: self}]")
     server.execute(f"DROP {lost} CASCADE", database)
     kind, name = lost.split()
+    what = f"{kind.lower()} {name}"
     check = run("migrate", "--check", cwd=tmp_path, environ=environ)
     assert (check.returncode, check.stderr) == (1, "")
-    assert check.stdout.startswith(f"missing  {kind.lower()} {name}\n")
-    assert "`vigilbase migrate --print | vigilbase db psql -v ON_ERROR_STOP=1`" in check.stdout
+    assert check.stdout.startswith(f"missing  {what}\n")
+    assert check.stdout.endswith("run `vigilbase migrate`.\n")
     verdict, found, advice = examine(tmp_path, environ, code=1)["schema"]
-    assert (verdict, found) == ("problem", f"missing, though its migration is applied: {kind.lower()} {name}")
-    assert "vigilbase migrate --print" in advice
-    # And what it says helps.
-    (tmp_path / "again.sql").write_text(run("migrate", "--print", cwd=tmp_path, environ=environ).stdout)
-    done = run("db", "psql", "-qv", "ON_ERROR_STOP=1", "-f", "again.sql", cwd=tmp_path, environ=environ)
-    assert done.returncode == 0
+    assert (verdict, advice) == ("problem", "run `vigilbase migrate`")
+    assert found.startswith(f"missing, though its migration is applied: {what}")
+    for command in ("status", "run"):
+        result = run(command, cwd=tmp_path, environ=environ)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == f"vigilbase: {found}; {advice}\n"
+    rows = " (without its rows)" if kind == "TABLE" else ""
+    again = run("migrate", cwd=tmp_path, environ=environ)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith(f"made again  {what}{rows}\n")
     assert run("migrate", "--check", cwd=tmp_path, environ=environ).stdout == "Nothing is pending.\n"
+    assert examine(tmp_path, environ, code=0)["schema"][0] == "ok"
 
 
 def test_a_lost_table_is_noticed_through_the_data_api_as_well(
     server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
     with run_supabase_api(server, database, tmp_path) as api:  # one of its own, as it remembers the schema
-        server.execute("DROP TABLE alert_events", database)
+        server.execute("DROP TABLE vigilbase.channels CASCADE", database)
         environ = {"SUPABASE_URL": api.url, "SUPABASE_SECRET_KEY": api.secret_key}
         findings = examine(tmp_path, environ, code=1)
-    assert findings["schema"][1] == "missing, though its migration is applied: table alert_events"
+        told = run("status", cwd=tmp_path, environ=environ)
+    assert findings["schema"][1].startswith("missing, though its migration is applied: table vigilbase.channels")
+    assert "the Supabase Data API can't create tables" in findings["schema"][2]
+    assert findings["schema"][1] in told.stderr
 
 
 def test_without_the_function_that_tells_it_says_that_this_one_is_missing(
     server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
-    server.execute("DROP FUNCTION vigilbase_privileges_v1", database)
+    server.execute("DROP FUNCTION vigilbase_list_privileges", database)
     findings = examine(tmp_path, {"DATABASE_URL": server.url(database)}, code=1)
-    assert findings["schema"][1].endswith("function vigilbase_privileges_v1")
+    assert findings["schema"][1].endswith("function public.vigilbase_list_privileges")
 
 
 def test_a_role_that_sees_or_may_do_too_little_is_a_problem(
@@ -178,8 +196,9 @@ def test_a_role_that_sees_or_may_do_too_little_is_a_problem(
         assert [findings[subject][0] for subject in ("role", "schema", "privileges")] == ["problem"] * 3
         assert "permission denied" in findings["role"][1]
         server.execute(
-            f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
-            f"GRANT EXECUTE ON FUNCTION vigilbase_access_v1, vigilbase_privileges_v1 TO {role}",
+            f"GRANT USAGE ON SCHEMA vigilbase TO {role};"
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA public, vigilbase TO {role};"
+            f"GRANT EXECUTE ON FUNCTION vigilbase_role_info, vigilbase_list_privileges TO {role}",
             database,
         )
         findings = examine(tmp_path, environ, code=1)
@@ -187,13 +206,105 @@ def test_a_role_that_sees_or_may_do_too_little_is_a_problem(
         server.execute(f"DROP OWNED BY {role}; DROP ROLE {role}", database)
     assert findings["role"][1] == f"row-level security hides the rows from the role {role}"
     lacking = findings["privileges"][1]
-    assert "INSERT on alert_events" in lacking
-    assert "EXECUTE on vigilbase_record_v1" in lacking
+    assert "INSERT on public.alert_events" in lacking
+    assert "EXECUTE on public.vigilbase_record" in lacking
     assert "SELECT" not in lacking
-    assert "on vigilbase_migrations" not in lacking
+    assert "on vigilbase.migrations" not in lacking
     # The ledger is hidden as well: that nothing is in it means nothing.
     assert findings["schema"] == findings["role"] != findings["privileges"]
     assert findings["role"][2] == "connect as the tables' owner, or as a role with BYPASSRLS such as service_role"
+
+
+@pytest.mark.parametrize("over_data_api", [False, True])
+def test_a_database_that_can_only_be_read_is_a_problem(
+    server: PostgresServer, database: str, tmp_path: Path, over_data_api: bool
+) -> None:
+    def forbid_writing() -> None:
+        server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on", "postgres")
+        connected = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        server.execute(connected, "postgres")
+
+    if over_data_api:
+        with run_supabase_api(server, database, tmp_path) as api:
+            forbid_writing()  # only now: @supabase/lite creates something at its start
+            environ = {"SUPABASE_URL": api.url, "SUPABASE_SECRET_KEY": api.secret_key}
+            # Its connections were cut, which the first request finds out.
+            findings = eventually(lambda: examine(tmp_path, environ, code=1), lambda found: "writing" in found)
+    else:
+        forbid_writing()
+        findings = examine(tmp_path, {"DATABASE_URL": server.url(database)}, code=1)
+    verdict, found, advice = findings["writing"]
+    assert verdict == "problem"
+    assert "read-only transaction (SQLSTATE 25006)" in found
+    assert "default_transaction_read_only" in advice
+    assert findings["privileges"][0] == "ok"
+
+
+async def test_a_database_that_can_not_hold_all_text_is_named(server: PostgresServer, tmp_path: Path) -> None:
+    name = f"test_{uuid4().hex[:12]}"
+    server.execute(
+        f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0", "postgres"
+    )
+    environ = {"DATABASE_URL": server.url(name)}
+    try:
+        migrated = run("migrate", cwd=tmp_path, environ=environ)
+        findings = examine(tmp_path, environ, code=0)
+    finally:
+        server.drop_database(name)
+    said = "the database's encoding is LATIN1, and text outside it is dropped from checks and alerts"
+    advice = "create the database with ENCODING 'UTF8'"
+    assert (migrated.returncode, migrated.stderr) == (0, f"vigilbase: warning: {said}: {advice}\n")
+    assert findings["encoding"] == ("warning", said, advice)
+    assert findings["writing"][0] in ("ok", "warning")
+
+
+def test_what_visitors_can_reach_is_a_problem_that_migrate_ends(
+    server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    server.execute("GRANT ALL ON SEQUENCE vigilbase.notifications_id_seq TO anon", database)
+    # What a host grants on the contract is its own affair.
+    server.execute("GRANT SELECT, UPDATE (status) ON alert_events TO authenticated", database)
+    environ = {"DATABASE_URL": server.url(database)}
+    verdict, found, advice = examine(tmp_path, environ, code=1)["visitors"]
+    assert (verdict, found) == ("problem", "anon or authenticated can reach sequence vigilbase.notifications_id_seq")
+    assert advice == "to take it back, run `vigilbase migrate`"
+    assert run("migrate", "--check", cwd=tmp_path, environ=environ).returncode == 1
+    assert "sequence vigilbase.notifications_id_seq" in run("migrate", cwd=tmp_path, environ=environ).stdout
+    assert "visitors" not in examine(tmp_path, environ, code=0)
+    granted = (
+        "SELECT has_table_privilege('authenticated', 'alert_events', 'SELECT'),"
+        " has_column_privilege('authenticated', 'alert_events', 'status', 'UPDATE'),"
+        " has_column_privilege('authenticated', 'alert_events', 'message', 'UPDATE')"
+    )
+    assert server.execute(granted, database) == [(True, True, False)]
+
+
+def test_a_table_of_the_contract_in_another_schema_is_a_problem(
+    server: PostgresServer, empty_database: str, tmp_path: Path
+) -> None:
+    server.execute("CREATE SCHEMA app; CREATE TABLE app.alert_events (id integer)", empty_database)
+    environ = {"DATABASE_URL": server.url(empty_database)}
+    verdict, found, _ = examine(tmp_path, environ, code=1)["schema"]
+    assert verdict == "problem"
+    assert "the table app.alert_events isn't in the schema public" in found
+    migrated = run("migrate", cwd=tmp_path, environ=environ)
+    assert (migrated.returncode, migrated.stderr) == (2, f"vigilbase: {found}\n")
+    assert server.execute("SELECT to_regnamespace('vigilbase')", empty_database) == [(None,)]
+
+
+def test_a_role_of_the_schemas_name_is_warned(server: PostgresServer, empty_database: str, tmp_path: Path) -> None:
+    server.execute(f"CREATE ROLE vigilbase SUPERUSER LOGIN PASSWORD '{PASSWORD}'", "postgres")
+    environ = {"DATABASE_URL": server.url(empty_database, user="vigilbase", password=PASSWORD)}
+    try:
+        migrated = run("migrate", cwd=tmp_path, environ=environ)
+        role = examine(tmp_path, environ, code=0)["role"]
+    finally:
+        server.execute("DROP OWNED BY vigilbase CASCADE", empty_database)
+        server.execute("DROP ROLE vigilbase", "postgres")
+    assert migrated.returncode == 0
+    assert "vigilbase: warning: the role is called vigilbase as Vigilbase's schema is" in migrated.stderr
+    assert role[0] == "warning"
+    assert "ALTER ROLE vigilbase SET search_path = public" in role[2]
 
 
 def test_a_home_that_can_not_be_one_is_a_problem(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_how_to_works_as_written(
             return cursor.fetchall() if cursor.description else []
 
     def let_fifteen_minutes_pass() -> None:
-        execute("UPDATE alert_deliveries SET due_at = due_at - interval '15 min' WHERE status = 'pending'")
+        execute("UPDATE vigilbase.notifications SET due_at = due_at - interval '15 min' WHERE status = 'pending'")
 
     with receiving() as pagerduty, mail_server() as mailbox:
         pagerduty.answer = ACCEPTED
@@ -83,7 +83,7 @@ def test_the_how_to_works_as_written(
                 assert mailbox.mails[3]["subject"].startswith("website is healthy again")
                 assert mailbox.mails[3]["references"] == mailbox.mails[2]["references"]
             eventually(
-                lambda: execute("SELECT 1 FROM alert_deliveries WHERE status = 'pending'"), lambda rows: not rows
+                lambda: execute("SELECT 1 FROM vigilbase.notifications WHERE status = 'pending'"), lambda rows: not rows
             )
             up.send_signal(signal.SIGTERM)
             assert up.wait(10) == 0
@@ -95,7 +95,7 @@ def test_the_how_to_works_as_written(
     assert "boss" in shown
     assert ("ana" in shown) == acknowledged
     assert key not in shown + (tmp_path / "events.log").read_text()
-    assert execute("SELECT status FROM alert_deliveries WHERE channel = 'team' AND kind = 'triggered'") == [
+    assert execute("SELECT status FROM vigilbase.notifications WHERE channel = 'team' AND kind = 'triggered'") == [
         ("cancelled" if acknowledged else "delivered",)
     ]
 

@@ -56,7 +56,7 @@ async def test_a_silence_is_added_listed_and_ended(backend: Backend, tmp_path: P
     assert re.fullmatch(
         rf"{id_} shop-\* over {MOMENT} {MOMENT} ada the new release", printed(tmp_path, "silence", "list", "--all")[1]
     )
-    assert backend.execute("SELECT starts_at < ends_at, ends_at <= now() FROM silences") == [(True, True)]
+    assert backend.execute("SELECT starts_at < ends_at, ends_at <= now() FROM vigilbase.suppressions") == [(True, True)]
 
 
 async def test_a_silence_may_be_to_come_and_be_taken_back(backend: Backend, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ async def test_a_silence_without_an_end_has_to_be_asked_for(backend: Backend, tm
     require_one_line(call(tmp_path, *named), "say until when, by --for DURATION or by --until TIME (or --until ended)")
     assert printed(tmp_path, *named, "--until", "ended")[0].endswith("api, from now until somebody ends it.")
     assert "somebody ends it" in printed(tmp_path, "silence", "list")[1]
-    assert backend.execute("SELECT ends_at FROM silences") == [(None,)]
+    assert backend.execute("SELECT ends_at FROM vigilbase.suppressions") == [(None,)]
 
 
 async def test_what_is_wrong_is_said_in_one_line(backend: Backend, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_what_is_wrong_is_said_in_one_line(backend: Backend, tmp_path: Pat
         call(tmp_path, "silence", "add", *named[:-1], "soon"),
         "--for must be a duration from 1s to 3660d, such as 30s, 5m or 1h",
     )
-    assert backend.execute("SELECT FROM silences UNION ALL SELECT FROM maintenance_windows") == []
+    assert backend.execute("SELECT FROM vigilbase.suppressions") == []
 
 
 async def test_maintenance_may_come_again_until_it_is_ended(backend: Backend, tmp_path: Path) -> None:
@@ -129,21 +129,21 @@ async def test_maintenance_may_come_again_until_it_is_ended(backend: Backend, tm
 async def test_maintenance_may_come_once(backend: Backend, tmp_path: Path) -> None:
     added = found(tmp_path, "maintenance", "add", "--service", "{db}", "--for", "30m", *WHY)
     assert (added["cron"], added["duration_s"], added["time_zone"]) == (None, None, None)
-    [(seconds,)] = backend.execute("SELECT extract(epoch FROM ends_at - starts_at)::integer FROM maintenance_windows")
+    [(seconds,)] = backend.execute(
+        "SELECT extract(epoch FROM ends_at - starts_at)::integer FROM vigilbase.suppressions"
+    )
     assert seconds == 1800
     assert re.search(r" \{db\} once, until \S+ now ", printed(tmp_path, "maintenance", "list")[1])
 
 
 async def test_an_id_that_means_none_or_several_ends_with_one_line(backend: Backend, tmp_path: Path) -> None:
     ids = [f"4f3a{n}000-0000-4000-8000-000000000001" for n in range(2)]
-    for table, command, noun in (
-        ("silences", "silence", "silence"),
-        ("maintenance_windows", "maintenance", "maintenance window"),
-    ):
+    for command, noun in (("silence", "silence"), ("maintenance", "maintenance window")):
+        backend.execute("DELETE FROM vigilbase.suppressions")
         for id_ in ids:
             backend.execute(
-                f"INSERT INTO {table} (id, tag, starts_at, ends_at, author, comment) "
-                f"VALUES ('{id_}', 'shop', now(), now() + interval '1 hour', 'ada', 'why')"
+                "INSERT INTO vigilbase.suppressions (id, kind, tag, starts_at, ends_at, author, comment) "
+                f"VALUES ('{id_}', '{command}', 'shop', now(), now() + interval '1 hour', 'ada', 'why')"
             )
         see = f"`vigilbase {command} list` shows the ids"
         require_one_line(call(tmp_path, command, "end", "abcd"), f"there is no {noun} abcd; {see}")
@@ -161,7 +161,7 @@ async def test_who_says_so_is_who_is_logged_in_unless_another_is_named(backend: 
     arguments = ("silence", "add", "--tag", "shop", "--for", "1h", "--comment", "x")
     result = run(*arguments, cwd=tmp_path, environ={"LOGNAME": "grace"})
     assert result.returncode == 0
-    assert backend.execute("SELECT author FROM silences") == [("grace",)]
+    assert backend.execute("SELECT author FROM vigilbase.suppressions") == [("grace",)]
 
 
 async def test_a_name_that_no_service_has_is_remarked_upon(backend: Backend, tmp_path: Path) -> None:

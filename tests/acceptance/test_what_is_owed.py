@@ -51,21 +51,21 @@ def folder(tmp_path: Path) -> Path:
 async def _open_alert(*channels: str) -> None:
     """An alert about the service `api`, owed to some channels."""
     await HealthCheckModel.create(CreateHealthCheckData(service_name="api", status="down"))
-    owed = [{"channel": each, "after_s": 0, "unless_acknowledged": False, "tells_recovery": True} for each in channels]
+    owed = [{"channel": each, "after_s": 0, "unless_acknowledged": False, "send_resolved": True} for each in channels]
     transition = {
         "service_name": "api",
         "to": "down",
         "opening": {"message": "api is down", "details": {"reason": "3 checks in a row"}},
-        "owed": owed,
+        "routes": owed,
         "tags": ["shop"],
     }
     await get_supabase_service_client().call(
-        "vigilbase_record_v3", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
+        "vigilbase_record", {"p_checks": "[]", "p_transitions": json.dumps([transition])}
     )
 
 
 async def _finish(channel: str, outcome: Any, **how: Any) -> None:
-    claimed = await claim(channel, groups=False, window_s=0, lease_id=uuid4(), limit=10)
+    claimed = await claim(channel, window_s=0, lease_id=uuid4(), limit=10)
     [message] = claimed.messages
     await finish(message, outcome, ids=[delivery.id for delivery in message.deliveries], **how)
 
@@ -73,7 +73,7 @@ async def _finish(channel: str, outcome: Any, **how: Any) -> None:
 async def test_what_is_withheld_says_by_what(backend: Backend, folder: Path) -> None:
     await SilenceModel.add(CreateSilenceData("ana", "the new release", tag="shop"))
     await _open_alert("ops")
-    await _finish("ops", "put_off", in_s=3600, withheld_by=BY)
+    await _finish("ops", "deferred", in_s=3600, suppressed_by=BY)
     assert f"when that is over withheld by {BY}" in printed(folder, "deliveries", "list")[1]
     assert found(folder, "deliveries", "list")["deliveries"][0]["withheld_by"] == BY
     assert printed(folder, "channels", "list")[1] == "ops webhook 127.0.0.1:9 on 1 withheld"
@@ -97,7 +97,8 @@ async def test_a_channel_that_is_switched_off_is_seen_by_every_command_that_list
 ) -> None:
     await _open_alert("ops", "team", "old")
     await get_supabase_service_client().call(
-        "vigilbase_switch_channel_off_v1", {"p_channel": "ops", "p_reason": "410 Gone", "p_owed": "[]"}
+        "vigilbase_disable_channel",
+        {"p_channel": "ops", "p_reason": "410 Gone", "p_message": "ops is off", "p_routes": "[]"},
     )
     assert " when its channel is on again" in printed(folder, "deliveries", "list")[3]
     assert " now" in printed(folder, "deliveries", "list")[2]
@@ -126,7 +127,7 @@ async def test_what_was_given_up_is_a_warning_and_is_not_tried_again_for_an_aler
     backend: Backend, folder: Path
 ) -> None:
     await _open_alert("ops")
-    await _finish("ops", "dead", error="400 Bad Request")
+    await _finish("ops", "failed", error="400 Bad Request")
     assert any(line.startswith("warning messages given up: 1 to ops") for line in printed(folder, "doctor"))
     [alert] = await AlertEventModel.find_open()
     [number] = [each["id"] for each in found(folder, "alerts", "show", str(alert.id))["owed"]]
@@ -180,7 +181,8 @@ async def test_a_channel_that_the_file_does_not_name_any_more_can_still_be_switc
     backend: Backend, folder: Path
 ) -> None:
     await get_supabase_service_client().call(
-        "vigilbase_switch_channel_off_v1", {"p_channel": "old", "p_reason": "410 Gone", "p_owed": "[]"}
+        "vigilbase_disable_channel",
+        {"p_channel": "old", "p_reason": "410 Gone", "p_message": "ops is off", "p_routes": "[]"},
     )
     [at] = [line for line in printed(folder, "channels", "list") if "old" in line]
     assert at.endswith("which is switched off: name it again, or end that by `vigilbase channels enable old`")

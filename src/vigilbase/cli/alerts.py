@@ -16,7 +16,7 @@ from vigilbase.cli.completion import service_names
 from vigilbase.cli.context import AsJson, out, ready_database, run
 from vigilbase.cli.history import find_meant
 from vigilbase.cli.limit import Limit, valid_limit
-from vigilbase.cli.owed import delivery_as_json, outlook, table_of_owed
+from vigilbase.cli.owed import delivery_as_json, gather_windows, table_of_owed
 from vigilbase.cli.render import ago, alert_as_json, clock, new_table, plain, print_json
 from vigilbase.cli.timeline import entry_as_json, timeline_table
 from vigilbase.clock import utc_now
@@ -26,7 +26,6 @@ from vigilbase.models import (
     AlertDelivery,
     AlertEvent,
     AlertEventModel,
-    ChannelState,
     DeliveryModel,
     HealthCheckModel,
     TimelineEntry,
@@ -79,7 +78,7 @@ def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
 
     Example: vigilbase alerts show 4f3a21c9
     """
-    alert, timeline, owed, channels = run(_find(alert_id))
+    alert, timeline, owed = run(_find(alert_id))
     if as_json:
         entries, deliveries = map(entry_as_json, timeline), map(delivery_as_json, owed)
         print_json({**alert_as_json(alert), "timeline": list(entries), "owed": list(deliveries)})
@@ -90,7 +89,7 @@ def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
         out.print(timeline_table(alert, timeline))
     if owed:
         out.print()
-        out.print(table_of_owed(owed, outlook(channels, utc_now())))
+        out.print(table_of_owed(owed, gather_windows(), utc_now()))
 
 
 @app.command()
@@ -133,19 +132,15 @@ async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[li
         return found, f", and no checks are recorded of it; {await find_meant(service)}"
 
 
-async def _find(prefix: str) -> tuple[AlertEvent, list[TimelineEntry], list[AlertDelivery], list[ChannelState]]:
-    """An alert, what happened to it, what is still owed of it, and the channels."""
+async def _find(prefix: str) -> tuple[AlertEvent, list[TimelineEntry], list[AlertDelivery]]:
+    """An alert, what happened to it, and what is still owed of it."""
     async with ready_database(load_settings(), migrate=False):
         alert = await _the_one(prefix)
-        timeline, owed, channels = await asyncio.gather(
+        timeline, owed = await asyncio.gather(
             TimelineModel.find_by_alert(alert.id),
-            DeliveryModel.find(statuses=("pending", "dead"), alert_id=alert.id),
-            DeliveryModel.find_channels(),
+            DeliveryModel.find(statuses=("pending", "failed"), alert_id=alert.id, windows=gather_windows()),
         )
-        # Of an alert that is over, nobody waits any more for what was given up, but for its end.
-        is_over = alert.status == "resolved"
-        needed = [one for one in owed if one.status == "pending" or one.kind == "resolved" or not is_over]
-        return alert, timeline, needed, channels
+        return alert, timeline, [one for one in owed if one.status == "pending" or one.is_needed]
 
 
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:

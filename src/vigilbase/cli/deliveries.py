@@ -1,6 +1,7 @@
 """`vigilbase deliveries list|retry`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from rich.table import Table
 from vigilbase.cli.authors import By, author_of
 from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
 from vigilbase.cli.limit import Limit, valid_limit
-from vigilbase.cli.owed import Outlook, delivery_as_json, outlook, switched_off, tell_off_and_remedy, told
+from vigilbase.cli.owed import delivery_as_json, gather_windows, next_try, switched_off, tell_off_and_remedy, told
 from vigilbase.cli.render import ago, new_table, plain, print_json
 from vigilbase.clock import utc_now
 from vigilbase.errors import InvalidInputError, VigilbaseError
@@ -23,7 +24,7 @@ app = typer.Typer(help="List the messages that are owed; try again or drop what 
 SEE_NUMBERS = "`vigilbase deliveries list --all` shows the numbers"
 MOST_DIGITS = 18  # whatever is that long, Postgres' BIGINT holds
 
-OPEN: tuple[DeliveryStatus, ...] = ("pending", "dead")
+OPEN: tuple[DeliveryStatus, ...] = ("pending", "failed")
 
 All = Annotated[bool, typer.Option("--all", help="Also those that were delivered, or aren't needed any more.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The delivery's number, as `deliveries list` has it.")]
@@ -33,16 +34,17 @@ Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The delivery's nu
 def list_(
     config: ConfigFile = DEFAULT_CONFIG, *, every: All = False, limit: Limit = "50", as_json: AsJson = False
 ) -> None:
-    """List the messages that are still owed and those that were given up (dead), newest first.
+    """List the messages that are still owed and those that were given up (failed), newest first.
 
     Example: vigilbase deliveries list --all
     """
-    deliveries, channels = run(_list(DELIVERY_STATUSES if every else OPEN, valid_limit(limit)))
+    number, windows = valid_limit(limit), gather_windows(config)
+    deliveries, channels = run(_list(DELIVERY_STATUSES if every else OPEN, number, windows))
     if as_json:
         print_json({"deliveries": [delivery_as_json(delivery) for delivery in deliveries]})
     elif deliveries:
         now = utc_now()
-        out.print(_table(deliveries, outlook(channels, now, config)))
+        out.print(_table(deliveries, windows, now))
         for state in switched_off(channels):
             out.print(tell_off_and_remedy(state, now), markup=False)
     else:
@@ -59,7 +61,7 @@ def retry(number: Number, *, by: By = None, as_json: AsJson = False) -> None:
     if found is None:
         raise VigilbaseError(_unknown(number))
     delivery, outcome = found
-    if outcome != "retried":
+    if outcome != "requeued":
         raise VigilbaseError(f"delivery {number} ({delivery.kind}) {_why_not(delivery, outcome)}")
     if as_json:
         print_json(delivery_as_json(delivery))
@@ -98,16 +100,19 @@ def _unknown(number: str) -> str:
 
 def _why_not(delivery: AlertDelivery, outcome: Retry) -> str:
     match outcome:
-        case "over":
+        case "resolved":
             return "isn't needed any more: its alert is over"
         case "acknowledged":
             return "isn't needed any more: somebody has acknowledged its alert"
-    return f"is {delivery.status}; only what is dead can be tried again"
+    return f"is {delivery.status}; only what failed can be tried again"
 
 
-async def _list(statuses: Sequence[DeliveryStatus], limit: int) -> tuple[list[AlertDelivery], list[ChannelState]]:
+async def _list(
+    statuses: Sequence[DeliveryStatus], limit: int, windows: Mapping[str, float] | None
+) -> tuple[list[AlertDelivery], list[ChannelState]]:
     async with ready_database(load_settings(), migrate=False):
-        return await DeliveryModel.find(statuses=statuses, limit=limit), await DeliveryModel.find_channels()
+        found = await DeliveryModel.find(statuses=statuses, limit=limit, windows=windows)
+        return found, await DeliveryModel.find_channels()
 
 
 async def _retry(number: int, author: str | None) -> tuple[AlertDelivery, Retry] | None:
@@ -120,7 +125,7 @@ async def _cancel(number: int, author: str | None) -> tuple[AlertDelivery, bool]
         return await DeliveryModel.cancel(number, author=author)
 
 
-def _table(deliveries: Sequence[AlertDelivery], outlook: Outlook) -> Table:
+def _table(deliveries: Sequence[AlertDelivery], windows: Mapping[str, float] | None, now: datetime) -> Table:
     names = ("number", "service", "channel", "what", "status", "tries", "owed", "next try", "answer")
     table = new_table(*names, wraps={"service", "channel", "owed", "next try", "answer"})
     table.columns[0].justify = table.columns[5].justify = "right"
@@ -132,9 +137,9 @@ def _table(deliveries: Sequence[AlertDelivery], outlook: Outlook) -> Table:
             delivery.kind,
             delivery.status,
             str(delivery.attempts),
-            ago(delivery.created_at, outlook.now),
-            outlook.next_try(delivery),
-            plain(told(delivery, outlook.now)),
+            ago(delivery.created_at, now),
+            next_try(delivery, windows, now),
+            plain(told(delivery)),
         )
     return table
 

@@ -1,7 +1,6 @@
 """What is known of messages that have not gone out, as the commands show it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,51 +12,38 @@ from vigilbase.cli.render import ago, iso, new_table, plain
 from vigilbase.errors import ConfigurationError
 from vigilbase.models import AlertDelivery, ChannelState
 
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What decides when a message is tried: the state of its channel, and what the file says about channels.
-
-    `gathers_s` is for how many seconds each channel of the file gathers what follows a message; None where the file
-    can't be read.
-    """
-
-    states: Mapping[str, ChannelState]
-    gathers_s: Mapping[str, float] | None
-    now: datetime
-
-    def next_try(self, delivery: AlertDelivery) -> str:
-        """When a message that is still owed is tried, or what has to happen first."""
-        if delivery.status != "pending" or delivery.due_at is None:
-            return ""
-        state = self.states.get(delivery.channel)
-        if self.gathers_s is not None and delivery.channel not in self.gathers_s:
-            return "never: its channel is not in the file"
-        if state is not None and state.off_reason is not None:
-            return "when its channel is on again"
-        if is_withheld(delivery, self.now):
-            return "when that is over"
-        due_at, why = delivery.due_at, ""
-        if state is not None and state.paused_until is not None:
-            due_at, why = max((due_at, why), (state.paused_until, ", as its channel has asked"))
-        if delivery.attempts == 0 and state is not None and state.last_message_at is not None:
-            window_s = (self.gathers_s or {}).get(delivery.channel, 0)
-            gathered_until = state.last_message_at + timedelta(seconds=window_s)
-            due_at, why = max((due_at, why), (gathered_until, ", with what else comes"))
-        return "now" if due_at <= self.now else f"in {in_words(max(due_at - self.now, timedelta(seconds=1)))}{why}"
+_WAITS = {
+    "not_needed": "never: nobody needs it any more",
+    "sender": "being sent",
+    "channel_disabled": "when its channel is on again",
+    "suppression": "when that is over",
+    "earlier": "after an earlier one",
+    "resolution": "after the end of the last outage",
+}
+_DELAYS = {"channel_pause": ", as its channel has asked", "window": ", with what else comes"}
 
 
-def outlook(states: Sequence[ChannelState], now: datetime, config: Path = DEFAULT_CONFIG) -> Outlook:
-    """What can be known of the next tries.
+def next_try(delivery: AlertDelivery, windows: Mapping[str, float] | None, now: datetime) -> str:
+    """When a message that is still owed is tried, or what has to happen first."""
+    if delivery.status != "pending":
+        return ""
+    if windows is not None and delivery.channel not in windows:
+        return "never: its channel is not in the file"
+    if delivery.waits_for in _WAITS:
+        return _WAITS[delivery.waits_for]
+    if delivery.next_attempt_at is None or delivery.next_attempt_at <= now:
+        return "now"
+    wait = max(delivery.next_attempt_at - now, timedelta(seconds=1))
+    return f"in {in_words(wait)}{_DELAYS.get(delivery.waits_for or '', '')}"
+
+
+def gather_windows(config: Path = DEFAULT_CONFIG) -> Mapping[str, float] | None:
+    """For how many seconds each channel of the file gathers what follows a message; None where it can't be read.
 
     Raises:
         ConfigurationError: a file that is not the usual one can't be read.
 
     """
-    return Outlook({state.channel: state for state in states}, _gathers_s(config), now)
-
-
-def _gathers_s(config: Path) -> Mapping[str, float] | None:
     # Half a second, which not every command that shows messages needs to take.
     from vigilbase.alerts.channels import CHANNELS  # noqa: PLC0415
     from vigilbase.spec import load_spec  # noqa: PLC0415
@@ -73,17 +59,11 @@ def _gathers_s(config: Path) -> Mapping[str, float] | None:
     }
 
 
-def is_withheld(delivery: AlertDelivery, now: datetime) -> bool:
-    """Whether it waits for the end of a silence or of maintenance; once it is due, that is over or looked at again."""
-    is_due = delivery.due_at is None or delivery.due_at <= now
-    return delivery.status == "pending" and delivery.withheld_by is not None and not is_due
-
-
-def told(delivery: AlertDelivery, now: datetime) -> str:
+def told(delivery: AlertDelivery) -> str:
     """What the receiver answered, or why there is no answer."""
     if delivery.status == "delivered":
         return plain(delivery.answer).plain
-    if is_withheld(delivery, now) or (delivery.status == "cancelled" and delivery.withheld_by):
+    if delivery.waits_for == "suppression" or (delivery.status == "cancelled" and delivery.withheld_by):
         return plain(f"withheld by {delivery.withheld_by}").plain
     return plain(delivery.last_error).plain
 
@@ -144,16 +124,17 @@ def delivery_as_json(delivery: AlertDelivery) -> dict[str, object]:
         "answer": delivery.answer,
         "last_error": delivery.last_error,
         "withheld_by": delivery.withheld_by,
+        "waits_for": delivery.waits_for,
+        "next_attempt_at": iso(delivery.next_attempt_at),
         "created_at": iso(delivery.created_at),
         "ended_at": iso(delivery.ended_at),
     }
 
 
-def table_of_owed(deliveries: Sequence[AlertDelivery], outlook: Outlook) -> Table:
+def table_of_owed(deliveries: Sequence[AlertDelivery], windows: Mapping[str, float] | None, now: datetime) -> Table:
     """Of one alert, what is still to be sent, or was given up."""
     table = new_table("number", "channel", "still owed", "next try", "", wraps={"next try", ""})
     for delivery in deliveries:
-        following = "given up" if delivery.status == "dead" else outlook.next_try(delivery)
-        said = plain(told(delivery, outlook.now))
-        table.add_row(str(delivery.id), plain(delivery.channel), delivery.kind, following, said)
+        following = "given up" if delivery.status == "failed" else next_try(delivery, windows, now)
+        table.add_row(str(delivery.id), plain(delivery.channel), delivery.kind, following, plain(told(delivery)))
     return table

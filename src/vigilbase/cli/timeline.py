@@ -10,6 +10,9 @@ from vigilbase.cli.render import clock, iso, new_table, plain
 from vigilbase.models import AlertEvent, TimelineEntry
 from vigilbase.vocabulary import JSON
 
+# Why something is not sent any more: codes of the function vigilbase.cancel_unneeded.
+_REASONS = {"resolved": "the alert is over", "acknowledged": "the alert is acknowledged"}
+
 
 def timeline_table(alert: AlertEvent, entries: Sequence[TimelineEntry]) -> Table:
     """What happened to an alert, a line for each entry."""
@@ -49,9 +52,9 @@ def _delivery(details: Mapping[str, JSON]) -> str:
             None,
             [
                 f"{_text(details, 'channel')}: {_text(details, 'kind')}",
-                answer or _text(details, "reason"),
+                answer or _REASONS.get(_text(details, "reason"), ""),
                 f"try {tries}" if tries else "",
-                f"{was}withheld by {withheld_by}" if (withheld_by := _text(details, "withheld_by")) else "",
+                f"{was}withheld by {withheld_by}" if (withheld_by := _text(details, "suppressed_by")) else "",
             ],
         )
     )
