@@ -1,20 +1,15 @@
 -- 014_record_checks.sql
--- Created: 2026-11-25 12:23
+-- Created: 2026-11-25 12:47
 --
 -- Services, their checks, and the runners that probe them.
 
--- Makes a row for those of these services that have none.
+-- Adds a row for those of these services that have none. An index look-up each, and no row is touched that is there.
 CREATE OR REPLACE FUNCTION vigilbase.add_services(p_service_names text[])
 RETURNS void
 LANGUAGE sql
 AS $$
     INSERT INTO vigilbase.services (service_name)
-    SELECT unknown.service_name FROM (
-        SELECT n.name FROM unnest(p_service_names) AS n (name)
-        EXCEPT
-        SELECT s.service_name FROM vigilbase.services AS s WHERE s.service_name = ANY (p_service_names)
-    ) AS unknown (service_name)
-    ORDER BY unknown.service_name COLLATE "C"
+    SELECT n.name FROM unnest(p_service_names) AS n (name) GROUP BY n.name ORDER BY n.name COLLATE "C"
     ON CONFLICT (service_name) DO NOTHING
 $$;
 
@@ -65,22 +60,22 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_checked CONSTANT text[] := ARRAY(SELECT DISTINCT c ->> 'service_name' FROM json_array_elements(p_checks) AS c);
-    v_name text;
+    v_service record;
 BEGIN
-    FOR v_name IN
-        SELECT n.name FROM (
-            (
-                SELECT c.name FROM unnest(v_checked) AS c (name)
-                EXCEPT
-                SELECT s.service_name FROM vigilbase.services AS s WHERE s.service_name = ANY (v_checked)
-            )
-            UNION
-            SELECT t ->> 'service_name' FROM jsonb_array_elements(p_transitions) AS t
-        ) AS n (name)
+    FOR v_service IN
+        SELECT n.name, bool_or(n.has_transition) AS has_transition FROM (
+            SELECT c ->> 'service_name', false FROM json_array_elements(p_checks) AS c
+            UNION ALL
+            SELECT t ->> 'service_name', true FROM jsonb_array_elements(p_transitions) AS t
+        ) AS n (name, has_transition)
+        GROUP BY n.name
         ORDER BY n.name COLLATE "C"
     LOOP
-        PERFORM vigilbase.lock_service(v_name);
+        IF v_service.has_transition
+            OR NOT EXISTS (SELECT FROM vigilbase.services AS s WHERE s.service_name = v_service.name)
+        THEN
+            PERFORM vigilbase.lock_service(v_service.name);
+        END IF;
     END LOOP;
 END;
 $$;
@@ -249,19 +244,21 @@ SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'r
 AS $$
 DECLARE
     v_count integer;
+    v_names text[];
 BEGIN
-    INSERT INTO public.service_health_checks
-        (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
-    SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms, c.checked_at, c.error_message,
-        c.probe_details
-    FROM json_to_recordset(p_checks::json) AS c (
-        id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
-        probe_details jsonb
-    );
-    GET DIAGNOSTICS v_count = ROW_COUNT;
-    PERFORM vigilbase.add_services(ARRAY(
-        SELECT DISTINCT c ->> 'service_name' FROM json_array_elements(p_checks::json) AS c
-    ));
+    WITH written AS (
+        INSERT INTO public.service_health_checks
+            (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
+        SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms, c.checked_at,
+            c.error_message, c.probe_details
+        FROM json_to_recordset(p_checks::json) AS c (
+            id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
+            probe_details jsonb
+        )
+        RETURNING service_name
+    )
+    SELECT count(*), array_agg(DISTINCT w.service_name) INTO v_count, v_names FROM written AS w;
+    PERFORM vigilbase.add_services(v_names);
     RETURN v_count;
 END;
 $$;

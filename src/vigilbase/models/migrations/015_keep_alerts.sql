@@ -1,5 +1,5 @@
 -- 015_keep_alerts.sql
--- Created: 2026-11-25 12:23
+-- Created: 2026-11-25 12:47
 --
 -- Alerts: opened, acknowledged and resolved, with a timeline.
 

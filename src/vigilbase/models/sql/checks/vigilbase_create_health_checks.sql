@@ -6,19 +6,21 @@ SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'r
 AS $$
 DECLARE
     v_count integer;
+    v_names text[];
 BEGIN
-    INSERT INTO public.service_health_checks
-        (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
-    SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms, c.checked_at, c.error_message,
-        c.probe_details
-    FROM json_to_recordset(p_checks::json) AS c (
-        id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
-        probe_details jsonb
-    );
-    GET DIAGNOSTICS v_count = ROW_COUNT;
-    PERFORM vigilbase.add_services(ARRAY(
-        SELECT DISTINCT c ->> 'service_name' FROM json_array_elements(p_checks::json) AS c
-    ));
+    WITH written AS (
+        INSERT INTO public.service_health_checks
+            (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
+        SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms, c.checked_at,
+            c.error_message, c.probe_details
+        FROM json_to_recordset(p_checks::json) AS c (
+            id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
+            probe_details jsonb
+        )
+        RETURNING service_name
+    )
+    SELECT count(*), array_agg(DISTINCT w.service_name) INTO v_count, v_names FROM written AS w;
+    PERFORM vigilbase.add_services(v_names);
     RETURN v_count;
 END;
 $$;

@@ -5,22 +5,22 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_checked CONSTANT text[] := ARRAY(SELECT DISTINCT c ->> 'service_name' FROM json_array_elements(p_checks) AS c);
-    v_name text;
+    v_service record;
 BEGIN
-    FOR v_name IN
-        SELECT n.name FROM (
-            (
-                SELECT c.name FROM unnest(v_checked) AS c (name)
-                EXCEPT
-                SELECT s.service_name FROM vigilbase.services AS s WHERE s.service_name = ANY (v_checked)
-            )
-            UNION
-            SELECT t ->> 'service_name' FROM jsonb_array_elements(p_transitions) AS t
-        ) AS n (name)
+    FOR v_service IN
+        SELECT n.name, bool_or(n.has_transition) AS has_transition FROM (
+            SELECT c ->> 'service_name', false FROM json_array_elements(p_checks) AS c
+            UNION ALL
+            SELECT t ->> 'service_name', true FROM jsonb_array_elements(p_transitions) AS t
+        ) AS n (name, has_transition)
+        GROUP BY n.name
         ORDER BY n.name COLLATE "C"
     LOOP
-        PERFORM vigilbase.lock_service(v_name);
+        IF v_service.has_transition
+            OR NOT EXISTS (SELECT FROM vigilbase.services AS s WHERE s.service_name = v_service.name)
+        THEN
+            PERFORM vigilbase.lock_service(v_service.name);
+        END IF;
     END LOOP;
 END;
 $$;
