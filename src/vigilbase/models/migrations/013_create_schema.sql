@@ -1,5 +1,5 @@
 -- 013_create_schema.sql
--- Created: 2026-11-25 12:47
+-- Created: 2026-11-25 12:50
 --
 -- Creates all tables beside the two of 012, in a schema of their own.
 

@@ -1,5 +1,5 @@
 -- 014_record_checks.sql
--- Created: 2026-11-25 12:47
+-- Created: 2026-11-25 12:50
 --
 -- Services, their checks, and the runners that probe them.
 

@@ -1,5 +1,5 @@
 -- 017_suppress_notifications.sql
--- Created: 2026-11-25 12:47
+-- Created: 2026-11-25 12:50
 --
 -- Silences and maintenance windows.
 

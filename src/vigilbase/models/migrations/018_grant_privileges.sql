@@ -1,5 +1,5 @@
 -- 018_grant_privileges.sql
--- Created: 2026-11-25 12:47
+-- Created: 2026-11-25 12:50
 --
 -- Who may do what, and how to find out.
 

@@ -1,8 +1,9 @@
--- Opens, resolves and recovers what a transition asks for in a service that its caller has locked, whatever another runner did meanwhile, and queues the
--- notifications about it. p_transition: {"service_name", "to": "healthy" | "degraded" | "down", "opening",
--- "recovery", "routes", "tags"}: opening and recovery are {"message", "details"} or null; for routes and tags see
--- vigilbase.enqueue_alert. Returns {"service_name", "to", "outcome", "opened", "recovery"}, where outcome is
--- "opened", "recovered", "already_open" or "not_open", and the last two are alert events or null.
+-- Opens, resolves and recovers what a transition asks for in a service that its caller has locked, whatever another
+-- runner did meanwhile, and queues the notifications about it. p_transition: {"service_name", "to": "healthy" |
+-- "degraded" | "down", "opening", "recovery", "routes", "tags"}: opening and recovery are {"message", "details"} or
+-- null; for routes and tags see vigilbase.enqueue_alert. Returns {"service_name", "to", "outcome", "opened",
+-- "recovery"}, where outcome is "opened", "recovered", "already_open" or "not_open", and the last two are alert
+-- events or null.
 CREATE OR REPLACE FUNCTION vigilbase.apply_transition(p_transition jsonb)
 RETURNS json
 LANGUAGE plpgsql
