@@ -4,26 +4,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 API := tests/supabase_api
 AS_ROOT_ON_DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
-# The oldest Postgres that is supported, for the tests of the migrations, without the cluster that Debian would start.
+# The oldest supported Postgres, for the migration tests, without the cluster that Debian would start.
 INSTALL_POSTGRES_15 = apt-get -qq update; export DEBIAN_FRONTEND=noninteractive; \
 	if apt-cache show postgresql-15 >/dev/null 2>&1; then \
 		apt-get -qq install --no-install-recommends postgresql-common && \
 		sed -i 's/^\#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf && \
 		apt-get -qq install --no-install-recommends postgresql-15; \
-	else echo "This system has no package postgresql-15: its tests are skipped." >&2; fi
+	else echo "This system has no package postgresql-15, so its tests are skipped." >&2; fi
 
 .DEFAULT_GOAL := help
 .PHONY: help up test check lint types layers tests faults migrations format bench bench-smoke picture test-tools clean
 
-help: ## show this
+help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: .venv/.installed ## install vigilbase and watch what vigilbase.yaml says (written, if there is none)
+up: .venv/.installed ## install Vigilbase and watch the services of vigilbase.yaml (created if there is none)
 	@$(BIN)/vigilbase up
 
-test: test-tools check tests ## install what the tests need, and run every check and test
+test: test-tools check tests ## install the test dependencies, and run every check and test
 
-check: lint types layers ## the checks that need no server: style, types, layers
+check: lint types layers ## the checks without servers: style, types, layers
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check
@@ -38,36 +38,36 @@ layers: .venv/.installed-dev
 tests: test-tools ## the tests alone
 	$(BIN)/pytest --numprocesses 4 --dist worksteal
 
-faults: test-tools ## a thousand random runs of the deliveries under faults, and what they come to (a quarter of an hour)
+faults: test-tools ## a thousand random runs of the notification worker under faults (a quarter of an hour)
 	$(BIN)/python -m tests.faults --runs 1000
 
-migrations: .venv/.installed ## build the numbered migrations from their sources
+migrations: .venv/.installed ## build the numbered migrations from the SQL sources
 	$(BIN)/python -m tools.build_migrations
 
-format: .venv/.installed-dev ## put the code into its form
+format: .venv/.installed-dev ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 bench: test-tools ## the benchmarks, in full (minutes)
 	$(BIN)/python -m bench.write_rates
-	$(BIN)/python -m bench.bytes_a_check
+	$(BIN)/python -m bench.bytes_per_check
 	$(BIN)/python -m bench.find_latest
 	$(BIN)/python -m bench.runner
 	$(BIN)/python -m bench.first_check
-	$(BIN)/python -m bench.delivery_latency
+	$(BIN)/python -m bench.notification_latency
 
-bench-smoke: test-tools ## the benchmarks, just to see that they run
+bench-smoke: test-tools ## the benchmarks, briefly, to check that they run
 	$(BIN)/python -m bench.write_rates --quick
-	$(BIN)/python -m bench.bytes_a_check --quick
+	$(BIN)/python -m bench.bytes_per_check --quick
 	$(BIN)/python -m bench.find_latest --quick
 	$(BIN)/python -m bench.runner --quick
 	$(BIN)/python -m bench.first_check --quick
-	$(BIN)/python -m bench.delivery_latency --quick
+	$(BIN)/python -m bench.notification_latency --quick
 
-picture: test-tools ## record the README's picture of a terminal
+picture: test-tools ## record the terminal picture of the README
 	$(BIN)/python -m docs.pictures.record
 
-clean: ## remove what was installed here
+clean: ## remove everything that was installed here
 	rm -rf .venv $(API)/node_modules
 
 test-tools: .venv/.installed-dev $(API)/node_modules/.installed

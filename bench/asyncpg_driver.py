@@ -1,4 +1,4 @@
-"""asyncpg, as far as the benchmarks use it. It is no dependency of the project, so it may be missing."""
+"""The parts of asyncpg that the benchmarks use. It isn't a dependency, so it may be missing."""
 
 import importlib
 import json
@@ -35,18 +35,18 @@ class AsyncpgConnection(Protocol):
 
 
 def has_asyncpg() -> bool:
-    """Whether asyncpg is there; says what to do where it isn't."""
+    """Whether asyncpg is installed; prints a hint if it isn't."""
     try:
         importlib.import_module("asyncpg")
     except ImportError:
-        print("asyncpg is missing, so psycopg is measured alone: `pip install asyncpg`\n")
+        print("asyncpg is missing, so only psycopg is measured; run `pip install asyncpg` to compare\n")
         return False
     return True
 
 
 @asynccontextmanager
 async def asyncpg_connection(url: str) -> AsyncIterator[AsyncpgConnection]:
-    """A connection that keeps no prepared statements and reads and writes JSON as plain Python."""
+    """A connection without prepared statements that converts JSON to plain Python and back."""
     connect = importlib.import_module("asyncpg").connect
     connection = cast("AsyncpgConnection", await connect(url, statement_cache_size=0))
     try:
@@ -54,18 +54,18 @@ async def asyncpg_connection(url: str) -> AsyncIterator[AsyncpgConnection]:
             await connection.set_type_codec(
                 name,
                 schema="pg_catalog",
-                format="binary",  # COPY knows no other
-                encoder=partial(_encoded, version),
-                decoder=partial(_decoded, version),
+                format="binary",  # the only one that COPY supports
+                encoder=partial(_encode, version),
+                decoder=partial(_decode, version),
             )
         yield connection
     finally:
         connection.terminate()
 
 
-def _encoded(version: bytes, value: object) -> bytes:
+def _encode(version: bytes, value: object) -> bytes:
     return version + json.dumps(value).encode()
 
 
-def _decoded(version: bytes, data: bytes) -> object:
+def _decode(version: bytes, data: bytes) -> object:
     return json.loads(data[len(version) :])

@@ -1,11 +1,11 @@
-"""The measurement behind docs/decisions/0002-psycopg.md: asyncpg beside psycopg 3, in our shape of use.
+"""psycopg 3 compared with asyncpg, as Vigilbase uses a driver; see docs/decisions/0002-psycopg.md.
 
     .venv/bin/python -m bench.drivers [--rounds N] [--quick]
 
-asyncpg is no dependency of the project: install it into an environment of your own (`pip install asyncpg`); without it
-psycopg is measured alone. Neither driver keeps prepared statements, since a pooler in transaction mode hands the next
-statement to another server connection. asyncpg is measured bare and in an explicit transaction. Rows come back as plain
-Python, JSON included. A relay between driver and server counts the round trips of a call.
+asyncpg isn't a dependency: install it into a separate environment (`pip install asyncpg`); without it, only psycopg is
+measured. Neither driver keeps prepared statements, since a pooler in transaction mode may send the next statement to
+another server connection. asyncpg is measured bare and in an explicit transaction. Rows are returned as plain Python,
+with parsed JSON. A relay between driver and server counts the round trips of a call.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from psycopg.types.json import Jsonb
 
 from bench.asyncpg_driver import AsyncpgConnection, asyncpg_connection, has_asyncpg
 from bench.relay import counting_relay
-from bench.support import DATABASE, TABLE, Sample, Work, measured, print_table, running_server, sample_checks
+from bench.support import DATABASE, TABLE, Sample, Work, make_checks, measure_work, print_table, running_server
 from tests.support.server import PostgresServer
-from vigilbase.database.values import to_json
+from vigilbase.database.json_codec import to_json
 
 PsycopgConnection: TypeAlias = psycopg.AsyncConnection[DictRow]
 Works: TypeAlias = Mapping[str, Mapping["Case", Work]]
-"""What to do, by driver and case."""
+"""The work of each driver and case."""
 Samples: TypeAlias = dict[tuple[str, "Case"], list[Sample]]
 
 BATCH = 500
@@ -41,7 +41,7 @@ LISTED = ", ".join(COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A shape of use: a statement with its arguments, and the rows that one call moves."""
+    """A statement with its arguments, and the number of rows that one call transfers."""
 
     name: str
     rows: int
@@ -66,12 +66,12 @@ def one_row(as_json: Callable[[object], object]) -> Sequence[object]:
 
 
 def columns(_as_json: Callable[[object], object]) -> Sequence[object]:
-    """The batch as one array a column."""
+    """The batch as one array per column."""
     arrays: list[object] = [[row[name] for row in ROWS] for name in COLUMNS[:-1]]
     return [*arrays, [json.dumps(row["probe_details"], ensure_ascii=False) for row in ROWS]]
 
 
-ROWS = [{name: getattr(check, name) for name in COLUMNS} for check in sample_checks(BATCH)]
+ROWS = [{name: getattr(check, name) for name in COLUMNS} for check in make_checks(BATCH)]
 JSON_ROWS = [{name: to_json(value) for name, value in row.items()} for row in ROWS]
 COPY = Case(f"COPY of {BATCH}", BATCH, f"COPY {TABLE} ({LISTED}) FROM STDIN")
 CASES = (
@@ -159,18 +159,18 @@ async def connected(url: str, *, with_asyncpg: bool) -> AsyncIterator[Works]:
         yield works
 
 
-def each(works: Works) -> list[tuple[str, Case, Work]]:
-    """All of it, the drivers side by side within a case."""
+def list_works(works: Works) -> list[tuple[str, Case, Work]]:
+    """Every case with every driver, case by case."""
     return [(driver, case, works[driver][case]) for case in CASES for driver in works]
 
 
 async def count_round_trips(server: PostgresServer, *, with_asyncpg: bool) -> dict[tuple[str, Case], int]:
-    """How often each driver waits for an answer in one call, as seen between it and the server."""
+    """How often each driver waits for an answer in one call."""
     counted = {}
     async with counting_relay(server.port) as relay:
         url = replace(server, port=relay.port).url(DATABASE)
         async with connected(url, with_asyncpg=with_asyncpg) as works:
-            for driver, case, work in each(works):
+            for driver, case, work in list_works(works):
                 await work()
                 before = relay.round_trips
                 await work()
@@ -179,31 +179,31 @@ async def count_round_trips(server: PostgresServer, *, with_asyncpg: bool) -> di
 
 
 async def measure_rounds(server: PostgresServer, rows: int, rounds: int, *, with_asyncpg: bool) -> Samples:
-    """Measure everything once a round. The table holds 1,000 rows at the beginning of each measurement."""
+    """Measure everything once a round. Each measurement begins with 1,000 rows in the table."""
     samples: Samples = {}
     async with connected(server.url(DATABASE), with_asyncpg=with_asyncpg) as works:
         for _ in range(rounds):
-            for driver, case, work in each(works):
-                await work()  # its code paths warm
+            for driver, case, work in list_works(works):
+                await work()  # warms up the code
                 refill(server)
-                sample = await measured(partial(repeat, work, calls(case, rows)))
+                sample = await measure_work(partial(repeat, work, count_calls(case, rows)))
                 samples.setdefault((driver, case), []).append(sample)
     return samples
 
 
-def calls(case: Case, rows: int) -> int:
-    """How many calls a measurement makes: single inserts move a tenth of the rows."""
+def count_calls(case: Case, rows: int) -> int:
+    """The number of calls in a measurement; single inserts transfer a tenth of the rows."""
     return rows // max(case.rows, 10)
 
 
 async def repeat(work: Work, times: int) -> None:
-    """The same work again and again."""
+    """Do the same work several times."""
     for _ in range(times):
         await work()
 
 
 def refill(server: PostgresServer) -> None:
-    """Leave 1,000 rows in the table, and no checkpoint to do."""
+    """Leave 1,000 rows in the table, after a checkpoint."""
     server.execute(f"TRUNCATE {TABLE}")
     batch = json.dumps(JSON_ROWS).replace("'", "''")
     server.execute(f"SELECT vigilbase_create_health_checks('{batch}') FROM generate_series(1, {1_000 // BATCH})")
@@ -213,14 +213,14 @@ def refill(server: PostgresServer) -> None:
 def report(rows: int, samples: Samples, round_trips: Mapping[tuple[str, Case], int]) -> list[list[str]]:
     """One line of the table for each case and driver."""
     lines = []
-    for (driver, case), taken in samples.items():
-        moved = calls(case, rows) * case.rows
+    for (driver, case), rounds in samples.items():
+        transferred = count_calls(case, rows) * case.rows
         lines.append(
             [
                 case.name,
                 driver,
-                f"{median(sample.cpu for sample in taken) / moved * 1e6:.1f}",
-                f"{moved / median(sample.seconds for sample in taken):,.0f}",
+                f"{median(sample.cpu for sample in rounds) / transferred * 1e6:.1f}",
+                f"{transferred / median(sample.seconds for sample in rounds):,.0f}",
                 str(round_trips[driver, case]),
             ]
         )
@@ -228,11 +228,13 @@ def report(rows: int, samples: Samples, round_trips: Mapping[tuple[str, Case], i
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description="asyncpg beside psycopg 3, in Vigilbase's shape of use.")
-    parser.add_argument("--rows", type=int, default=20_000, help="rows of a measurement; single inserts a tenth")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds, of which the median is printed")
-    parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs")
+    """Read the command line, measure, and print a table."""
+    parser = argparse.ArgumentParser(description="psycopg 3 compared with asyncpg, as Vigilbase uses a driver.")
+    parser.add_argument(
+        "--rows", type=int, default=20_000, help="rows of a measurement; single inserts transfer a tenth"
+    )
+    parser.add_argument("--rounds", type=int, default=15, help="number of rounds; the medians are printed")
+    parser.add_argument("--quick", action="store_true", help="take a few seconds and only show that it works")
     options = parser.parse_args()
     rows, rounds = (1_000, 3) if options.quick else (options.rows, options.rounds)
     with_asyncpg = has_asyncpg()
@@ -240,8 +242,8 @@ def main() -> None:
         round_trips = asyncio.run(count_round_trips(server, with_asyncpg=with_asyncpg))
         samples = asyncio.run(measure_rounds(server, rows, rounds, with_asyncpg=with_asyncpg))
     print_table(
-        f"{rows:,} rows a measurement, over TCP on loopback, median of {rounds} rounds",
-        ["what", "driver", "client CPU µs/row", "rows/s", "round trips a call"],
+        f"{rows:,} rows per measurement, over TCP on the loopback interface, medians of {rounds} rounds",
+        ["what", "driver", "client CPU µs/row", "rows/s", "round trips/call"],
         report(rows, samples, round_trips),
         texts=2,
     )

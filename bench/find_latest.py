@@ -1,9 +1,9 @@
-"""What "the newest check of every service" costs, beside `SELECT DISTINCT ON` of the same rows in the same run.
+"""The time to find the newest check of every service, compared with `SELECT DISTINCT ON` in the same run.
 
     .venv/bin/python -m bench.find_latest [--rounds N] [--quick]
 
-It has to cost what the services cost and not what their history does: the same services are asked for with a short
-history and with one ten times as long. Then more services, to see that none is left out and what each adds.
+It should depend on the number of services, not on the length of their history, so we measure the same services with a
+short history and with one ten times as long; then more services, to show that every service is found, and its cost.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import TypeAlias
 import psycopg
 from psycopg.rows import dict_row
 
-from bench.support import TABLE, measured, print_table, run_with, running_server, transport_settings
+from bench.support import TABLE, measure_work, print_table, run_with, running_server, transport_settings
 from tests.support.server import PostgresServer
 from vigilbase import HealthCheckModel
 
@@ -27,19 +27,19 @@ DISTINCT_ON = "DISTINCT ON"
 _STATEMENT = f"SELECT DISTINCT ON (service_name) * FROM {TABLE} ORDER BY service_name, checked_at DESC NULLS LAST"
 
 Times: TypeAlias = dict[tuple[str, str], list[float]]
-"""Seconds of every round, by transport and by what was asked."""
+"""The seconds of every round, by transport and query."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """So many services, each with so many checks."""
+    """A number of services, each with a number of checks."""
 
     services: int
     checks: int
 
     @property
     def rows(self) -> int:
-        """How many rows the table has."""
+        """The number of rows in the table."""
         return self.services * self.checks
 
 
@@ -48,7 +48,7 @@ QUICK_HISTORIES = (History(200, 5), History(200, 50), History(1_500, 5))
 
 
 def fill(server: PostgresServer, history: History) -> None:
-    """Write a history as runners do, one sweep over the services after another, and let Postgres tidy up."""
+    """Write a history in the order of a runner, and vacuum."""
     server.execute(f"TRUNCATE {TABLE}")
     server.execute(f"""
         INSERT INTO {TABLE} (service_name, status, latency_ms, checked_at, created_at, probe_details)
@@ -63,46 +63,46 @@ def fill(server: PostgresServer, history: History) -> None:
 
 
 async def measure_rounds(url: str, transport: str, history: History, rounds: int, times: Times) -> None:
-    """Ask everything once a round, over the transport of the running loop; `DISTINCT ON` always over a connection."""
+    """Run each query once a round, on the transport of the running loop; `DISTINCT ON` always on a connection."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        questions: list[tuple[str, Callable[[], Awaitable[int]], int]] = [
+        queries: list[tuple[str, Callable[[], Awaitable[int]], int]] = [
             (MODEL, find_latest, history.services),
             (DISTINCT_ON, partial(distinct_on, connection), history.services),
             (ONE, partial(find_one, history), 1),
         ]
-        for _, ask, expected in questions:
-            await timed(ask, expected)  # connections opened, code paths warm
+        for _, query, expected in queries:
+            await measure_query(query, expected)  # opens connections, warms up the code
         for _ in range(rounds):
-            for name, ask, expected in questions:
-                times.setdefault((transport, name), []).append(await timed(ask, expected))
+            for name, query, expected in queries:
+                times.setdefault((transport, name), []).append(await measure_query(query, expected))
 
 
-async def timed(ask: Callable[[], Awaitable[int]], expected: int) -> float:
-    """The seconds of one answer, which has to be complete."""
-    found = 0
+async def measure_query(query: Callable[[], Awaitable[int]], expected: int) -> float:
+    """The seconds of one query, whose answer must be complete."""
+    count = 0
 
     async def work() -> None:
-        nonlocal found
-        found = await ask()
+        nonlocal count
+        count = await query()
 
-    sample = await measured(work)
-    if found != expected:
-        raise AssertionError(f"{found} services were found, not {expected}")
+    sample = await measure_work(work)
+    if count != expected:
+        raise AssertionError(f"the query found {count} services, not {expected}")
     return sample.seconds
 
 
 async def find_latest() -> int:
-    """The model's answer; how many services it has."""
+    """The number of services in the model's answer."""
     return len({check.service_name for check in await HealthCheckModel.find_latest()})
 
 
 async def find_one(history: History) -> int:
-    """The model's answer for a service in the middle."""
+    """The same for one service in the middle."""
     return int(await HealthCheckModel.find_latest_by_service(f"service-{history.services // 2:05}") is not None)
 
 
 async def distinct_on(connection: psycopg.AsyncConnection[Mapping[str, object]]) -> int:
-    """Plain SQL for the same; how many services it has."""
+    """The number of services in the answer to plain SQL."""
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_STATEMENT)
         return len(await cursor.fetchall())
@@ -111,7 +111,7 @@ async def distinct_on(connection: psycopg.AsyncConnection[Mapping[str, object]])
 def measure(
     server: PostgresServer, settings: Mapping[str, Mapping[str, str]], history: History, rounds: int
 ) -> list[list[str]]:
-    """The lines of the table for one history."""
+    """One line of the table for each transport."""
     fill(server, history)
     times: Times = {}
     for transport in TRANSPORTS:
@@ -121,7 +121,6 @@ def measure(
 
 
 def report_row(transport: str, history: History, times: Times) -> list[str]:
-    """The line of the table for one transport."""
     ours, plain, one = (times[transport, name] for name in (MODEL, DISTINCT_ON, ONE))
     return [
         transport,
@@ -136,24 +135,24 @@ def report_row(transport: str, history: History, times: Times) -> list[str]:
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description="The newest check of every service, beside SELECT DISTINCT ON.")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds, of which the median is printed")
-    parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs")
+    """Read the command line, measure, and print a table."""
+    parser = argparse.ArgumentParser(description="The newest check of every service, compared with SELECT DISTINCT ON.")
+    parser.add_argument("--rounds", type=int, default=15, help="number of rounds; the medians are printed")
+    parser.add_argument("--quick", action="store_true", help="take a few seconds and only show that it works")
     options = parser.parse_args()
     rounds, histories = (3, QUICK_HISTORIES) if options.quick else (options.rounds, HISTORIES)
     with running_server() as server, transport_settings(server, TRANSPORTS) as settings:
         lines = [line for history in histories for line in measure(server, settings, history, rounds)]
     print_table(
-        f"Every answer had every service; median of {rounds} rounds; DISTINCT ON goes over a connection",
+        f"Medians of {rounds} rounds; every answer contained every service; DISTINCT ON always uses a connection",
         [
             "transport",
             "services x checks",
             "rows",
             f"{MODEL} ms",
-            "µs a service",
+            "µs/service",
             "DISTINCT ON ms",
-            f"of {MODEL}",
+            f"vs {MODEL}",
             f"{ONE} ms",
         ],
         lines,

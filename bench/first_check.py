@@ -1,9 +1,9 @@
-"""From the start of `vigilbase up`, with an empty folder and an empty home, to the first recorded check.
+"""The time from the start of `vigilbase up`, in an empty folder, to the first recorded check.
 
     .venv/bin/python -m bench.first_check [--command PATH] [--rounds N] [--quick]
 
-Beside it, in the same run: starting on a home that is there already, and `vigilbase version`, which is Python and the
-imports alone. The moment of the check is the `created_at` of its row.
+It is measured with an empty home folder and with an existing one, and compared with `vigilbase version`, which is only
+Python and the imports. A check's time is its `created_at`.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from tests.support.watched import VIGILBASE
 FIRST = "SELECT min(created_at) FROM service_health_checks WHERE created_at > to_timestamp({began})"
 
 
-def first_check_s(command: str, work: Path, environ: dict[str, str]) -> float:
-    """Start `up`, wait for its first check, stop it; seconds from start to check."""
+def measure_first_check_s(command: str, work: Path, environ: dict[str, str]) -> float:
+    """Start `up`, wait for its first check, and stop it; return the seconds from start to check."""
     began = time.time()
     process = subprocess.Popen([command, "up"], cwd=work, env=environ, stderr=subprocess.DEVNULL)
     query = ["db", "psql", "-qAt", "-c", FIRST.format(began=began)]
@@ -38,8 +38,8 @@ def first_check_s(command: str, work: Path, environ: dict[str, str]) -> float:
     return datetime.fromisoformat(moment).timestamp() - began
 
 
-def version_s(command: str) -> float:
-    """How long `vigilbase version` takes."""
+def measure_version_s(command: str) -> float:
+    """The seconds of `vigilbase version`."""
     began = time.perf_counter()
     subprocess.run([command, "version"], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
@@ -50,17 +50,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--command", default=VIGILBASE, help="the installed command")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one round, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="run one round, which only shows that it works")
     options = parser.parse_args()
-    times: dict[str, list[float]] = {"on an empty home": [], "on a home that is there": [], "imports alone": []}
+    times: dict[str, list[float]] = {"empty home folder": [], "existing home folder": [], "imports only": []}
     for _ in range(1 if options.quick else options.rounds):
         with home_folder() as home, TemporaryDirectory() as work:
             environ = {**os.environ, "HOME": work, "VIGILBASE_HOME": str(home)}
-            times["on an empty home"].append(first_check_s(options.command, Path(work), environ))
-            times["on a home that is there"].append(first_check_s(options.command, Path(work), environ))
-            times["imports alone"].append(version_s(options.command))
-    rows = [[name, *(f"{seconds(found):.2f}" for seconds in (min, median, max))] for name, found in times.items()]
-    print_table("Seconds from the start to the first recorded check", ["", "least", "median", "most"], rows)
+            times["empty home folder"].append(measure_first_check_s(options.command, Path(work), environ))
+            times["existing home folder"].append(measure_first_check_s(options.command, Path(work), environ))
+            times["imports only"].append(measure_version_s(options.command))
+    rows = [
+        [name, *(f"{summarize(samples):.2f}" for summarize in (min, median, max))] for name, samples in times.items()
+    ]
+    print_table(
+        "Seconds from the start of `vigilbase up` to the first recorded check", ["", "min", "median", "max"], rows
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How long a statement with a timeout of two seconds keeps its caller when the server hangs.
+"""How long a caller waits for a statement with a timeout of two seconds when the server hangs.
 
     .venv/bin/python -m bench.frozen_server [--rounds N] [--quick]
 
-The server's processes are stopped (SIGSTOP): first only the one that serves the connection, so that a request to
-cancel is heard and can't be met; then all of them, as when a machine or the way to it is gone. asyncpg is measured with
-its own timeout, psycopg with nothing but `asyncio.timeout`, and our client, which cuts the connection itself.
+The server's processes are stopped (SIGSTOP): first only the one of the connection, so that the server receives a cancel
+request but can't fulfil it; then all of them, as when the machine or the network is gone. We measure asyncpg with its
+own timeout, psycopg with `asyncio.timeout` alone, and our client, which cuts the connection itself.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bench.asyncpg_driver import asyncpg_connection, has_asyncpg
-from bench.support import DATABASE, measured, print_table, running_server
+from bench.support import DATABASE, measure_work, print_table, running_server
 from tests.support.server import PostgresServer
 from vigilbase.database.postgres import PostgresClient
 from vigilbase.errors import DatabaseUnavailableError
@@ -36,7 +36,7 @@ Opened: TypeAlias = AbstractAsyncContextManager[Ask]
 
 @asynccontextmanager
 async def plain_psycopg(url: str) -> AsyncIterator[Ask]:
-    """psycopg, with asyncio's timeout round it."""
+    """psycopg with asyncio's timeout."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
 
         async def ask() -> None:
@@ -48,14 +48,14 @@ async def plain_psycopg(url: str) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def plain_asyncpg(url: str) -> AsyncIterator[Ask]:
-    """asyncpg, with its own timeout."""
+    """asyncpg with its own timeout."""
     async with asyncpg_connection(url) as connection:
         yield partial(connection.fetchval, "SELECT 1", timeout=TIMEOUT)
 
 
 @asynccontextmanager
 async def our_client(url: str) -> AsyncIterator[Ask]:
-    """The service client, with one connection."""
+    """Our client with one connection."""
 
     async def conninfo() -> str:
         return url
@@ -68,11 +68,11 @@ async def our_client(url: str) -> AsyncIterator[Ask]:
 
 
 @contextmanager
-def stopped(processes: Sequence[psutil.Process]) -> Iterator[None]:
-    """Processes of the server stopped, until the block ends."""
+def stop_processes(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """Stop processes of the server until the block ends."""
     try:
         for process in processes:
-            with suppress(psutil.NoSuchProcess):  # the one that was asked for the others is on its way out
+            with suppress(psutil.NoSuchProcess):  # the process that listed the others is ending
                 process.suspend()
         yield
     finally:
@@ -81,8 +81,8 @@ def stopped(processes: Sequence[psutil.Process]) -> Iterator[None]:
                 process.resume()
 
 
-def processes_of(server: PostgresServer, which: str) -> list[psutil.Process]:
-    """The server and its children; or the children alone that serve a connection to the database."""
+def find_processes(server: PostgresServer, which: str) -> list[psutil.Process]:
+    """The server and its children, or only the children that serve a connection to the database."""
     pids = server.execute("SELECT pid FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid()")
     postmaster = psutil.Process(int((server.embedded.data / "postmaster.pid").read_text().split("\n")[0]))
     if which == ALL:
@@ -90,29 +90,29 @@ def processes_of(server: PostgresServer, which: str) -> list[psutil.Process]:
     return [psutil.Process(int(str(pid))) for (pid,) in pids]
 
 
-async def seconds_until_it_gives_up(server: PostgresServer, opened: Opened, which: str) -> float:
-    """Ask once while all is well and once while nobody answers; how long the second took to fail."""
+async def measure_wait(server: PostgresServer, opened: Opened, which: str) -> float:
+    """Run a statement once, then again on a frozen server; return the seconds until it fails."""
     async with opened as ask:
         await ask()
-        with stopped(processes_of(server, which)):
-            sample = await measured(partial(must_fail, ask))
+        with stop_processes(find_processes(server, which)):
+            sample = await measure_work(partial(require_failure, ask))
     return sample.seconds
 
 
-async def must_fail(ask: Ask) -> None:
-    """Ask, and be told that nobody answered in time."""
+async def require_failure(ask: Ask) -> None:
+    """Run a statement that must fail."""
     try:
         await ask()
     except (TimeoutError, DatabaseUnavailableError, psycopg.OperationalError):
         return
-    raise AssertionError("a server that stands still answered")
+    raise AssertionError("a frozen server answered")
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description="How long a hanging server keeps its callers.")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median is printed")
-    parser.add_argument("--quick", action="store_true", help="our client alone, the whole server, once")
+    """Read the command line, measure, and print a table."""
+    parser = argparse.ArgumentParser(description="How long a caller waits for a hanging server.")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds; the medians are printed")
+    parser.add_argument("--quick", action="store_true", help="measure our client once, with the whole server frozen")
     options = parser.parse_args()
     openers: dict[str, Callable[[str], Opened]] = {"PostgresClient": our_client}
     if not options.quick:
@@ -120,20 +120,20 @@ def main() -> None:
         if has_asyncpg():
             openers["asyncpg, its own timeout"] = plain_asyncpg
     rounds, frozen = (1, (ALL,)) if options.quick else (options.rounds, (ONE, ALL))
-    logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it tells of every connection that it gives up
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it logs every connection that it drops
     with running_server() as server:
         lines = [
-            [who, which, f"{median(measure(server, opener, which) for _ in range(rounds)):.1f}"]
+            [client, which, f"{median(measure(server, opener, which) for _ in range(rounds)):.1f}"]
             for which in frozen
-            for who, opener in openers.items()
+            for client, opener in openers.items()
         ]
-    header = ["who asks", "what stands still", "seconds until it gives up"]
-    print_table(f"A timeout of {TIMEOUT:g} s, median of {rounds} rounds", header, lines, texts=2)
+    header = ["client", "what is frozen", "seconds until it returns"]
+    print_table(f"A timeout of {TIMEOUT:g} s, medians of {rounds} rounds", header, lines, texts=2)
 
 
 def measure(server: PostgresServer, opener: Callable[[str], Opened], which: str) -> float:
-    """One round, in an event loop of its own."""
-    return asyncio.run(seconds_until_it_gives_up(server, opener(server.url(DATABASE)), which))
+    """Measure one round in a new event loop."""
+    return asyncio.run(measure_wait(server, opener(server.url(DATABASE)), which))
 
 
 if __name__ == "__main__":

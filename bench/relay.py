@@ -1,4 +1,4 @@
-"""A relay between clients and a server that counts how often a client had to wait for an answer."""
+"""A relay between clients and a server that counts how often a client waits for an answer."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Relay:
-    """A port that leads to the server, and the round trips that went through it so far."""
+    """A port that leads to the server, and the number of round trips so far."""
 
     port: int = 0
     round_trips: int = 0
-    waiting: bool = False
+    is_waiting: bool = False
 
     async def pump(self, reader: StreamReader, writer: StreamWriter, *, is_request: bool) -> None:
-        """Pass on one direction of a connection to its end."""
+        """Forward one direction of a connection to its end."""
         with suppress(ConnectionError):
             while data := await reader.read(65536):
-                if is_request and not self.waiting:
+                if is_request and not self.is_waiting:
                     self.round_trips += 1
-                self.waiting = is_request
+                self.is_waiting = is_request
                 writer.write(data)
                 await writer.drain()
         writer.close()
@@ -29,7 +29,7 @@ class Relay:
 
 @asynccontextmanager
 async def counting_relay(server_port: int) -> AsyncIterator[Relay]:
-    """A relay to a port on loopback; it ends when its clients have gone."""
+    """Run a relay to a port on the loopback interface; it ends when its clients have disconnected."""
     relay = Relay()
     async with asyncio.TaskGroup() as tasks:
 

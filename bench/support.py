@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server with its default durability, sample rows, a stopwatch and a printed table."""
+"""Shared by the benchmarks: a server with default durability, sample rows, a stopwatch and a printed table."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from vigilbase import CreateHealthCheckData
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import close_supabase_service_client
 from vigilbase.database.embedded import EmbeddedServer
-from vigilbase.database.migrate import apply_pending, discover
+from vigilbase.database.migrate import apply_pending, discover_migrations
 
 Work = Callable[[], Awaitable[object]]
 
@@ -44,14 +44,14 @@ _SHOWN_SETTINGS = ("server_version", "fsync", "synchronous_commit", "shared_buff
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one piece of work took: seconds by the clock, and seconds of this process's own CPU."""
+    """The seconds of some work, and the CPU seconds of this process."""
 
     seconds: float
     cpu: float
 
 
-async def measured(work: Work) -> Sample:
-    """Do the work once, under a stopwatch."""
+async def measure_work(work: Work) -> Sample:
+    """Do some work once and measure it."""
     began, cpu_began = time.perf_counter(), time.process_time()
     await work()
     return Sample(time.perf_counter() - began, time.process_time() - cpu_began)
@@ -59,9 +59,9 @@ async def measured(work: Work) -> Sample:
 
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
-    """An embedded server in a home folder of its own, migrated, on a socket and on loopback TCP.
+    """Start a migrated embedded server in a temporary home folder, on a socket and on loopback TCP.
 
-    Unlike the server of the tests it runs with the defaults of Postgres: what is committed is on disk.
+    Unlike the server of the tests, it has Postgres' default settings: a committed transaction is on disk.
     """
     with home_folder() as home:
         port = free_port()
@@ -69,8 +69,8 @@ def running_server() -> Iterator[PostgresServer]:
         server = PostgresServer(embedded, port, secrets.token_hex(16))
         try:
             _prepare(embedded.start(), server.password)
-            asyncio.run(apply_pending(embedded.url, discover()))
-            print(f"Postgres on {os.cpu_count()} cores: {_settings_line(server)}\n")
+            asyncio.run(apply_pending(embedded.url, discover_migrations()))
+            print(f"Postgres on {os.cpu_count()} cores: {_format_settings(server)}\n")
             yield server
         finally:
             embedded.stop()
@@ -84,13 +84,13 @@ def _prepare(url: str, password: str) -> None:
             connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN{}").format(sql.Identifier(role), bypass))
 
 
-def _settings_line(server: PostgresServer) -> str:
+def _format_settings(server: PostgresServer) -> str:
     return ", ".join(f"{name} {server.execute(f'SHOW {name}')[0][0]}" for name in _SHOWN_SETTINGS)
 
 
 @contextmanager
 def transport_settings(server: PostgresServer, transports: Sequence[str]) -> Iterator[dict[str, dict[str, str]]]:
-    """For each transport the environment that leads to the same database; the Data API runs until the block ends."""
+    """The environment for each transport to the same database; the Data API runs until the block ends."""
     settings = {
         "embedded": {"VIGILBASE_HOME": str(server.embedded.home)},
         "postgres": {"DATABASE_URL": server.url(DATABASE)},
@@ -104,10 +104,10 @@ def transport_settings(server: PostgresServer, transports: Sequence[str]) -> Ite
 
 
 def run_with(settings: Mapping[str, str], work: Callable[[], Awaitable[None]]) -> None:
-    """Run work in an event loop of its own, the service client made from these settings and closed at the end."""
+    """Run work in a new event loop, with a service client for these settings."""
     for name in _ENVIRONMENT:
         os.environ.pop(name, None)
-    # Long enough for the whole history to be read in one statement on a busy machine.
+    # Enough to read the whole history in one statement on a busy machine.
     os.environ.update({"VIGILBASE_TIMEOUT": "120", **settings})
 
     async def run() -> None:
@@ -119,26 +119,26 @@ def run_with(settings: Mapping[str, str], work: Callable[[], Awaitable[None]]) -
     asyncio.run(run())
 
 
-def sample_checks(count: int) -> list[CreateHealthCheckData]:
-    """Checks as a runner of HTTP probes makes them: each with a latency and details, every 20th failed."""
+def make_checks(count: int) -> list[CreateHealthCheckData]:
+    """Checks of HTTP probes, each with a latency and details; every 20th is down."""
     begin = utc_now() - timedelta(seconds=30 * count / SERVICES)
-    return [_sample_check(number, begin) for number in range(count)]
+    return [_make_check(number, begin) for number in range(count)]
 
 
-def _sample_check(number: int, begin: datetime) -> CreateHealthCheckData:
-    down = number % 20 == 19
+def _make_check(number: int, begin: datetime) -> CreateHealthCheckData:
+    is_down = number % 20 == 19
     return CreateHealthCheckData(
         service_name=f"service-{number % SERVICES:05}",
-        status="down" if down else "healthy",
+        status="down" if is_down else "healthy",
         latency_ms=20 + number * 7 % 400,
-        error_message="the server answered 503 Service Unavailable" if down else None,
-        probe_details={"kind": "http", "status_code": 503 if down else 200, "tls_days_left": 61, "ip": "192.0.2.17"},
+        error_message="the server answered 503 Service Unavailable" if is_down else None,
+        probe_details={"kind": "http", "status_code": 503 if is_down else 200, "tls_days_left": 61, "ip": "192.0.2.17"},
         checked_at=begin + timedelta(seconds=30) * (number / SERVICES),
     )
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> None:
-    """Print a table in Markdown; its first columns are texts, the others numbers and set to the right."""
+    """Print a Markdown table; the first `texts` columns are text, the others right-aligned numbers."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     rule = ["-" * width if column < texts else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
     print(f"{title}\n")

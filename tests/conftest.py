@@ -1,4 +1,4 @@
-"""What every kind of test may use: a server for the session, a database for the test, each transport to it."""
+"""Fixtures of all tests: a server for the session, a database for the test, and each transport to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,9 +11,9 @@ from hypothesis import settings
 from tests.support.server import TEMPLATE, PostgresServer, home_folder, start_server
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
 from vigilbase.config.supabase import close_supabase_service_client
-from vigilbase.database.migrate import apply_pending, discover
+from vigilbase.database.migrate import apply_pending, discover_migrations
 
-# How long an example takes says more of the machine than of what is tested.
+# The time of an example depends on the machine.
 settings.register_profile("vigilbase", deadline=None)
 settings.load_profile("vigilbase")
 
@@ -44,7 +44,7 @@ TABLES = (
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of whoever runs the tests reaches them."""
+    """Keep your own settings out of the tests."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -58,21 +58,21 @@ def server() -> Iterator[PostgresServer]:
         server = start_server(home)
         server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0", "postgres")
         for database in (TEMPLATE, "vigilbase"):
-            asyncio.run(apply_pending(server.url(database), discover()))
+            asyncio.run(apply_pending(server.url(database), discover_migrations()))
         yield server
         server.embedded.stop()
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """An empty home folder for an embedded server of the test's own."""
+    """An empty home folder, for an embedded server of this test."""
     with home_folder() as folder:
         yield folder
 
 
 @pytest.fixture
 def empty_database(server: PostgresServer) -> Iterator[str]:
-    """The name of a database with nothing in it."""
+    """The name of an empty database."""
     name = server.create_database()
     yield name
     server.drop_database(name)
@@ -88,7 +88,7 @@ def database(server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def supabase_api(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseApi]:
-    """A Data API on a migrated database of its own."""
+    """A Data API with its own migrated database."""
     database = server.create_database(TEMPLATE)
     with run_supabase_api(server, database, tmp_path_factory.mktemp("api")) as api:
         yield api
@@ -96,14 +96,14 @@ def supabase_api(server: PostgresServer, tmp_path_factory: pytest.TempPathFactor
 
 @dataclass(frozen=True)
 class Backend:
-    """A database that the settings in the environment lead to, over one transport; `database` is its name."""
+    """A database that the settings in the environment select, over one transport; `database` is its name."""
 
     transport: str
     database: str
     server: PostgresServer
 
     def execute(self, statement: str) -> list[tuple[object, ...]]:
-        """Run SQL as the superuser, past the transport."""
+        """Run SQL as the superuser, without the transport."""
         return self.server.execute(statement, self.database)
 
 
@@ -111,7 +111,7 @@ class Backend:
 async def backend(
     request: pytest.FixtureRequest, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Backend]:
-    """An empty, migrated database, the environment set to reach it; once for each transport."""
+    """An empty, migrated database that the environment selects; once for each transport."""
     transport: str = request.param
     if transport == "postgres":
         name: str = request.getfixturevalue("database")

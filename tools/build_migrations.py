@@ -1,8 +1,7 @@
 """`make migrations`: build the numbered migrations from the sources in `src/vigilbase/models/sql`.
 
-Until the first release, 013 and later are rebuilt in place. 012 is the contract, and no source of it exists. When a
-file changes, all of them get the time of this build: other migrators go by the date, and a database holds all or none
-of them.
+Until the first release, 013 and later are rebuilt in place. 012 is the contract and has no source. When one file
+changes, all get the time of this build, because other migration tools sort by date, and a database has all or none.
 """
 
 import re
@@ -18,8 +17,8 @@ MIGRATIONS = MODELS / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """One numbered migration: whole topics, each with the sources that have to come first, and those that come last."""
+class MigrationPlan:
+    """One numbered migration: the folders of its sources, and the sources that must come first and last."""
 
     number: int
     name: str
@@ -30,23 +29,27 @@ class Built:
 
 
 PLAN = (
-    Built(13, "create_schema", "Creates all tables beside the two of 012, in a schema of their own.", ["schema"]),
-    Built(14, "record_checks", "Services, their checks, and the runners that probe them.", ["services", "checks"]),
-    Built(15, "keep_alerts", "Alerts: opened, acknowledged and resolved, with a timeline.", ["alerts"]),
-    Built(
+    MigrationPlan(
+        13, "create_schema", "Creates all tables beside the two of 012, in a schema of their own.", ["schema"]
+    ),
+    MigrationPlan(
+        14, "record_checks", "Services, their checks, and the runners that probe them.", ["services", "checks"]
+    ),
+    MigrationPlan(15, "keep_alerts", "Alerts: opened, acknowledged and resolved, with a timeline.", ["alerts"]),
+    MigrationPlan(
         16,
         "queue_notifications",
         "The outbox: queued with the alert, claimed, retried until accepted.",
         ["notifications"],
         first=["is_needed", "was_due_before", "window_ends_at", "claimable"],
     ),
-    Built(17, "suppress_notifications", "Silences and maintenance windows.", ["suppressions"]),
-    Built(
+    MigrationPlan(17, "suppress_notifications", "Silences and maintenance windows.", ["suppressions"]),
+    MigrationPlan(
         18, "grant_privileges", "Who may do what, and how to find out.", ["access"], ["objects"], ["grant_privileges"]
     ),
 )
 
-_MADE = re.compile(r"^CREATE (?:OR REPLACE )?(TABLE|VIEW|FUNCTION)(?: IF NOT EXISTS)? ([a-z_.]+)", re.MULTILINE)
+_CREATE = re.compile(r"^CREATE (?:OR REPLACE )?(TABLE|VIEW|FUNCTION)(?: IF NOT EXISTS)? ([a-z_.]+)", re.MULTILINE)
 _IDENTITY = re.compile(
     r"^CREATE TABLE IF NOT EXISTS ([a-z_.]+) \([^;]*? (\w+) BIGINT GENERATED ALWAYS AS IDENTITY", re.MULTILINE
 )
@@ -54,40 +57,39 @@ _CREATED = re.compile(r"^-- Created: .*$", re.MULTILINE)
 _WIDTH = 118
 
 
-def source_files(built: Built) -> list[Path]:
-    """The sources of a migration, in the order in which they have to run: helpers before what clients call."""
+def list_sources(plan: MigrationPlan) -> list[Path]:
+    """The sources of a migration in the order in which they run: helpers before the functions that clients call."""
 
     def rank(path: Path) -> tuple[bool, int, bool, str]:
-        place = built.first.index(path.stem) if path.stem in built.first else len(built.first)
-        return path.stem in built.last, place, path.stem.startswith("vigilbase_"), path.stem
+        position = plan.first.index(path.stem) if path.stem in plan.first else len(plan.first)
+        return path.stem in plan.last, position, path.stem.startswith("vigilbase_"), path.stem
 
-    return [path for topic in built.topics for path in sorted((SOURCES / topic).glob("*.sql"), key=rank)]
+    return [path for topic in plan.topics for path in sorted((SOURCES / topic).glob("*.sql"), key=rank)]
 
 
 def build_all(created: Mapping[int, str]) -> dict[Path, str]:
-    """The text of every migration by its path; `created` says when each was built."""
+    """The text of every migration by its path; `created`: the build time of each, by number."""
     names = _names_by_kind()
     return {
-        MIGRATIONS / f"{built.number:03}_{built.name}.sql": _build(built, created[built.number], names)
-        for built in PLAN
+        MIGRATIONS / f"{plan.number:03}_{plan.name}.sql": _build(plan, created[plan.number], names) for plan in PLAN
     }
 
 
-def _build(built: Built, created: str, names: Mapping[str, Sequence[str]]) -> str:
-    header = f"-- {built.number:03}_{built.name}.sql\n-- Created: {created}\n--\n-- {built.purpose}\n"
-    text = "\n".join([header, *(path.read_text(encoding="utf-8") for path in source_files(built))])
-    for kind, made in names.items():
-        text = text.replace(f"@{kind}@", _wrap(made))
+def _build(plan: MigrationPlan, created: str, names: Mapping[str, Sequence[str]]) -> str:
+    header = f"-- {plan.number:03}_{plan.name}.sql\n-- Created: {created}\n--\n-- {plan.purpose}\n"
+    text = "\n".join([header, *(path.read_text(encoding="utf-8") for path in list_sources(plan))])
+    for kind, objects in names.items():
+        text = text.replace(f"@{kind}@", _wrap(objects))
     return text
 
 
 def _names_by_kind() -> dict[str, list[str]]:
-    text = "\n".join(path.read_text(encoding="utf-8") for built in PLAN for path in source_files(built))
-    made = sorted({(kind, name) for kind, name in _MADE.findall(text)})
+    text = "\n".join(path.read_text(encoding="utf-8") for plan in PLAN for path in list_sources(plan))
+    objects = sorted({(kind, name) for kind, name in _CREATE.findall(text)})
     return {
-        "tables": ["vigilbase.migrations", *(name for kind, name in made if kind == "TABLE")],
-        "views": [name for kind, name in made if kind == "VIEW"],
-        "functions": [name for kind, name in made if kind == "FUNCTION"],
+        "tables": ["vigilbase.migrations", *(name for kind, name in objects if kind == "TABLE")],
+        "views": [name for kind, name in objects if kind == "VIEW"],
+        "functions": [name for kind, name in objects if kind == "FUNCTION"],
         "sequences": [f"{table}_{column}_seq" for table, column in _IDENTITY.findall(text)],
     }
 
@@ -104,20 +106,20 @@ def _wrap(names: Sequence[str]) -> str:
 
 
 def read_created() -> dict[int, str]:
-    """When each migration that is there was built."""
+    """The build time of each existing migration, by number."""
     return {number: line.removeprefix("-- Created: ") for number, line in _created_lines()}
 
 
 def _created_lines() -> Iterator[tuple[int, str]]:
     for path in MIGRATIONS.glob("*.sql"):
-        if found := _CREATED.search(path.read_text(encoding="utf-8")):
-            yield int(path.name[:3]), found[0]
+        if line := _CREATED.search(path.read_text(encoding="utf-8")):
+            yield int(path.name[:3]), line[0]
 
 
 def main() -> None:
-    """Write what has changed."""
+    """Write the migrations if any has changed."""
     known = read_created()
-    texts = build_all({built.number: known.get(built.number, "") for built in PLAN})
+    texts = build_all({plan.number: known.get(plan.number, "") for plan in PLAN})
     old = {
         path: path.read_text(encoding="utf-8") for path in MIGRATIONS.glob("*.sql") if not path.name.startswith("012")
     }
@@ -127,7 +129,7 @@ def main() -> None:
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
     for path in old.keys() - texts.keys():
         path.unlink()
-    for path, text in build_all({built.number: now for built in PLAN}).items():
+    for path, text in build_all({plan.number: now for plan in PLAN}).items():
         path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{path.name}: {text.count(chr(10)):,} lines\n")
 

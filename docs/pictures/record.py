@@ -1,6 +1,6 @@
 """Record `vigilbase up` in a pseudo-terminal and draw its screen: `python -m docs.pictures.record` writes up.svg.
 
-An empty folder, the embedded Postgres, four services; one of them is stopped while it runs.
+It runs in an empty folder with the embedded Postgres and four services, one of which is stopped meanwhile.
 """
 
 import re
@@ -21,7 +21,7 @@ from tests.support.watched import Website
 COLUMNS, LINES = 112, 22
 PICTURE = Path(__file__).with_name("up.svg")
 SERVICES = """\
-defaults: {{every: 500ms, timeout: 10s, failures: 3, successes: 2}}
+defaults: {{interval: 500ms, timeout: 10s, failure_threshold: 3, success_threshold: 2}}
 services:
   - {{name: website, http: 'http://127.0.0.1:{port}/'}}
   - {{name: cache, redis: '{redis}'}}
@@ -30,16 +30,16 @@ services:
 """
 APPLICATION = """\
 from pathlib import Path
-from vigilbase import Observation
+from vigilbase import ProbeResult
 
 def queue_depth():
     if depth := Path("depth").read_text():
-        return Observation("degraded", error_message=f"{depth} waiting")
+        return ProbeResult("degraded", error_message=f"{depth} waiting")
 """
 
 
 def main() -> None:
-    """Record, and write the picture."""
+    """Record the screen and write the picture."""
     website = Website(free_port())
     website.start()
     with tempfile.TemporaryDirectory() as folder, run_redis() as redis, home_folder() as home:
@@ -53,41 +53,41 @@ def main() -> None:
             (work / "depth").write_text("4211")
             shown.wait_for(lambda text: "alert.opened" in text)
             website.stop()
-            shown.wait_for(lambda text: re.search(r"website .*for 3 s: conn", text))
-            PICTURE.write_text(_drawn(shown, str(home)))
+            shown.wait_for(lambda text: re.search(r"website .*for 3s: conn", text))
+            PICTURE.write_text(_draw(shown, str(home)))
             shown.type(CTRL_C)
             shown.exit_code()
 
 
-def _drawn(shown: Terminal, home: str) -> str:
+def _draw(shown: Terminal, home: str) -> str:
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
     console.print(Text("$ vigilbase up", style="bold"))
     for row in range(LINES):
-        line = _line(shown, row)
+        line = _read_line(shown, row)
         if line.plain or row < LINES - 1:
-            console.print(_told_plainly(line, home), no_wrap=True, crop=True, overflow="crop")
+            console.print(_replace_home(line, home), no_wrap=True, crop=True, overflow="crop")
     svg = console.export_svg(title="vigilbase up", unique_id="up")
-    svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # the viewer's own font does
+    svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # the viewer's own font is good enough
     return re.sub(r"\s*<!-- .*? -->", "", svg)
 
 
-def _told_plainly(line: Text, home: str) -> Text:
-    """The line with the folder that it would have been for a user of the name `you`."""
+def _replace_home(line: Text, home: str) -> Text:
+    """The line with the data folder of an ordinary user instead of the temporary one."""
     if home not in line.plain:
         return line
     return Text(line.plain.replace(home, "~/.local/share/vigilbase"), style="default")
 
 
-def _line(shown: Terminal, row: int) -> Text:
+def _read_line(shown: Terminal, row: int) -> Text:
     """A line of the screen with its colours."""
     cells = [shown.screen.buffer[row][column] for column in range(COLUMNS)]
-    runs = [(style, "".join(cell.data for cell in same)) for style, same in groupby(cells, _style)]
+    runs = [(style, "".join(cell.data for cell in same)) for style, same in groupby(cells, _find_style)]
     line = Text.assemble(*((text, style) for style, text in runs))
     line.rstrip()
     return line
 
 
-def _style(cell: pyte.screens.Char) -> str:
+def _find_style(cell: pyte.screens.Char) -> str:
     colour = {"default": "", "brown": "yellow"}.get(cell.fg, cell.fg)
     return f"{'bold ' if cell.bold else ''}{colour}".strip() or "default"
 

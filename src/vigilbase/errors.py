@@ -1,28 +1,28 @@
 """Every exception that Vigilbase raises on purpose.
 
     VigilbaseError
-    ├── InvalidInputError          a value breaks a rule; nothing was written   (also a ValueError)
-    ├── InvalidTransitionError     an alert event can't go from its status to that one
-    ├── ConfigurationError         a setting, or the file of services, is missing or wrong
-    ├── MigrationError             the schema and this program don't fit each other
+    ├── InvalidInputError          a value breaks a rule; nothing was written (also a ValueError)
+    ├── InvalidTransitionError     an alert event can't change from its status to the requested one
+    ├── ConfigurationError         a setting or the configuration file is missing or wrong
+    ├── MigrationError             the schema and this version don't match
     ├── EmbeddedPostgresError      the embedded Postgres can't be started, reached or stopped
-    └── DatabaseError              a statement or a request failed
-        ├── DatabaseUnavailableError   … because nobody answered, or not in time, or it can only be read just now
-        ├── MissingSchemaError         … because a table or a function isn't there
-        └── AccessRefusedError            … because the key or the role may not do that
+    └── DatabaseError              a statement or a request failed:
+        ├── DatabaseUnavailableError   the database is unreachable, too slow or temporarily read-only
+        ├── MissingSchemaError         a table or a function is missing
+        └── AccessRefusedError         the key or the role lacks a privilege
 
-No message carries a secret: neither a password nor a key, not even as part of a URL.
+No message contains a password or a key, not even as part of a URL.
 """
 
 
 class VigilbaseError(Exception):
-    """The base of all of them; catch it to catch whatever Vigilbase raises on purpose."""
+    """The base class of all exceptions that Vigilbase raises on purpose."""
 
 
 class InvalidInputError(VigilbaseError, ValueError):
     """A value breaks a rule. Raised before anything is written.
 
-    `field` is the name of the argument or attribute, `rule` what it has to be.
+    `field` is the name of the argument or attribute, and `rule` what it must be, such as "must not be empty".
     """
 
     def __init__(self, field: str, rule: str) -> None:
@@ -32,32 +32,32 @@ class InvalidInputError(VigilbaseError, ValueError):
 
 
 class InvalidTransitionError(VigilbaseError):
-    """An alert event can't take the step that was asked for, such as acknowledging a resolved one."""
+    """An alert event can't make the requested transition, for example a resolved one can't be acknowledged."""
 
 
 class ConfigurationError(VigilbaseError):
-    """A setting or the file of services is missing or wrong; the message says what to set."""
+    """A setting or the configuration file is missing or wrong. The message says what to change."""
 
 
 class MigrationError(VigilbaseError):
-    """The database's schema and this program don't fit each other; the message says what to do."""
+    """The database's schema and this version of Vigilbase don't match. The message says what to do."""
 
 
 class EmbeddedPostgresError(VigilbaseError):
-    """The embedded Postgres can't be started, reached or stopped; the message says why."""
+    """The embedded Postgres can't be started, reached or stopped. The message says why."""
 
 
 class DatabaseError(VigilbaseError):
-    """A statement or a request failed. The message says what was tried; the driver's error is the cause."""
+    """A statement or a request failed. The message names it; the driver's error is the `__cause__`."""
 
 
 class DatabaseUnavailableError(DatabaseError):
-    """Nobody answered, or not in time, or the database takes no writes just now; the same call may go through later."""
+    """The database is unreachable, too slow or temporarily read-only. The same call may succeed later."""
 
 
 class MissingSchemaError(DatabaseError):
-    """A table or a function isn't there: run `vigilbase migrate`."""
+    """A table or a function is missing. Run `vigilbase migrate`."""
 
 
 class AccessRefusedError(DatabaseError):
-    """The key is not (or no longer) one of the project's, or the role lacks a privilege."""
+    """The key is invalid or revoked, or the role lacks a privilege."""

@@ -1,4 +1,4 @@
-"""Reading what a user wrote."""
+"""Reading files that a user wrote."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ MAX_FILE_BYTES = 5_000_000
 
 
 def read_text(path: Path) -> str:
-    """The text of a file such as vigilbase.yaml, which holds 5 MB at the most.
+    """Read a UTF-8 text file of at most 5 MB, such as vigilbase.yaml.
 
     Raises:
-        ConfigurationError: the file can't be read, is larger, or is no text.
+        ConfigurationError: the file can't be read, is larger, or is not UTF-8 text.
 
     """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        advice = "`vigilbase up` writes one, or name another with --config"
+        advice = "`vigilbase up` writes one, or choose another with --config"
         raise ConfigurationError(f"{path}: there is no such file: {advice}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from error
@@ -27,4 +27,4 @@ def read_text(path: Path) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path}: is not a text in UTF-8") from None
+        raise ConfigurationError(f"{path}: is not UTF-8 text") from None

@@ -1,4 +1,4 @@
-"""Ids that sort by the time they were made, so that an index grows at its end."""
+"""Ids that sort by creation time, so that an index grows at its end."""
 
 import os
 import time
@@ -6,31 +6,31 @@ from threading import Lock
 from uuid import UUID
 
 _NS_PER_MS = 1_000_000
-_STEPS_PER_MS = 4096  # the 12 bits beside the version hold the fraction of a millisecond (RFC 9562, 6.2, method 3)
+_STEPS_PER_MS = 4096  # `rand_a` (12 bits) holds the fraction of a millisecond: RFC 9562, section 6.2, method 3
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
 
 
 def uuid7(unix_ns: int | None = None) -> UUID:
-    """A version 7 UUID (RFC 9562) that sorts after every one made before it in this process.
+    """Make a version 7 UUID (RFC 9562) that sorts after all earlier ones of this process.
 
-    `unix_ns` (nanoseconds since 1970) replaces the clock. A time that isn't later than that of the id before is not
-    used; the id then follows the one before by 1/4096 ms.
+    `unix_ns` (nanoseconds since 1970) replaces the clock. If the time is not later than that of the previous id, the id
+    gets the previous time plus 1/4096 ms.
     """
-    stamp = _stamps.following(time.time_ns() if unix_ns is None else unix_ns)
+    stamp = _stamps.advance(time.time_ns() if unix_ns is None else unix_ns)
     milliseconds, fraction = divmod(stamp, _STEPS_PER_MS)
     random = int.from_bytes(os.urandom(8), "big") >> 2
     return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | random)
 
 
 class _Stamps:
-    """Times in steps of 1/4096 ms since 1970, each handed out once and in order."""
+    """Strictly ascending times, in steps of 1/4096 ms since 1970."""
 
     def __init__(self) -> None:
         self._last = 0
         self._lock = Lock()
 
-    def following(self, unix_ns: int) -> int:
+    def advance(self, unix_ns: int) -> int:
         stamp = unix_ns * _STEPS_PER_MS // _NS_PER_MS
         with self._lock:
             self._last = max(stamp, self._last + 1)

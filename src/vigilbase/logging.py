@@ -1,7 +1,7 @@
-"""Structured logging on the standard library: an event name and fields, never prose with values glued in.
+"""Structured logging on top of `logging`: an event name and fields instead of prose.
 
-A library user sees ordinary `logging` records of loggers below `vigilbase`, the event as the message and the fields in
-`record.fields`; the command line formats them as one line of `event key=value …`.
+Library users see ordinary records of loggers below `vigilbase`, with the event as the message and the fields in
+`record.fields`. The command line formats each as one line of `event key=value …`.
 """
 
 import json
@@ -16,30 +16,30 @@ from typing import TextIO
 Field = str | int | float | bool | None
 
 
-# A program that has set up no logging is not to be bothered with ours.
+# Without this, a program that hasn't configured logging would print our warnings.
 logging.getLogger("vigilbase").addHandler(logging.NullHandler())
 
 
 class EventLogger:
-    """Writes events of one part of the program: `log.info("alert.opened", service_name="api")`."""
+    """Logs events, such as `log.info("alert.opened", service_name="api")`."""
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
     def debug(self, event: str, **fields: Field) -> None:
-        """Of interest when something is being looked into."""
+        """Log a detail that helps to investigate a problem."""
         self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: Field) -> None:
-        """Something went as it should."""
+        """Log that something happened as expected."""
         self._log(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Field) -> None:
-        """Something is wrong, and the program copes."""
+        """Log a problem that the program can handle."""
         self._log(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: Field) -> None:
-        """Something that was asked for was not done."""
+        """Log that a requested action failed."""
         self._log(logging.ERROR, event, fields)
 
     def _log(self, level: int, event: str, fields: Mapping[str, Field]) -> None:
@@ -47,39 +47,39 @@ class EventLogger:
 
 
 def get_logger(name: str) -> EventLogger:
-    """The event logger of a module; pass `__name__`."""
+    """The event logger for a module's `__name__`."""
     return EventLogger(name)
 
 
 class EventFormatter(logging.Formatter):
-    """One line a record: time (UTC), level, event, `key=value` for each field, JSON-quoted where needed."""
+    """Formats a record as one line: time (UTC), level, event, and `key=value` for each field, JSON-quoted if needed."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line for one record. Fields can't break out of their line, whatever they hold."""
+        """The line for a record. Line breaks and control characters in fields are escaped."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         fields: Mapping[str, Field] = getattr(record, "fields", {})
-        pairs = [f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None]
-        return " ".join([moment, record.levelname.lower().ljust(7), _quoted_message(record.getMessage()), *pairs])
+        pairs = [f"{key}={_quote_field(value)}" for key, value in fields.items() if value is not None]
+        return " ".join([moment, record.levelname.lower().ljust(7), _quote_message(record.getMessage()), *pairs])
 
 
-def _quoted(value: Field) -> str:
+def _quote_field(value: Field) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    plain = text.isprintable() and text and not set(text) & set(' "=\\')
-    return text if plain else _in_quotes(text)
+    needs_no_quotes = text.isprintable() and text and not set(text) & set(' "=\\')
+    return text if needs_no_quotes else _quote_json(text)
 
 
-def _quoted_message(text: str) -> str:
-    return text if text.isprintable() else _in_quotes(text)
+def _quote_message(text: str) -> str:
+    return text if text.isprintable() else _quote_json(text)
 
 
-def _in_quotes(text: str) -> str:
-    """As a JSON string: letters of any language as they are, whatever a terminal would obey or reorder escaped."""
+def _quote_json(text: str) -> str:
+    """A JSON string that escapes only unprintable characters, which a terminal could obey or reorder."""
     quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in quoted)
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in quoted)
 
 
 def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Set up logging for a program of ours: our events from `level` on, other libraries' warnings."""
+    """Configure logging for the command line: our events from `level` up, and other libraries' warnings."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(EventFormatter())
     root = logging.getLogger()
@@ -89,18 +89,18 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
 
 
 @contextmanager
-def log_to(stream: TextIO | TextIOBase) -> Iterator[None]:
-    """Write a program's events to another stream for a while."""
+def redirect_log(stream: TextIO | TextIOBase) -> Iterator[None]:
+    """Write log lines to another stream inside the block."""
     handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
     previous = [handler.setStream(stream) for handler in handlers]
     try:
         yield
     finally:
-        for handler, before in zip(handlers, previous, strict=True):
-            if before is not None:
-                handler.setStream(before)
+        for handler, original in zip(handlers, previous, strict=True):
+            if original is not None:
+                handler.setStream(original)
 
 
-def quiet_models() -> None:
-    """Leave the models' own reports out, one for each statement; a program of ours says what they add up to."""
+def mute_models() -> None:
+    """Hide the models' events, one per statement; the command line reports the outcome itself."""
     logging.getLogger("vigilbase.models").setLevel(logging.CRITICAL)

@@ -3,21 +3,19 @@
 `docs/reference/settings.md` is checked against this table by a test.
 """
 
-import base64
-import binascii
-import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from vigilbase.credentials import check_service_key, check_supabase_url, is_postgres_url
 from vigilbase.errors import ConfigurationError
 
-Transport = Literal["supabase", "postgres", "embedded"]
+TransportName = Literal["supabase", "postgres", "embedded"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 OWN_DATABASE_VARIABLE = "VIGILBASE_DATABASE_URL"
@@ -29,31 +27,32 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    transport: Transport | None = Field(
+    transport: TransportName | None = Field(
         None,
         validation_alias="VIGILBASE_TRANSPORT",
-        description="Which of the three to use where several are configured: supabase, postgres or embedded.",
+        description="The transport to use: supabase, postgres, or embedded. Default: the one that is configured.",
     )
     supabase_url: str | None = Field(
         None,
         validation_alias="SUPABASE_URL",
-        description="The URL of a Supabase project, as https://PROJECT.supabase.co.",
+        description="The URL of your Supabase project: https://PROJECT.supabase.co.",
     )
     supabase_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY"),
-        description="That project's secret key (sb_secret_…) or its older service_role key; never the publishable one.",
+        description="The project's secret key (sb_secret_…) or its legacy service_role key. Vigilbase refuses a "
+        "publishable key.",
     )
     database_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices(*DATABASE_VARIABLES),
-        description="A Postgres 15 or newer, as postgresql://USER:PASSWORD@HOST:PORT/DATABASE; the first goes before "
-        "the second, which the application may have set for itself.",
+        description="The URL of a Postgres database, version 15 or newer: postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+        " VIGILBASE_DATABASE_URL takes precedence over DATABASE_URL, which your application may use.",
     )
     home: Path | None = Field(
         None,
         validation_alias="VIGILBASE_HOME",
-        description="Where the embedded Postgres keeps its data. Default: /var/lib/vigilbase for root, else the "
+        description="Where the embedded Postgres stores its data. Default: /var/lib/vigilbase for root, otherwise the "
         "user's data folder.",
     )
     timeout: float = Field(
@@ -61,20 +60,20 @@ class Settings(BaseModel):
         validation_alias="VIGILBASE_TIMEOUT",
         gt=0,
         le=300,
-        description="Seconds that a statement or a request may take, waiting for a connection included.",
+        description="How many seconds a statement or a request may take, including the wait for a connection.",
     )
     pool_size: int = Field(
         4,
         validation_alias="VIGILBASE_POOL_SIZE",
         ge=1,
         le=100,
-        description="Connections to Postgres that one process holds at the most.",
+        description="The maximum number of Postgres connections per process.",
     )
     log_level: LogLevel | None = Field(
         None,
         validation_alias="VIGILBASE_LOG_LEVEL",
-        description="The least serious events that the command line shows: DEBUG, INFO, WARNING or ERROR. Default: "
-        "INFO for `vigilbase up` and `vigilbase run`, WARNING for commands that end by themselves.",
+        description="The minimum level of the events to print: DEBUG, INFO, WARNING, or ERROR. Default: INFO for "
+        "`vigilbase up` and `vigilbase run`, WARNING for all other commands.",
     )
 
 
@@ -82,7 +81,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment; an empty variable counts as unset.
 
     Raises:
-        ConfigurationError: a variable holds what it can't; the message names it and never its value.
+        ConfigurationError: a variable holds an invalid value; the message names the variable and never its value.
 
     """
     given = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
@@ -90,12 +89,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         settings = Settings.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise ConfigurationError(f"{first['loc'][0]}: {_in_words(first)}") from None
-    chosen_transport(settings)
+        raise ConfigurationError(f"{first['loc'][0]}: {_describe_error(first)}") from None
+    choose_transport(settings)
     return settings
 
 
-def database_variable(environ: Mapping[str, str] | None = None) -> str:
+def find_database_variable(environ: Mapping[str, str] | None = None) -> str:
     """The variable of the environment that the database's URL is read from."""
     given = os.environ if environ is None else environ
     return next((name for name in DATABASE_VARIABLES if given.get(name, "").strip()), DATABASE_VARIABLES[-1])
@@ -107,38 +106,71 @@ _NUMBERS = {
 }
 
 
-def _in_words(error: ErrorDetails) -> str:
+def _describe_error(error: ErrorDetails) -> str:
     if error["type"] == "literal_error":
         return f"must be one of {error['ctx']['expected']}".replace("'", "").replace(" or ", ", ")
-    said = error["msg"]
-    return _NUMBERS.get(str(error["loc"][0]), f"{said[:1].lower()}{said[1:]}")
+    message = error["msg"]
+    return _NUMBERS.get(str(error["loc"][0]), f"{message[:1].lower()}{message[1:]}")
 
 
-def chosen_transport(settings: Settings) -> Transport:
-    """Which transport the settings mean, its own settings checked.
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How the database is reached.
+
+    `has_own_server`: Vigilbase starts and stops the server. `uses_api_key`: a key of the Data API decides about access,
+    not a database role's login. `ddl_url`: the Postgres to which migrations are applied, if it isn't our own server.
+    """
+
+    name: TransportName
+    has_own_server: bool = False
+    uses_api_key: bool = False
+    ddl_url: SecretStr | None = None
+
+    @property
+    def can_run_ddl(self) -> bool:
+        """Whether migrations can be applied from here."""
+        return self.has_own_server or self.ddl_url is not None
+
+
+def choose_transport(settings: Settings) -> Transport:
+    """The transport that the settings ask for, or else the one that they configure.
 
     Raises:
-        ConfigurationError: something that the transport needs is missing or wrong; the message says what to set.
+        ConfigurationError: a setting of that transport is missing or malformed; the message says what to set.
 
     """
-    match settings.transport or _configured_transport(settings):
+    match settings.transport or _find_configured(settings):
         case "supabase":
-            _require_supabase(settings)
-            return "supabase"
+            _check_supabase(settings)
+            return Transport("supabase", uses_api_key=True, ddl_url=settings.database_url)
         case "postgres":
-            _require_database_url(settings)
-            return "postgres"
+            _check_postgres(settings)
+            return Transport("postgres", ddl_url=settings.database_url)
         case _:
-            return "embedded"
+            return Transport("embedded", has_own_server=True)
 
 
-def _configured_transport(settings: Settings) -> Transport:
+def check_database_url(url: str) -> None:
+    """Reject anything but a Postgres URL.
+
+    Raises:
+        ConfigurationError: the URL has another form; the message shows none of it.
+
+    """
+    if not is_postgres_url(url):
+        raise ConfigurationError(
+            f"{find_database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
+            "(special characters of the password percent-encoded)"
+        )
+
+
+def _find_configured(settings: Settings) -> TransportName:
     if settings.supabase_url or settings.supabase_key:
         return "supabase"
     return "postgres" if settings.database_url else "embedded"
 
 
-def _require_supabase(settings: Settings) -> None:
+def _check_supabase(settings: Settings) -> None:
     if settings.supabase_url is None:
         raise ConfigurationError("SUPABASE_URL is not set: set it to your project's URL, https://PROJECT.supabase.co")
     if settings.supabase_key is None:
@@ -146,81 +178,14 @@ def _require_supabase(settings: Settings) -> None:
             "no Supabase key: set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), "
             "or SUPABASE_SERVICE_ROLE_KEY to its service_role key"
         )
-    _check_supabase_url(settings.supabase_url)
-    _check_service_key(settings.supabase_key.get_secret_value())
+    check_supabase_url(settings.supabase_url)
+    check_service_key(settings.supabase_key.get_secret_value())
 
 
-def _check_supabase_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        valid = valid and parts.path in ("", "/") and not parts.query and "@" not in parts.netloc
-        valid = valid and url.isprintable() and " " not in url
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ConfigurationError("SUPABASE_URL is malformed: set it to your project's URL, https://PROJECT.supabase.co")
-
-
-def _check_service_key(key: str) -> None:
-    """Refuse keys under which row-level security would show an empty database and say nothing.
-
-    Forms: https://supabase.com/docs/guides/api/api-keys (sb_publishable_…, sb_secret_…, or a JWT with a role).
-    """
-    role = _jwt_role(key)
-    if key.startswith("sb_publishable_") or role in ("anon", "authenticated"):
-        raise ConfigurationError(
-            "the Supabase key is a publishable (anon) one, which reads nothing under row-level security: set "
-            "SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…) or SUPABASE_SERVICE_ROLE_KEY to its "
-            "service_role key"
-        )
-    if not key.startswith("sb_secret_") and role != "service_role":
-        raise ConfigurationError(
-            "the Supabase key is neither a secret key (sb_secret_…) nor a service_role key: copy one from the "
-            "project's API settings into SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY"
-        )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigurationError("the Supabase key has characters that no key has: copy it again")
-
-
-def _jwt_role(key: str) -> str | None:
-    """The `role` claim of a JSON Web Token (RFC 7519), unverified; None when it is no such token."""
-    try:
-        payload = key.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return str(claims["role"])
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        return None
-
-
-def _require_database_url(settings: Settings) -> None:
+def _check_postgres(settings: Settings) -> None:
     if settings.database_url is None:
         raise ConfigurationError(
             "DATABASE_URL is not set: set it, or VIGILBASE_DATABASE_URL, to postgresql://USER:PASSWORD@HOST:PORT/"
             "DATABASE, or leave VIGILBASE_TRANSPORT out to use the embedded Postgres"
         )
     check_database_url(settings.database_url.get_secret_value())
-
-
-def check_database_url(url: str) -> None:
-    """Refuse what is no Postgres URL, in words that show none of it."""
-    if not is_postgres_url(url):
-        raise ConfigurationError(
-            f"{database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
-            "(special characters of the password percent-encoded)"
-        )
-
-
-def is_postgres_url(url: str) -> bool:
-    """Whether a text has the form of a Postgres URL; what is in it, libpq knows."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("postgres", "postgresql") and (parts.port or 1) > 0 and url.isprintable()
-        valid = valid and " " not in url and bool(parts.netloc or parts.query)
-        # libpq takes what follows a second "@", or one behind a "/", for the host or the database, and names it in its
-        # errors: that would be the rest of a password that isn't percent-encoded.
-        return valid and parts.netloc.count("@") <= 1 and "@" not in parts.path
-    except ValueError:
-        # Several hosts (host1:5432,host2:5432) are libpq's to read, and urlsplit's port can't.
-        one_at = url.count("@") <= 1
-        return url.startswith(("postgres://", "postgresql://")) and "," in url and " " not in url and one_at

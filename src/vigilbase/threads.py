@@ -1,8 +1,8 @@
-"""Threads that never keep the program from ending.
+"""A thread pool that never keeps the program from exiting.
 
 Names are resolved in threads, by a function of the C library that can't be interrupted and may hang for half a minute.
-Python's own pool of threads is small, so a few such names would hold up all others, and it waits for its threads before
-the program ends. This one is larger, and its threads are daemons.
+Python's default pool is small, so a few such names would block all others, and the program would wait for its threads
+at exit. This pool is larger, and its threads are daemons.
 """
 
 import threading
@@ -12,32 +12,35 @@ from queue import Empty, SimpleQueue
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 MAX_THREADS = 64
-IDLE_AFTER_S = 10.0
+IDLE_TIMEOUT_S = 10.0
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """An executor for an event loop (which takes no other type), with threads that come and go as they are needed."""
+    """An executor that starts daemon threads on demand and ends idle ones.
+
+    It is a `ThreadPoolExecutor` because an event loop accepts no other type.
+    """
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
-        super().__init__(max_workers=1)  # of its own threads, none is ever started
+        super().__init__(max_workers=1)  # the base class never starts a thread
         self._max_threads = max_threads
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = threading.Lock()
         self._alive = self._outstanding = 0
 
-    def submit(self, fn: Callable[P, Answer], /, *args: P.args, **kwargs: P.kwargs) -> "Future[Answer]":
-        """Call the function in a thread, as soon as there is one."""
-        future: Future[Answer] = Future()
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> "Future[Result]":
+        """Call the function in a thread as soon as one is free."""
+        future: Future[Result] = Future()
 
         def call() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 (it belongs to whoever waits)
+            except BaseException as error:  # noqa: BLE001 (the caller receives it)
                 future.set_exception(error)
 
         self._calls.put(call)
@@ -49,15 +52,15 @@ class DaemonThreads(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for nobody: whatever still runs belongs to nobody any more."""
+        """Return at once: running calls are abandoned."""
 
     def _serve(self) -> None:
         while True:
             try:
-                call = self._calls.get(timeout=IDLE_AFTER_S)
+                call = self._calls.get(timeout=IDLE_TIMEOUT_S)
             except Empty:
                 with self._lock:
-                    if self._outstanding < self._alive:  # so that each call that came meanwhile has a thread
+                    if self._outstanding < self._alive:  # unless a new call arrived meanwhile and needs this thread
                         self._alive -= 1
                         return
             else:

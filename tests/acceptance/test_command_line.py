@@ -1,4 +1,4 @@
-"""The installed command: what it prints, its exit codes, and one line for each mistake."""
+"""The installed command: its output, its exit codes, and one line for each error."""
 
 import json
 import os
@@ -12,49 +12,50 @@ import pytest
 from tests.conftest import SETTINGS, Backend
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
-from tests.support.watched import Website, eventually, run, running
+from tests.support.waiting import wait_until
+from tests.support.watched import Website, run, running
 from vigilbase import __version__
-from vigilbase.database.migrate import discover
+from vigilbase.database.migrate import discover_migrations
 
 PASSWORD = "hunter2-hunter2"
-PENDING = "".join(f"pending  {m.number:03}_{m.name}\n" for m in discover())
+PENDING = "".join(f"pending  {m.number:03}_{m.name}\n" for m in discover_migrations())
 
 
-def _environ() -> dict[str, str]:
+def _get_settings() -> dict[str, str]:
     return {name: value for name in SETTINGS if (value := os.environ.get(name))}
 
 
-def _require_one_line(result: object, said: str) -> None:
+def _require_one_line_error(result: object, *phrases: str) -> None:
     returncode, stdout, stderr = (getattr(result, name) for name in ("returncode", "stdout", "stderr"))
     assert (returncode, stdout) == (2, "")
     assert stderr.startswith("vigilbase: ")
-    assert said in stderr
+    assert all(phrase in stderr for phrase in phrases), stderr
     assert stderr.count("\n") == 1
     assert PASSWORD not in stderr
 
 
-def test_the_first_up_brings_a_database_and_writes_a_file_that_watches_it(tmp_path: Path, home: Path) -> None:
+def test_up_first_start_creates_database_and_config(tmp_path: Path, home: Path) -> None:
     environ = {"VIGILBASE_HOME": str(home)}
     with running("up", cwd=tmp_path, environ=environ) as up:
         log = tmp_path / "events.log"
-        eventually(log.read_text, lambda seen: "runner.started" in seen)
+        wait_until(log.read_text, lambda text: "runner.started" in text)
         assert "postgres: self" in (tmp_path / "vigilbase.yaml").read_text()
 
-        def first_check() -> str:
+        def read_status() -> str:
             return run("status", "--json", cwd=tmp_path, environ=environ).stdout
 
-        [service] = json.loads(eventually(first_check, lambda seen: "vigilbase database" in seen))["services"]
+        [service] = json.loads(wait_until(read_status, lambda output: "vigilbase database" in output))["services"]
         assert (service["service_name"], service["status"], service["alert"]) == ("vigilbase database", "healthy", None)
         up.send_signal(signal.SIGINT)
         assert up.wait(10) == 0
     assert "embedded_postgres.stopped" in log.read_text()
-    assert "runner.stopped recorded=1 lost=0" in log.read_text()
+    assert "runner.stopped recorded=1 dropped=0" in log.read_text()
     table = run("status", cwd=tmp_path, environ=environ).stdout.splitlines()
     assert table[0].split() == ["service", "status", "latency", "checked", "alert", "error"]
     assert table[1].split()[:3] == ["vigilbase", "database", "healthy"]
 
 
-def test_check_probes_everything_once_and_tells_by_its_exit_code(tmp_path: Path) -> None:
+def test_check_probes_each_service_once_and_exit_code_reports_failure(tmp_path: Path) -> None:
     website = Website(free_port())
     website.start()
     (tmp_path / "vigilbase.yaml").write_text(
@@ -80,7 +81,7 @@ def test_check_probes_everything_once_and_tells_by_its_exit_code(tmp_path: Path)
     }  # fmt: skip
 
 
-async def test_status_shows_what_a_service_says_as_text(backend: Backend, tmp_path: Path) -> None:
+async def test_status_markup_and_control_characters_are_shown_as_text(backend: Backend, tmp_path: Path) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, latency_ms, error_message) "
         "VALUES ('[red]evil', 'down', 7, E'\\x1b[31mred\\nsecond line')"
@@ -89,23 +90,25 @@ async def test_status_shows_what_a_service_says_as_text(backend: Backend, tmp_pa
         "INSERT INTO alert_events (service_name, alert_type, status) "
         "VALUES ('[red]evil', 'service_down', 'acknowledged')"
     )
-    result = run("status", cwd=tmp_path, environ=_environ())
+    result = run("status", cwd=tmp_path, environ=_get_settings())
     assert result.returncode == 0
     assert "\x1b" not in result.stdout
     line = result.stdout.splitlines()[1]
     assert "[red]evil" in line
-    assert "service_down, acknowledged" in line
+    assert "down, acknowledged, " in line
     assert r"\x1b[31mred\nsecond line" in line
-    [service] = json.loads(run("status", "--json", cwd=tmp_path, environ=_environ()).stdout)["services"]
+    [service] = json.loads(run("status", "--json", cwd=tmp_path, environ=_get_settings()).stdout)["services"]
     assert service["error_message"] == "\x1b[31mred\nsecond line"
 
 
-async def test_status_of_an_empty_database_says_what_to_do(backend: Backend, tmp_path: Path) -> None:
-    result = run("status", cwd=tmp_path, environ=_environ())
-    assert result.stdout == "Nothing has been recorded yet: `vigilbase up` watches and records.\n"
+async def test_status_empty_database_advises_up(backend: Backend, tmp_path: Path) -> None:
+    result = run("status", cwd=tmp_path, environ=_get_settings())
+    assert result.stdout == "No checks are recorded yet: start `vigilbase up`.\n"
 
 
-def test_migrate_says_what_it_does(server: PostgresServer, empty_database: str, tmp_path: Path) -> None:
+def test_migrate_prints_pending_and_applied_migrations(
+    server: PostgresServer, empty_database: str, tmp_path: Path
+) -> None:
     environ = {"DATABASE_URL": server.url(empty_database)}
     check = run("migrate", "--check", cwd=tmp_path, environ=environ)
     assert (check.returncode, check.stdout) == (1, PENDING)
@@ -116,39 +119,39 @@ def test_migrate_says_what_it_does(server: PostgresServer, empty_database: str, 
         assert (again.returncode, again.stdout) == (0, "Nothing is pending.\n")
 
 
-def test_printed_sql_run_by_psql_leaves_nothing_pending(
+def test_migrate_print_output_run_by_psql_leaves_nothing_pending(
     server: PostgresServer, empty_database: str, tmp_path: Path
 ) -> None:
     environ = {"DATABASE_URL": server.url(empty_database)}
     script = tmp_path / "vigilbase.sql"
     script.write_text(run("migrate", "--print", cwd=tmp_path, environ={}).stdout)
     for _ in range(2):
-        done = run("db", "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(script), cwd=tmp_path, environ=environ)
-        assert done.returncode == 0
+        result = run("db", "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(script), cwd=tmp_path, environ=environ)
+        assert result.returncode == 0
     assert run("migrate", "--check", cwd=tmp_path, environ=environ).stdout == "Nothing is pending.\n"
 
 
-def test_files_for_a_supabase_project_are_written_once(tmp_path: Path) -> None:
-    _require_one_line(run("migrate", "--supabase", ".", cwd=tmp_path, environ={}), "run `supabase init`")
+def test_migrate_supabase_writes_files_once(tmp_path: Path) -> None:
+    _require_one_line_error(run("migrate", "--supabase", ".", cwd=tmp_path, environ={}), "run `supabase init`")
     (tmp_path / "supabase").mkdir()
     first = run("migrate", "--supabase", ".", cwd=tmp_path, environ={})
-    assert [line.split()[0] for line in first.stdout.splitlines()] == ["written"] * len(discover())
+    assert [line.split()[0] for line in first.stdout.splitlines()] == ["written"] * len(discover_migrations())
     assert (tmp_path / "supabase/migrations/20261124000012_vigilbase_012_create_monitoring_tables.sql").is_file()
     assert run("migrate", "--supabase", ".", cwd=tmp_path, environ={}).stdout == first.stdout.replace(
         "written", "kept   "
     )
 
 
-def test_with_only_supabase_keys_migrate_explains_the_three_ways(supabase_api: SupabaseApi, tmp_path: Path) -> None:
+def test_migrate_only_supabase_keys_explains_three_alternatives(supabase_api: SupabaseApi, tmp_path: Path) -> None:
     environ = {"SUPABASE_URL": supabase_api.url, "SUPABASE_SECRET_KEY": supabase_api.secret_key}
     result = run("migrate", cwd=tmp_path, environ=environ)
-    _require_one_line(result, "the Supabase Data API can't create tables")
+    _require_one_line_error(result, "the Supabase Data API can't create tables")
     for way in ("set DATABASE_URL", "`vigilbase migrate --print`", "`vigilbase migrate --supabase DIR`"):
         assert way in result.stderr
 
 
 @pytest.mark.parametrize("granted", ["SELECT ON ALL TABLES", "ALL ON ALL TABLES"])
-def test_a_role_that_row_level_security_blinds_is_told_so_and_not_to_migrate(
+def test_commands_row_security_hides_rows_error_advises_other_role(
     server: PostgresServer, database: str, tmp_path: Path, granted: str
 ) -> None:
     role = f"low_{uuid4().hex[:12]}"
@@ -161,14 +164,14 @@ def test_a_role_that_row_level_security_blinds_is_told_so_and_not_to_migrate(
     )
     environ = {"DATABASE_URL": server.url(database, user=role, password=PASSWORD)}
     (tmp_path / "vigilbase.yaml").write_text("services: [{name: itself, postgres: self}]")
-    said = (
+    error = (
         f"vigilbase: row-level security hides the rows from the role {role}: "
         "connect as the tables' owner, or as a role with BYPASSRLS such as service_role\n"
     )
     try:
         for command in ("status", "run", "up", "alerts list", "migrate", "migrate --check"):
             result = run(*command.split(), cwd=tmp_path, environ=environ)
-            assert (result.returncode, result.stdout, result.stderr) == (2, "", said), command
+            assert (result.returncode, result.stdout, result.stderr) == (2, "", error), command
         doctor = run("doctor", cwd=tmp_path, environ=environ)
         assert (doctor.returncode, doctor.stderr) == (1, "")
         assert f"row-level security hides the rows from the role {role}" in doctor.stdout
@@ -178,14 +181,14 @@ def test_a_role_that_row_level_security_blinds_is_told_so_and_not_to_migrate(
 
 
 @pytest.mark.parametrize("command", [["status"], ["up"], ["migrate", "--check"]])
-def test_a_wrong_setting_ends_a_command_with_one_line(command: list[str], tmp_path: Path) -> None:
+def test_commands_invalid_setting_is_one_line_error(command: list[str], tmp_path: Path) -> None:
     cases = {
         "DATABASE_URL is malformed": {"DATABASE_URL": f"postgresql://u:{PASSWORD}@h:port/d"},
-        "is a publishable (anon) one": {
+        "is a publishable (anon) key": {
             "SUPABASE_URL": "https://x.supabase.co",
             "SUPABASE_SECRET_KEY": "sb_publishable_x",
         },
-        "no Supabase key": {"SUPABASE_URL": "https://x.supabase.co"},
+        "set SUPABASE_SECRET_KEY to": {"SUPABASE_URL": "https://x.supabase.co"},
         "onnection refused": {"DATABASE_URL": f"postgresql://u:{PASSWORD}@127.0.0.1:{free_port()}/d"},
         "connect": {
             "SUPABASE_URL": f"http://127.0.0.1:{free_port()}",
@@ -193,97 +196,106 @@ def test_a_wrong_setting_ends_a_command_with_one_line(command: list[str], tmp_pa
         },
     }
     (tmp_path / "vigilbase.yaml").write_text("services: [{name: a, tcp: 'localhost:1'}]")
-    for said, environ in cases.items():
-        _require_one_line(run(*command, cwd=tmp_path, environ=environ), said)
+    for phrase, environ in cases.items():
+        _require_one_line_error(run(*command, cwd=tmp_path, environ=environ), phrase)
 
 
-def test_a_database_without_the_schema_is_told_from_an_empty_one(
+def test_status_missing_schema_error_advises_migrate(
     server: PostgresServer, empty_database: str, tmp_path: Path
 ) -> None:
     environ = {"DATABASE_URL": server.url(empty_database)}
-    _require_one_line(run("status", cwd=tmp_path, environ=environ), "run `vigilbase migrate`")
+    _require_one_line_error(run("status", cwd=tmp_path, environ=environ), "run `vigilbase migrate`")
 
 
 @pytest.mark.parametrize("command", [["up"], ["check"]])
-def test_a_mistake_in_the_file_ends_a_command_with_one_line(command: list[str], tmp_path: Path) -> None:
+def test_commands_invalid_config_is_one_line_error(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text("services: [{name: a, tcp: nowhere}]")
-    _require_one_line(run(*command, cwd=tmp_path, environ={}), "vigilbase.yaml:1: services[0] (a).tcp: must be HOST")
+    _require_one_line_error(
+        run(*command, cwd=tmp_path, environ={}), "vigilbase.yaml:1: services[0] (a).tcp: must be HOST"
+    )
 
 
-def test_check_without_a_file_says_so(tmp_path: Path) -> None:
-    _require_one_line(run("check", "-c", "other.yaml", cwd=tmp_path, environ={}), "other.yaml: there is no such file")
+def test_check_missing_file_is_one_line_error(tmp_path: Path) -> None:
+    result = run("check", "-c", "other.yaml", cwd=tmp_path, environ={})
+    _require_one_line_error(result, "vigilbase: other.yaml: ", "`vigilbase up`", "--config")
 
 
 @pytest.mark.parametrize("command", [["check"], ["up"]])
-def test_a_file_without_end_is_not_read_to_its_end(command: list[str], tmp_path: Path) -> None:
-    _require_one_line(run(*command, "-c", "/dev/zero", cwd=tmp_path, environ={}), "/dev/zero: is larger than 5 MB")
+def test_commands_endless_file_is_rejected(command: list[str], tmp_path: Path) -> None:
+    _require_one_line_error(
+        run(*command, "-c", "/dev/zero", cwd=tmp_path, environ={}), "/dev/zero: is larger than 5 MB"
+    )
 
 
-def test_a_file_of_5_mb_is_read_and_one_more_byte_is_too_much(tmp_path: Path) -> None:
-    spec = "services: [{name: a, tcp: nowhere}]\n"
-    (tmp_path / "vigilbase.yaml").write_text(spec + "#" * (5_000_000 - len(spec)))
-    _require_one_line(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml:1: services[0] (a).tcp: must be HOST")
+def test_check_file_over_5_mb_is_rejected(tmp_path: Path) -> None:
+    config = "services: [{name: a, tcp: nowhere}]\n"
+    (tmp_path / "vigilbase.yaml").write_text(config + "#" * (5_000_000 - len(config)))
+    _require_one_line_error(
+        run("check", cwd=tmp_path, environ={}), "vigilbase.yaml:1: services[0] (a).tcp: must be HOST"
+    )
     with (tmp_path / "vigilbase.yaml").open("a") as file:
         file.write("#")
-    _require_one_line(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: is larger than 5 MB")
+    _require_one_line_error(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: is larger than 5 MB")
 
 
 @pytest.mark.parametrize("arguments", ["version", "schema", "migrate --print", "status --json", "db url", "--help"])
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
-def test_a_command_whose_output_is_closed_ends_as_any_other(
+def test_commands_closed_output_stream_exits_0(
     arguments: str, closed: str, server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
     import subprocess
 
     environ = {**os.environ, "DATABASE_URL": server.url(database)}
     command = f"{sys.executable} -m vigilbase {arguments} {closed}"
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=tmp_path, env=environ, shell=True, capture_output=True, text=True, check=False, timeout=60
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert bool(done.stdout) is (closed == "2>&-")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert bool(result.stdout) is (closed == "2>&-")
 
 
-def test_what_the_system_refuses_is_one_line_too(tmp_path: Path) -> None:
-    _require_one_line(run("check", "-c", "x" * 300, cwd=tmp_path, environ={}), "File name too long")
-    for text, said in {
+def test_check_unreadable_or_malformed_file_is_one_line_error(tmp_path: Path) -> None:
+    _require_one_line_error(run("check", "-c", "x" * 300, cwd=tmp_path, environ={}), "File name too long")
+    for text, phrase in {
         "name: 2024-13-45": "name: must be text",
         "a: !!int z": "a: is not",
-        "[" * 3000: "is no YAML",
+        "[" * 3000: "invalid YAML: ",
     }.items():
         (tmp_path / "vigilbase.yaml").write_text(text)
-        _require_one_line(run("check", cwd=tmp_path, environ={}), f"vigilbase.yaml:1: {said}")
+        _require_one_line_error(run("check", cwd=tmp_path, environ={}), f"vigilbase.yaml:1: {phrase}")
 
 
-def test_db_with_only_supabase_keys_says_what_it_needs(tmp_path: Path) -> None:
+def test_db_url_only_supabase_keys_error_advises_database_url(tmp_path: Path) -> None:
     environ = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SECRET_KEY": f"sb_secret_{PASSWORD}"}
-    _require_one_line(run("db", "url", cwd=tmp_path, environ=environ), "set DATABASE_URL to the project's connection")
+    _require_one_line_error(
+        run("db", "url", cwd=tmp_path, environ=environ), "set DATABASE_URL to the project's connection"
+    )
 
 
-def test_the_url_of_the_database_shows_no_password(server: PostgresServer, tmp_path: Path) -> None:
+def test_db_url_hides_password(server: PostgresServer, tmp_path: Path) -> None:
     result = run("db", "url", cwd=tmp_path, environ={"DATABASE_URL": server.url("app", password=PASSWORD)})
     assert result.stdout == f"postgresql://postgres:*****@127.0.0.1:{server.port}/app\n"
 
 
-def test_psql_ends_as_psql_ends(server: PostgresServer, database: str, tmp_path: Path) -> None:
+def test_db_psql_returns_output_and_exit_code_of_psql(server: PostgresServer, database: str, tmp_path: Path) -> None:
     environ = {"DATABASE_URL": server.url(database)}
     assert run("db", "psql", "-Atc", "SELECT 6 * 7", cwd=tmp_path, environ=environ).stdout == "42\n"
     assert run("db", "psql", "-c", "SELECT nonsense", cwd=tmp_path, environ=environ).returncode == 1
 
 
-def test_the_version_is_the_packages(tmp_path: Path) -> None:
+def test_version_prints_package_version(tmp_path: Path) -> None:
     assert run("version", cwd=tmp_path, environ={}).stdout == f"{__version__}\n"
 
 
-def test_the_module_is_the_command(tmp_path: Path) -> None:
+def test_module_runs_command(tmp_path: Path) -> None:
     import subprocess
 
     command = [sys.executable, "-m", "vigilbase", "version"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout == f"{__version__}\n"
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.stdout == f"{__version__}\n"
 
 
-async def test_status_says_what_is_stale_and_which_alert_matters_most(backend: Backend, tmp_path: Path) -> None:
+async def test_status_marks_stale_services_and_shows_worst_alert(backend: Backend, tmp_path: Path) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at) VALUES "
         "('fresh', 'degraded', now()), ('late', 'healthy', now() - interval '1 hour'), ('unlisted', 'healthy', now())"
@@ -294,14 +306,14 @@ async def test_status_says_what_is_stale_and_which_alert_matters_most(backend: B
         "('late', 'service_degraded', 'active', now() - interval '2 hours'), ('late', 'service_down', 'active', now())"
     )
 
-    def services() -> dict[str, tuple[bool | None, str | None]]:
-        found = json.loads(run("status", "--json", cwd=tmp_path, environ={}).stdout)["services"]
-        return {s["service_name"]: (s["stale"], s["alert"] and s["alert"]["alert_type"]) for s in found}
+    def find_services() -> dict[str, tuple[bool | None, str | None]]:
+        services = json.loads(run("status", "--json", cwd=tmp_path, environ={}).stdout)["services"]
+        return {s["service_name"]: (s["is_stale"], s["alert"] and s["alert"]["alert_type"]) for s in services}
 
     alerts = {"fresh": "service_degraded", "late": "service_down", "unlisted": None}
-    assert services() == {name: (None, alert) for name, alert in alerts.items()}
-    listed = ", ".join(f"{{name: {name}, tcp: 'localhost:1', every: 5m}}" for name in ("fresh", "late"))
+    assert find_services() == {name: (None, alert) for name, alert in alerts.items()}
+    listed = ", ".join(f"{{name: {name}, tcp: 'localhost:1', interval: 5m}}" for name in ("fresh", "late"))
     (tmp_path / "vigilbase.yaml").write_text(f"services: [{listed}]")
     stale = {"fresh": False, "late": True, "unlisted": None}
-    assert services() == {name: (stale[name], alert) for name, alert in alerts.items()}
-    assert "1 h ago, stale" in run("status", cwd=tmp_path, environ={}).stdout
+    assert find_services() == {name: (stale[name], alert) for name, alert in alerts.items()}
+    assert "1h ago, stale" in run("status", cwd=tmp_path, environ={}).stdout

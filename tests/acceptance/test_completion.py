@@ -1,4 +1,4 @@
-"""The shell's completion: its scripts, and the protocol that they speak with the command."""
+"""Completion in the shell: its scripts, and their protocol with the command."""
 
 import os
 import shlex
@@ -18,8 +18,8 @@ services:
 """
 
 
-def bare(folder: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """The command in an environment with next to nothing in it, as in a container's build."""
+def run_in_minimal_environment(folder: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """The command with almost no environment variables, as in a container's build."""
     environ = {"PATH": os.defpath, "HOME": str(folder), **environ}
     return subprocess.run(
         [VIGILBASE, *arguments], cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -27,10 +27,10 @@ def bare(folder: Path, *arguments: str, **environ: str) -> "subprocess.Completed
     )  # fmt: skip
 
 
-def completed(folder: Path, line: str) -> list[str]:
-    """What bash is offered for the last word of a line."""
+def complete_line(folder: Path, line: str) -> list[str]:
+    """The completions that bash is offered for the last word of a line."""
     words = line.split(" ")
-    result = bare(
+    result = run_in_minimal_environment(
         folder, _VIGILBASE_COMPLETE="complete_bash", COMP_WORDS="\n".join(words), COMP_CWORD=str(len(words) - 1)
     )
     assert (result.returncode, result.stderr) == (0, "")
@@ -38,32 +38,34 @@ def completed(folder: Path, line: str) -> list[str]:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_of_a_shell_that_is_named_is_printed_anywhere(shell: str, tmp_path: Path) -> None:
-    result = bare(tmp_path, "--show-completion", shell)
+def test_show_completion_named_shell_prints_script(shell: str, tmp_path: Path) -> None:
+    result = run_in_minimal_environment(tmp_path, "--show-completion", shell)
     assert (result.returncode, result.stderr) == (0, "")
     assert f"_VIGILBASE_COMPLETE=complete_{shell}" in result.stdout
 
 
-def test_the_script_of_a_shell_that_is_named_is_installed_at_home(tmp_path: Path) -> None:
-    assert bare(tmp_path, "--install-completion", "bash").returncode == 0
+def test_install_completion_named_shell_writes_script_to_home(tmp_path: Path) -> None:
+    assert run_in_minimal_environment(tmp_path, "--install-completion", "bash").returncode == 0
     assert "complete -o default" in (tmp_path / ".bash_completions" / "vigilbase.sh").read_text()
 
 
-def test_commands_and_options_are_completed(tmp_path: Path) -> None:
-    assert completed(tmp_path, "vigilbase al") == ["alerts"]
-    assert completed(tmp_path, "vigilbase alerts ") == ["list", "show", "ack", "resolve"]
-    assert completed(tmp_path, "vigilbase history --la") == ["--last"]
+def test_completion_offers_commands_and_options(tmp_path: Path) -> None:
+    assert complete_line(tmp_path, "vigilbase al") == ["alerts"]
+    assert complete_line(tmp_path, "vigilbase alerts ") == ["list", "show", "ack", "resolve"]
+    assert complete_line(tmp_path, "vigilbase history --la") == ["--last"]
 
 
 LARGE = "services: [{name: ok}]\n#" + "x" * 5_000_000
 
 
-def test_services_of_the_file_are_completed(tmp_path: Path) -> None:
+def test_completion_offers_services_of_config(tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text(SERVICES)
-    # What a shell might take for more than a name is left out.
-    assert completed(tmp_path, "vigilbase history ") == ["website", "web\\ shop", "database"]
-    assert completed(tmp_path, "vigilbase alerts list --service d") == ["database"]
-    zsh = bare(tmp_path, _VIGILBASE_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="vigilbase history web")
+    # A name that a shell would expand is left out.
+    assert complete_line(tmp_path, "vigilbase history ") == ["website", "web\\ shop", "database"]
+    assert complete_line(tmp_path, "vigilbase alerts list --service d") == ["database"]
+    zsh = run_in_minimal_environment(
+        tmp_path, _VIGILBASE_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="vigilbase history web"
+    )
     assert (zsh.stdout, zsh.stderr) == ('_arguments \'*: :(("website"\n"web shop"))\'\n', "")
 
 
@@ -80,10 +82,10 @@ def test_services_of_the_file_are_completed(tmp_path: Path) -> None:
         pytest.param(LARGE, id="large"),
     ],
 )
-def test_without_a_file_that_can_be_read_no_service_is_offered(text: str | None, tmp_path: Path) -> None:
+def test_completion_missing_or_invalid_config_offers_no_service(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "vigilbase.yaml").write_text(text)
-    assert completed(tmp_path, "vigilbase history ") == []
+    assert complete_line(tmp_path, "vigilbase history ") == []
 
 
 @pytest.mark.parametrize(
@@ -98,8 +100,10 @@ def test_without_a_file_that_can_be_read_no_service_is_offered(text: str | None,
         ('"nope', []),
     ],
 )
-def test_what_bash_makes_of_it_is_one_word(typed: str, offered: list[str], tmp_path: Path) -> None:
-    """Through bash itself, with the script that is printed, and the word as readline hands it over."""
+def test_bash_completion_quoted_or_escaped_word_is_completed_as_one_word(
+    typed: str, offered: list[str], tmp_path: Path
+) -> None:
+    """Runs bash with the printed script, and the word as readline passes it."""
     (tmp_path / "vigilbase.yaml").write_text(SERVICES)
     script = run("--show-completion", "bash", cwd=tmp_path, environ={}).stdout
     probe = (
@@ -107,7 +111,7 @@ def test_what_bash_makes_of_it_is_one_word(typed: str, offered: list[str], tmp_p
         "_vigilbase_completion vigilbase; printf '%s|' \"${COMPREPLY[@]}\"\n"
     )
     path = f"{Path(VIGILBASE).parent}:{os.defpath}"
-    done = subprocess.run(
+    result = subprocess.run(
         ["bash", "--norc", "-c", probe], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == ("|".join([*offered, ""]) or "|", "")
+    assert (result.stdout, result.stderr) == ("|".join([*offered, ""]) or "|", "")

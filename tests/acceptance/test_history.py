@@ -1,4 +1,4 @@
-"""`vigilbase history`: what a service went through, on every transport."""
+"""`vigilbase history` on every transport."""
 
 import json
 import os
@@ -28,19 +28,17 @@ HISTORY = f"""
 """
 
 
-def rows(table: str) -> list[str]:
-    """The rows of a table below its head, without their times and with single spaces."""
+def parse_rows(table: str) -> list[str]:
+    """The rows below the heading, without their times and with single spaces."""
     return [" ".join(line.split()[1:]) for line in table.splitlines()[1:-1]]
 
 
-async def test_checks_come_newest_first_with_their_alerts_in_between_and_a_summary(
-    backend: Backend, tmp_path: Path
-) -> None:
+async def test_history_shows_checks_and_alerts_newest_first_with_summary(backend: Backend, tmp_path: Path) -> None:
     backend.execute(HISTORY)
     result = run("history", "website", cwd=tmp_path, environ={})
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines()[0].split() == ["time", "status", "latency", "error"]
-    assert rows(result.stdout) == [
+    assert parse_rows(result.stdout) == [
         "degraded 900 ms",
         "service_down, resolved website is down",
         "down 3 ms connection refused",
@@ -54,31 +52,29 @@ async def test_checks_come_newest_first_with_their_alerts_in_between_and_a_summa
     assert result.stdout.splitlines()[1].split()[0] == time
 
 
-async def test_the_period_and_the_number_of_checks_may_be_chosen(backend: Backend, tmp_path: Path) -> None:
+async def test_history_last_and_limit_options_select_checks(backend: Backend, tmp_path: Path) -> None:
     backend.execute(HISTORY)
     longer = run("history", "website", "--last", "7d", cwd=tmp_path, environ={}).stdout
-    assert rows(longer)[-2:] == ["service_down, resolved long ago", "healthy 7 ms"]
+    assert parse_rows(longer)[-2:] == ["service_down, resolved long ago", "healthy 7 ms"]
     assert longer.splitlines()[-1] == "4 checks in the last 7d: 50 % healthy, down twice."
     cut = run("history", "website", "--limit", "1", cwd=tmp_path, environ={}).stdout
-    assert rows(cut) == ["degraded 900 ms"]
+    assert parse_rows(cut) == ["degraded 900 ms"]
     assert cut.endswith("33.33 % healthy, down once. The newest one is shown.\n")
 
 
-async def test_a_service_without_checks_in_the_period_says_when_the_newest_was(
-    backend: Backend, tmp_path: Path
-) -> None:
+async def test_history_no_checks_in_period_reports_age_of_newest(backend: Backend, tmp_path: Path) -> None:
     backend.execute(f"{CHECK} ('website', 'healthy', 1, NULL, now() - interval '3 days 1 minute')")
     result = run("history", "website", cwd=tmp_path, environ={})
-    assert result.stdout == "No checks of website in the last 24h; the newest ran 3 d ago.\n"
+    assert result.stdout == "No checks of website in the last 24h; the newest ran 3d ago.\n"
 
 
-async def test_a_service_whose_newest_check_has_no_time_says_that(backend: Backend, tmp_path: Path) -> None:
+async def test_history_newest_check_without_time_is_reported(backend: Backend, tmp_path: Path) -> None:
     backend.execute(f"{CHECK} ('website', 'healthy', 1, NULL, NULL)")
     result = run("history", "website", cwd=tmp_path, environ={})
     assert result.stdout == "No checks of website in the last 24h; when the newest ran is not recorded.\n"
 
 
-async def test_a_service_that_was_down_without_an_alert_was_not_never_down(backend: Backend, tmp_path: Path) -> None:
+async def test_history_summary_down_without_alert_is_not_never_down(backend: Backend, tmp_path: Path) -> None:
     backend.execute(f"{CHECK} ('website', 'down', 1, NULL, now()), ('other', 'degraded', 1, NULL, now())")
     result = run("history", "website", cwd=tmp_path, environ={})
     assert result.stdout.endswith("\n1 check in the last 24h: 0 % healthy, down without an alert.\n")
@@ -86,35 +82,36 @@ async def test_a_service_that_was_down_without_an_alert_was_not_never_down(backe
     assert result.stdout.endswith("\n1 check in the last 24h: 0 % healthy, never down.\n")
 
 
-async def test_history_as_json_is_whole(backend: Backend, tmp_path: Path) -> None:
+async def test_history_json_contains_all_fields(backend: Backend, tmp_path: Path) -> None:
     backend.execute(HISTORY)
     result = run("history", "website", "--json", cwd=tmp_path, environ={})
-    found = json.loads(result.stdout)
-    assert set(found) == {"service_name", "checks", "alerts"}
-    assert found["service_name"] == "website"
-    assert [check["status"] for check in found["checks"]] == ["degraded", "down", "healthy"]
-    assert set(found["checks"][0]) == {
+    history = json.loads(result.stdout)
+    assert set(history) == {"service_name", "checks", "alerts"}
+    assert history["service_name"] == "website"
+    assert [check["status"] for check in history["checks"]] == ["degraded", "down", "healthy"]
+    assert all(check["checked_at"].endswith("Z") for check in history["checks"])
+    assert set(history["checks"][0]) == {
         "id", "status", "latency_ms", "checked_at", "error_message", "probe_details"
     }  # fmt: skip
-    assert [alert["message"] for alert in found["alerts"]] == ["website is down"]
-    assert set(found["alerts"][0]) == {
+    assert [alert["message"] for alert in history["alerts"]] == ["website is down"]
+    assert set(history["alerts"][0]) == {
         "id", "service_name", "alert_type", "status", "message", "details", "created_at", "acknowledged_at",
         "resolved_at",
     }  # fmt: skip
 
 
-async def test_an_unknown_service_is_told_with_the_name_that_was_meant(backend: Backend, tmp_path: Path) -> None:
+async def test_history_unknown_service_error_suggests_similar_name(backend: Backend, tmp_path: Path) -> None:
     backend.execute(HISTORY)
     result = run("history", "websit", cwd=tmp_path, environ={})
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == 'vigilbase: no checks of "websit" are recorded; did you mean "website"?\n'
     result = run("history", "\x1b[2Jzzz", cwd=tmp_path, environ={})
     assert result.stderr == (
-        'vigilbase: no checks of "\\x1b[2Jzzz" are recorded; `vigilbase status` shows which there are\n'
+        'vigilbase: no checks of "\\x1b[2Jzzz" are recorded; `vigilbase status` lists the services\n'
     )
 
 
-async def test_a_service_says_what_it_likes_and_a_terminal_obeys_none_of_it(backend: Backend, tmp_path: Path) -> None:
+async def test_history_markup_and_control_characters_are_escaped(backend: Backend, tmp_path: Path) -> None:
     backend.execute(f"{CHECK} ('website', 'down', 1, E'[red]\\x1b[2J \\u202egnp.exe \\u009b2J \\u00fc', now())")
     table = run("history", "website", cwd=tmp_path, environ={}).stdout
     assert "[red]\\x1b[2J \\u202egnp.exe \\x9b2J ü" in table
@@ -123,7 +120,9 @@ async def test_a_service_says_what_it_likes_and_a_terminal_obeys_none_of_it(back
     assert json.loads(printed)["checks"][0]["error_message"] == "[red]\x1b[2J \u202egnp.exe \x9b2J ü"
 
 
-def test_json_on_a_terminal_is_coloured_and_as_harmless(server: PostgresServer, database: str, tmp_path: Path) -> None:
+def test_history_json_on_terminal_contains_only_colour_sequences(
+    server: PostgresServer, database: str, tmp_path: Path
+) -> None:
     server.execute(f"{CHECK} ('website', 'down', 1, E'\\x1b[2J \\u202egnp.exe \\u009b2J', now())", database)
     ours, theirs = os.openpty()
     environ = {**os.environ, "DATABASE_URL": server.url(database), "TERM": "xterm-256color"}
@@ -137,7 +136,7 @@ def test_json_on_a_terminal_is_coloured_and_as_harmless(server: PostgresServer, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--last", "yesterday"], "--last must be a duration such as 30m, 24h or 7d"),
         (["--last", "99999999d"], "--last must be at most 36500d"),
@@ -147,9 +146,9 @@ def test_json_on_a_terminal_is_coloured_and_as_harmless(server: PostgresServer, 
         (["--limit", "3000000000"], "--limit must be a whole number from 1 to 2147483647"),
     ],
 )
-def test_a_wrong_option_ends_with_one_line(
-    database: str, server: PostgresServer, tmp_path: Path, arguments: list[str], said: str
+def test_history_invalid_option_is_one_line_error(
+    database: str, server: PostgresServer, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     environ = {"DATABASE_URL": server.url(database)}
     result = run("history", "website", *arguments, cwd=tmp_path, environ=environ)
-    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"vigilbase: {said}\n")
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"vigilbase: {message}\n")

@@ -1,4 +1,4 @@
-"""The how-to "page me on PagerDuty, mail the team after 15 minutes", as written, against receivers on this machine."""
+"""The how-to page-and-mail.md as written, against receivers on this machine."""
 
 import json
 import re
@@ -12,28 +12,29 @@ from tests.support.mailbox import mail_server
 from tests.support.receiver import Reply, receiving
 from tests.support.schemas import assert_matches
 from tests.support.server import PostgresServer, free_port
-from tests.support.watched import Website, eventually, run, running
+from tests.support.waiting import wait_until
+from tests.support.watched import Website, run, running
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "page-and-mail.md"
 ACCEPTED = Reply(202, body=b'{"status": "success", "message": "Event processed", "dedup_key": "k"}')
 
 
-def _written(pagerduty: str, mail_port: int, website_port: int) -> str:
-    """The how-to's file, with nothing changed but where things are, and how often it looks."""
+def _read_how_to_config(pagerduty: str, mail_port: int, website_port: int) -> str:
+    """The how-to's file; only the addresses and the interval are changed."""
     [text] = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
     text = "\n".join(line.removeprefix("   ") for line in text.splitlines())
-    for given, here in {
+    for written, replacement in {
         '"${PAGERDUTY_KEY}"}': f'"${{PAGERDUTY_KEY}}", url: "{pagerduty}/v2/enqueue"}}',
         "localhost:25": f"127.0.0.1:{mail_port}",
         "https://example.com/": f"http://127.0.0.1:{website_port}/",
     }.items():
-        assert given in text
-        text = text.replace(given, here)
-    return f"group_window: 1s\ndefaults: {{every: 200ms, timeout: 30s}}\n{text}\n"
+        assert written in text
+        text = text.replace(written, replacement)
+    return f"group_window: 1s\ndefaults: {{interval: 200ms, timeout: 30s}}\n{text}\n"
 
 
 @pytest.mark.parametrize("acknowledged", [False, True])
-def test_the_how_to_works_as_written(
+def test_docs_page_and_mail_how_to_works_as_written(
     server: PostgresServer, database: str, tmp_path: Path, *, acknowledged: bool
 ) -> None:
     website = Website(free_port())
@@ -46,48 +47,48 @@ def test_the_how_to_works_as_written(
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def let_fifteen_minutes_pass() -> None:
+    def advance_fifteen_minutes() -> None:
         execute("UPDATE vigilbase.notifications SET due_at = due_at - interval '15 min' WHERE status = 'pending'")
 
     with receiving() as pagerduty, mail_server() as mailbox:
         pagerduty.answer = ACCEPTED
-        (tmp_path / "vigilbase.yaml").write_text(_written(pagerduty.url, mailbox.port, website.port))
+        (tmp_path / "vigilbase.yaml").write_text(_read_how_to_config(pagerduty.url, mailbox.port, website.port))
         for channel in ("boss", "team"):
-            tried = run("channels", "test", channel, cwd=tmp_path, environ=environ)
-            assert tried.returncode == 0, tried.stderr
-        assert (len(pagerduty.taken), len(mailbox.mails)) == (2, 2)
+            result = run("channels", "test", channel, cwd=tmp_path, environ=environ)
+            assert result.returncode == 0, result.stderr
+        assert (len(pagerduty.accepted), len(mailbox.mails)) == (2, 2)
         with running("up", cwd=tmp_path, environ=environ) as up:
-            eventually(
-                lambda: execute("SELECT 1 FROM service_health_checks LIMIT 1") if _migrated(execute) else [], bool
+            wait_until(
+                lambda: execute("SELECT 1 FROM service_health_checks LIMIT 1") if _is_migrated(execute) else [], bool
             )
             website.stop()
-            page = pagerduty.wait_for(3, taken=True)[2].json()
+            page = pagerduty.wait_for(3, accepted=True)[2].json()
             assert (page["event_action"], page["routing_key"]) == ("trigger", key)
             assert len(mailbox.mails) == 2
             [alert] = json.loads(run("alerts", "list", "--json", cwd=tmp_path, environ=environ).stdout)["alerts"]
             if acknowledged:
-                done = run(
+                result = run(
                     "alerts", "ack", alert["id"][:8], "--by", "ana", "--comment", "on it", cwd=tmp_path, environ=environ
                 )
-                assert done.returncode == 0, done.stderr
-                assert pagerduty.wait_for(4, taken=True)[3].json()["event_action"] == "acknowledge"
-            let_fifteen_minutes_pass()
+                assert result.returncode == 0, result.stderr
+                assert pagerduty.wait_for(4, accepted=True)[3].json()["event_action"] == "acknowledge"
+            advance_fifteen_minutes()
             if not acknowledged:
-                eventually(lambda: len(mailbox.mails), lambda count: count == 3)
+                wait_until(lambda: len(mailbox.mails), lambda count: count == 3)
                 assert mailbox.mails[2]["subject"] == "website is down"
             website.start()
-            over = pagerduty.wait_for(4 + acknowledged, taken=True)[-1].json()
-            assert (over["event_action"], over["dedup_key"]) == ("resolve", page["dedup_key"])
+            resolution = pagerduty.wait_for(4 + acknowledged, accepted=True)[-1].json()
+            assert (resolution["event_action"], resolution["dedup_key"]) == ("resolve", page["dedup_key"])
             if not acknowledged:
-                eventually(lambda: len(mailbox.mails), lambda count: count == 4)
+                wait_until(lambda: len(mailbox.mails), lambda count: count == 4)
                 assert mailbox.mails[3]["subject"].startswith("website is healthy again")
                 assert mailbox.mails[3]["references"] == mailbox.mails[2]["references"]
-            eventually(
+            wait_until(
                 lambda: execute("SELECT 1 FROM vigilbase.notifications WHERE status = 'pending'"), lambda rows: not rows
             )
             up.send_signal(signal.SIGTERM)
             assert up.wait(10) == 0
-        for request in pagerduty.taken:
+        for request in pagerduty.accepted:
             assert_matches(request.json(), "pagerduty-event")
         assert len(mailbox.mails) == (2 if acknowledged else 4)
         shown = run("alerts", "show", alert["id"][:8], cwd=tmp_path, environ=environ).stdout
@@ -100,7 +101,7 @@ def test_the_how_to_works_as_written(
     ]
 
 
-def _migrated(execute: object) -> bool:
+def _is_migrated(execute: object) -> bool:
     try:
         assert callable(execute)
         execute("SELECT 1 FROM service_health_checks")

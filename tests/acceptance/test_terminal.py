@@ -1,4 +1,4 @@
-"""The installed command in a pseudo-terminal: the live table of `vigilbase up`, as a user sees it."""
+"""The installed command in a pseudo-terminal: the live table of `vigilbase up` and the colours of `check`."""
 
 import re
 import signal
@@ -29,52 +29,53 @@ def environ(server: PostgresServer, database: str) -> dict[str, str]:
 
 
 @contextmanager
-def _up(folder: Path, environ: dict[str, str], services: str, lines: int = 30) -> Iterator[Terminal]:
-    (folder / "vigilbase.yaml").write_text(
-        f"defaults: {{every: 200ms, timeout: 30s, failures: 3, successes: 2}}\nservices:\n{services}"
-    )
+def _run_up(folder: Path, environ: dict[str, str], services: str, lines: int = 30) -> Iterator[Terminal]:
+    defaults = "{interval: 200ms, timeout: 30s, failure_threshold: 3, success_threshold: 2}"
+    (folder / "vigilbase.yaml").write_text(f"defaults: {defaults}\nservices:\n{services}")
     with terminal(["up"], cwd=folder, environ=environ, lines=lines) as shown:
         yield shown
 
 
-def _row(text: str, name: str) -> str:
-    """The line of a service in the table as it stands last."""
+def _find_row(text: str, name: str) -> str:
+    """The service's last line in the table."""
     return next((line for line in reversed(text.splitlines()) if line.strip().startswith(name)), "")
 
 
-def test_the_first_start_writes_a_file_and_shows_the_table(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_up_first_start_in_terminal_creates_config_and_shows_table(tmp_path: Path, environ: dict[str, str]) -> None:
     with terminal(["up"], cwd=tmp_path, environ=environ) as shown:
-        shown.wait_for(lambda text: "healthy" in _row(text, "vigilbase database"))
+        shown.wait_for(lambda text: "healthy" in _find_row(text, "vigilbase database"))
         shown.wait_for(lambda text: re.search(r"recorded: [1-9]", text))
         assert (tmp_path / "vigilbase.yaml").is_file()
         shown.type(CTRL_C)
         assert shown.exit_code() == 0
         text = shown.text()
-    assert "starter.written file=vigilbase.yaml" in text
+    assert "config.created file=vigilbase.yaml" in text
     assert "runner.stopped" in text
-    assert "lost=0" in text
+    assert "dropped=0" in text
     assert "Traceback" not in text
-    # What was seen last stays on the screen, once.
+    # The last table stays on the screen, once.
     assert len(re.findall(r"^vigilbase database", text, re.MULTILINE)) == 1
 
 
-def test_an_outage_is_seen_as_it_comes_and_goes(tmp_path: Path, environ: dict[str, str], website: Website) -> None:
+def test_up_table_shows_outage_and_recovery(tmp_path: Path, environ: dict[str, str], website: Website) -> None:
     services = f"  - {{name: website, http: 'http://127.0.0.1:{website.port}/'}}\n"
-    with _up(tmp_path, environ, services) as shown:
-        shown.wait_for(lambda text: "healthy" in _row(text, "website"))
+    with _run_up(tmp_path, environ, services) as shown:
+        shown.wait_for(lambda text: "healthy" in _find_row(text, "website"))
         website.stop()
-        text = shown.wait_for(lambda text: re.search(r"down .*for \d+ s: connection refused", _row(text, "website")))
-        assert "█" in _row(text, "website")
+        text = shown.wait_for(
+            lambda text: re.search(r"down .*for \d+s: connection refused", _find_row(text, "website"))
+        )
+        assert "█" in _find_row(text, "website")
         shown.wait_for(lambda text: "alert.opened service_name=website" in text)
         website.start()
-        shown.wait_for(lambda text: "healthy" in _row(text, "website") and "alert.resolved" in text)
-        assert "▂" in _row(shown.text(), "website")
+        shown.wait_for(lambda text: "healthy" in _find_row(text, "website") and "alert.resolved" in text)
+        assert "▂" in _find_row(shown.text(), "website")
         shown.send(signal.SIGTERM)
         assert shown.exit_code() == 0
 
 
-def test_the_cursor_is_given_back_and_the_table_is_drawn_in_place(tmp_path: Path, environ: dict[str, str]) -> None:
-    with _up(tmp_path, environ, "  - {name: itself, postgres: self}\n") as shown:
+def test_up_table_is_redrawn_in_place_and_cursor_restored(tmp_path: Path, environ: dict[str, str]) -> None:
+    with _run_up(tmp_path, environ, "  - {name: itself, postgres: self}\n") as shown:
         shown.wait_for(lambda text: re.search(r"recorded: ([5-9]|\d\d+) ", text))
         assert HIDE_CURSOR in shown.raw
         assert len(re.findall(r"^itself", shown.text(), re.MULTILINE)) == 1
@@ -83,13 +84,11 @@ def test_the_cursor_is_given_back_and_the_table_is_drawn_in_place(tmp_path: Path
         assert shown.raw.rindex(SHOW_CURSOR) > shown.raw.rindex(HIDE_CURSOR)
 
 
-def test_more_services_than_lines_are_counted_and_the_bad_ones_come_first(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
+def test_up_table_too_few_lines_shows_failures_first_and_counts_rest(tmp_path: Path, environ: dict[str, str]) -> None:
     services = "".join(f"  - {{name: fine {number}, postgres: self}}\n" for number in range(40))
     services += f"  - {{name: broken, tcp: '127.0.0.1:{free_port()}'}}\n"
-    with _up(tmp_path, environ, services, lines=20) as shown:
-        shown.wait_for(lambda text: "down" in _row(text, "broken"))
+    with _run_up(tmp_path, environ, services, lines=20) as shown:
+        shown.wait_for(lambda text: "down" in _find_row(text, "broken"))
         shown.wait_for(lambda _: re.search(r"… and \d+ more healthy", shown.visible()))
         rows = [line for line in shown.visible().splitlines() if re.match(r"(fine \d+|broken) ", line)]
         assert rows[0].startswith("broken")
@@ -97,18 +96,18 @@ def test_more_services_than_lines_are_counted_and_the_bad_ones_come_first(
         shown.wait_for(lambda _: "… and" in shown.visible() and "broken" in shown.visible())
 
 
-def test_what_a_name_or_an_error_holds_is_shown_and_not_obeyed(tmp_path: Path, environ: dict[str, str]) -> None:
-    (tmp_path / "odd.py").write_text("def look():\n    raise ValueError('[red]\\x1b[2J\\x07gone')\n")
-    services = '  - {name: "[bold]loud[/bold]", python: "odd:look"}\n'
-    with _up(tmp_path, environ, services) as shown:
-        shown.wait_for(lambda text: "down" in _row(text, "[bold]loud[/bold]"))
+def test_up_table_markup_and_control_characters_are_shown_as_text(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "odd.py").write_text("def probe():\n    raise ValueError('[red]\\x1b[2J\\x07gone')\n")
+    services = '  - {name: "[bold]loud[/bold]", python: "odd:probe"}\n'
+    with _run_up(tmp_path, environ, services) as shown:
+        shown.wait_for(lambda text: "down" in _find_row(text, "[bold]loud[/bold]"))
         shown.resize(160, 30)
-        shown.wait_for(lambda text: "[red]\\x1b[2J\\x07gone" in _row(text, "[bold]loud[/bold]"))
+        shown.wait_for(lambda text: "[red]\\x1b[2J\\x07gone" in _find_row(text, "[bold]loud[/bold]"))
         assert b"\x1b[2J" not in shown.raw
         assert b"\x07" not in shown.raw
 
 
-def test_run_writes_events_and_no_table_in_a_terminal_too(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_run_in_terminal_writes_events_without_table(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "vigilbase.yaml").write_text("services:\n  - {name: itself, postgres: self}\n")
     with terminal(["run"], cwd=tmp_path, environ=environ) as shown:
         shown.wait_for(lambda text: "runner.started services=1" in text)
@@ -119,7 +118,7 @@ def test_run_writes_events_and_no_table_in_a_terminal_too(tmp_path: Path, enviro
     assert "runner.stopped" in text
 
 
-def test_a_terminal_that_can_do_nothing_gets_events(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_up_dumb_terminal_gets_events_without_control_sequences(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "vigilbase.yaml").write_text("services:\n  - {name: itself, postgres: self}\n")
     with terminal(["up"], cwd=tmp_path, environ={**environ, "TERM": "dumb"}) as shown:
         shown.wait_for(lambda text: "runner.started" in text)
@@ -128,13 +127,13 @@ def test_a_terminal_that_can_do_nothing_gets_events(tmp_path: Path, environ: dic
         assert b"\x1b[" not in shown.raw
 
 
-def test_tables_have_colours_in_a_terminal_and_fit_it(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_check_table_in_terminal_is_coloured(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "vigilbase.yaml").write_text(
         f"services:\n  - {{name: gone, tcp: '127.0.0.1:{free_port()}'}}\n  - {{name: itself, postgres: self}}\n"
     )
     with terminal(["check"], cwd=tmp_path, environ=environ) as shown:
         assert shown.exit_code(30) == 1
         text = shown.text()
-        assert "connection refused" in _row(text, "gone")
-        assert "healthy" in _row(text, "itself")
+        assert "connection refused" in _find_row(text, "gone")
+        assert "healthy" in _find_row(text, "itself")
         assert b"\x1b[1;31mdown" in shown.raw

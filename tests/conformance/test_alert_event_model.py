@@ -12,7 +12,7 @@ from vigilbase import AlertEvent, AlertEventModel, CreateAlertEventData, Invalid
 DOWN = CreateAlertEventData("api", "service_down", message="api is down", details={"rule": "availability", "n": 3})
 
 
-async def test_a_created_alert_is_returned_as_it_is_stored(backend: Backend) -> None:
+async def test_alert_create_returns_alert_as_stored(backend: Backend) -> None:
     alert = await AlertEventModel.create(DOWN)
     assert isinstance(alert.id, UUID)
     assert (alert.service_name, alert.alert_type, alert.status) == ("api", "service_down", "active")
@@ -23,12 +23,12 @@ async def test_a_created_alert_is_returned_as_it_is_stored(backend: Backend) -> 
     assert backend.execute("SELECT id, created_at FROM alert_events") == [(alert.id, alert.created_at)]
 
 
-async def test_create_inserts_whether_or_not_there_is_one(backend: Backend) -> None:
+async def test_alert_create_repeated_inserts_new_alert(backend: Backend) -> None:
     first, second = await AlertEventModel.create(DOWN), await AlertEventModel.create(DOWN)
     assert first.id != second.id
 
 
-async def test_an_alert_created_in_a_later_status_has_the_time_that_goes_with_it(backend: Backend) -> None:
+async def test_alert_create_with_later_status_sets_time_of_that_status(backend: Backend) -> None:
     resolved = await AlertEventModel.create(CreateAlertEventData("api", "recovery", "resolved"))
     assert resolved.resolved_at == resolved.created_at
     assert resolved.details is None
@@ -36,7 +36,7 @@ async def test_an_alert_created_in_a_later_status_has_the_time_that_goes_with_it
     assert acknowledged.acknowledged_at == acknowledged.created_at
 
 
-async def test_active_alerts_come_newest_first_of_one_service_or_of_all(backend: Backend) -> None:
+async def test_alert_find_active_newest_first_and_filtered_by_service(backend: Backend) -> None:
     old, new = await AlertEventModel.create(DOWN), await AlertEventModel.create(DOWN)
     other = await AlertEventModel.create(CreateAlertEventData("db", "service_degraded"))
     acknowledged = await AlertEventModel.create(DOWN)
@@ -44,11 +44,11 @@ async def test_active_alerts_come_newest_first_of_one_service_or_of_all(backend:
     await AlertEventModel.create(CreateAlertEventData("api", "recovery", "resolved"))
     assert await AlertEventModel.find_active() == [other, new, old]
     assert await AlertEventModel.find_active("api") == [new, old]
-    assert await AlertEventModel.find_active("nobody") == []
+    assert await AlertEventModel.find_active("unknown") == []
     assert [alert.id for alert in await AlertEventModel.find_open("api")] == [acknowledged.id, new.id, old.id]
 
 
-async def test_active_alerts_are_complete_beyond_a_page(backend: Backend) -> None:
+async def test_alert_find_active_beyond_one_page_returns_all(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO alert_events (service_name, alert_type, status) "
         "SELECT 's' || n, 'service_down', 'active' FROM generate_series(1, 2345) n"
@@ -56,7 +56,7 @@ async def test_active_alerts_are_complete_beyond_a_page(backend: Backend) -> Non
     assert len(await AlertEventModel.find_active()) == 2345
 
 
-async def test_acknowledging_sets_the_time_and_keeps_the_first(backend: Backend) -> None:
+async def test_alert_acknowledge_repeated_keeps_first_time(backend: Backend) -> None:
     alert = await AlertEventModel.create(DOWN)
     first = await AlertEventModel.acknowledge(alert.id)
     assert first is not None
@@ -67,7 +67,7 @@ async def test_acknowledging_sets_the_time_and_keeps_the_first(backend: Backend)
     assert await AlertEventModel.acknowledge(str(alert.id)) == first
 
 
-async def test_a_resolved_alert_cannot_be_acknowledged(backend: Backend) -> None:
+async def test_alert_acknowledge_resolved_alert_is_rejected(backend: Backend) -> None:
     alert = await AlertEventModel.create(DOWN)
     resolved = await AlertEventModel.resolve(alert.id)
     with pytest.raises(InvalidTransitionError, match=str(alert.id)):
@@ -76,7 +76,7 @@ async def test_a_resolved_alert_cannot_be_acknowledged(backend: Backend) -> None
 
 
 @pytest.mark.parametrize("acknowledged_before", [False, True])
-async def test_resolving_sets_the_time_and_keeps_the_first(backend: Backend, acknowledged_before: bool) -> None:
+async def test_alert_resolve_repeated_keeps_first_time(backend: Backend, acknowledged_before: bool) -> None:
     alert = await AlertEventModel.create(DOWN)
     if acknowledged_before:
         acknowledged = await AlertEventModel.acknowledge(alert.id)
@@ -90,19 +90,19 @@ async def test_resolving_sets_the_time_and_keeps_the_first(backend: Backend, ack
     assert await AlertEventModel.resolve(str(alert.id)) == first
 
 
-async def test_an_unknown_id_is_none(backend: Backend) -> None:
+async def test_alert_acknowledge_and_resolve_unknown_id_return_none(backend: Backend) -> None:
     assert await AlertEventModel.acknowledge(uuid4()) is None
     assert await AlertEventModel.resolve(str(uuid4())) is None
 
 
 @pytest.mark.parametrize("bad", ["", "42", "not-a-uuid", 42, None, b"x", ["a"]])
-async def test_what_is_no_uuid_is_refused(backend: Backend, bad: object) -> None:
+async def test_alert_acknowledge_and_resolve_invalid_id_is_rejected(backend: Backend, bad: object) -> None:
     for act in (AlertEventModel.acknowledge, AlertEventModel.resolve):
         with pytest.raises(InvalidInputError, match="id must be a UUID"):
             await act(bad)  # type: ignore[arg-type]
 
 
-async def test_a_recent_alert_is_the_newest_of_its_type_inside_the_window(backend: Backend) -> None:
+async def test_alert_find_recent_returns_newest_of_type_within_window(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO alert_events (service_name, alert_type, status, message, created_at) VALUES "
         "('api', 'service_down', 'resolved', 'old', now() - interval '61 minutes'), "
@@ -111,26 +111,26 @@ async def test_a_recent_alert_is_the_newest_of_its_type_inside_the_window(backen
         "('db', 'service_down', 'active', 'other service', now())"
     )
 
-    async def message(within_minutes: int) -> str | None:
+    async def find_message(within_minutes: int) -> str | None:
         alert = await AlertEventModel.find_recent_by_service("api", "service_down", within_minutes)
         return alert.message if alert else None
 
-    assert await message(19) is None
-    assert await message(0) is None
-    assert await message(21) == "newer"
-    assert await message(2**31 - 1) == "newer"
+    assert await find_message(19) is None
+    assert await find_message(0) is None
+    assert await find_message(21) == "newer"
+    assert await find_message(2**31 - 1) == "newer"
 
 
-async def test_raising_again_returns_the_open_alert_unchanged(backend: Backend) -> None:
+async def test_alert_raise_open_alert_is_returned_unchanged(backend: Backend) -> None:
     alert, is_new = await AlertEventModel.raise_alert(DOWN)
     assert is_new
-    again = CreateAlertEventData("api", "service_down", message="another word", details={"rule": "availability"})
+    again = CreateAlertEventData("api", "service_down", message="another message", details={"rule": "availability"})
     assert await AlertEventModel.raise_alert(again) == (alert, False)
     acknowledged = await AlertEventModel.acknowledge(alert.id)
     assert await AlertEventModel.raise_alert(again) == (acknowledged, False)
 
 
-async def test_alerts_of_another_service_type_or_rule_are_others(backend: Backend) -> None:
+async def test_alert_raise_other_service_type_or_rule_creates_alert(backend: Backend) -> None:
     others = [
         DOWN,
         CreateAlertEventData("db", "service_down", details={"rule": "availability"}),
@@ -140,11 +140,11 @@ async def test_alerts_of_another_service_type_or_rule_are_others(backend: Backen
     ]
     for data in others:
         assert (await AlertEventModel.raise_alert(data))[1]
-    # No rule is a rule of its own, whether or not there are other details.
+    # Alerts without a rule belong together, with or without other details.
     assert not (await AlertEventModel.raise_alert(CreateAlertEventData("api", "service_down")))[1]
 
 
-async def test_after_a_resolution_raising_makes_a_new_alert_unless_the_old_is_recent(backend: Backend) -> None:
+async def test_alert_raise_resolved_alert_is_reused_only_within_window(backend: Backend) -> None:
     alert, _ = await AlertEventModel.raise_alert(DOWN)
     resolved = await AlertEventModel.resolve(alert.id)
     assert await AlertEventModel.raise_alert(DOWN, within_minutes=5) == (resolved, False)
@@ -152,27 +152,27 @@ async def test_after_a_resolution_raising_makes_a_new_alert_unless_the_old_is_re
     second, is_new = await AlertEventModel.raise_alert(DOWN, within_minutes=5)
     assert is_new
     assert second.id != alert.id
-    # An open alert counts however old it is, and before a resolved one that is newer.
+    # An open alert counts at any age, and takes precedence over a newer resolved one.
     backend.execute("UPDATE alert_events SET created_at = now() - interval '3 hours' WHERE status = 'active'")
     raised, is_new = await AlertEventModel.raise_alert(DOWN, within_minutes=5)
     assert (raised.id, is_new) == (second.id, False)
 
 
-async def test_an_alert_is_raised_active_or_not_at_all(backend: Backend) -> None:
+async def test_alert_raise_status_other_than_active_is_rejected(backend: Backend) -> None:
     with pytest.raises(InvalidInputError, match="status"):
         await AlertEventModel.raise_alert(CreateAlertEventData("api", "service_down", "resolved"))
     assert await AlertEventModel.find_open() == []
 
 
 @pytest.mark.parametrize("round_", range(5))
-async def test_of_ten_who_raise_an_alert_at_once_one_makes_it(backend: Backend, round_: int) -> None:
+async def test_alert_raise_ten_concurrent_calls_create_one_alert(backend: Backend, round_: int) -> None:
     answers = await asyncio.gather(*(AlertEventModel.raise_alert(DOWN) for _ in range(10)))
     assert sorted(is_new for _, is_new in answers) == [False] * 9 + [True]
     assert len({alert.id for alert, _ in answers}) == 1
     assert backend.execute("SELECT count(*) FROM alert_events") == [(1,)]
 
 
-async def test_of_ten_who_resolve_and_acknowledge_at_once_nobody_undoes_another(backend: Backend) -> None:
+async def test_alert_concurrent_acknowledge_and_resolve_leaves_alert_resolved(backend: Backend) -> None:
     alert = await AlertEventModel.create(DOWN)
     acts = [AlertEventModel.resolve(alert.id) if n % 2 else AlertEventModel.acknowledge(alert.id) for n in range(10)]
     answers = await asyncio.gather(*acts, return_exceptions=True)
@@ -181,7 +181,7 @@ async def test_of_ten_who_resolve_and_acknowledge_at_once_nobody_undoes_another(
     assert (status, is_resolved) == ("resolved", True)
 
 
-async def test_retention_may_spare_open_alerts(backend: Backend) -> None:
+async def test_alert_delete_older_than_keep_open_keeps_open_alerts(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO alert_events (service_name, alert_type, status, created_at) "
         "SELECT 'api', 'service_down', s, now() - interval '40 days' "
@@ -194,13 +194,13 @@ async def test_retention_may_spare_open_alerts(backend: Backend) -> None:
     assert await AlertEventModel.find_open() == [recent]
 
 
-async def test_a_stored_alert_outlives_the_clock_of_its_reader(backend: Backend) -> None:
+async def test_alert_create_sets_created_at_to_current_time(backend: Backend) -> None:
     alert = await AlertEventModel.create(DOWN)
     assert alert.created_at is not None
     assert abs(datetime.now(UTC) - alert.created_at) < timedelta(minutes=1)
 
 
-async def test_the_newest_alerts_come_of_one_service_or_of_all_and_at_most_so_many(backend: Backend) -> None:
+async def test_alert_find_newest_filters_by_service_and_respects_limit(backend: Backend) -> None:
     alerts = [
         await AlertEventModel.create(CreateAlertEventData(name, "service_down")) for name in ("api", "web", "api")
     ]
@@ -213,7 +213,7 @@ async def test_the_newest_alerts_come_of_one_service_or_of_all_and_at_most_so_ma
             await AlertEventModel.find_newest(limit=limit)
 
 
-async def test_the_newest_alerts_may_leave_out_what_is_resolved_or_was_before_a_moment(backend: Backend) -> None:
+async def test_alert_find_newest_filters_by_since_and_only_open(backend: Backend) -> None:
     old, open_, recent = [await AlertEventModel.create(DOWN) for _ in range(3)]
     backend.execute("UPDATE alert_events SET created_at = now() - interval '2 days'")
     await AlertEventModel.resolve(old.id)
@@ -226,7 +226,7 @@ async def test_the_newest_alerts_may_leave_out_what_is_resolved_or_was_before_a_
         await AlertEventModel.find_newest(since=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
-async def test_alerts_are_found_by_the_beginning_of_their_id(backend: Backend) -> None:
+async def test_alert_find_by_id_prefix_returns_matches_and_rejects_invalid_prefix(backend: Backend) -> None:
     ids = [UUID(f"{start}-0000-4000-8000-000000000001") for start in ("abcd0000", "abcd1111", "ffffffff", "00000000")]
     for id_ in ids:
         backend.execute(
@@ -234,15 +234,15 @@ async def test_alerts_are_found_by_the_beginning_of_their_id(backend: Backend) -
             f"VALUES ('{id_}', 'api', 'recovery', 'active')"
         )
 
-    async def found(prefix: str) -> list[UUID]:
+    async def find_ids(prefix: str) -> list[UUID]:
         return [alert.id for alert in await AlertEventModel.find_by_id_prefix(prefix)]
 
-    assert await found("abcd") == ids[:2]
-    assert await found("ABCD1") == [ids[1]]
-    assert await found("abcd1111-0000-4") == [ids[1]]
-    assert await found(str(ids[2])) == [ids[2]]
-    assert await found("0000") == [ids[3]]
-    assert await found("abce") == []
+    assert await find_ids("abcd") == ids[:2]
+    assert await find_ids("ABCD1") == [ids[1]]
+    assert await find_ids("abcd1111-0000-4") == [ids[1]]
+    assert await find_ids(str(ids[2])) == [ids[2]]
+    assert await find_ids("0000") == [ids[3]]
+    assert await find_ids("abce") == []
     for prefix in ("abc", "", "wxyz", "abcd%", f"{ids[0]}0"):
         with pytest.raises(InvalidInputError, match="id must be a UUID or its first digits"):
-            await found(prefix)
+            await find_ids(prefix)

@@ -1,4 +1,4 @@
-"""The methods of the contract on a database that has migration 012 and nothing else of Vigilbase."""
+"""The methods of the contract on a database with only migration 012."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,13 +11,13 @@ from tests.support.server import PostgresServer
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
 from vigilbase import AlertEventModel, CreateAlertEventData, CreateHealthCheckData, HealthCheckModel
 from vigilbase.config.supabase import close_supabase_service_client
-from vigilbase.database.migrate import discover
+from vigilbase.database.migrate import discover_migrations
 from vigilbase.errors import InvalidTransitionError, MissingSchemaError
 
-CONTRACT = discover()[0]
+CONTRACT = discover_migrations()[0]
 
 
-def _create_bare(server: PostgresServer) -> str:
+def _create_contract_only_database(server: PostgresServer) -> str:
     name = server.create_database()
     server.execute(CONTRACT.sql, name)
     server.execute("GRANT ALL ON service_health_checks, alert_events TO service_role", name)
@@ -25,20 +25,22 @@ def _create_bare(server: PostgresServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def bare_api(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseApi]:
-    with run_supabase_api(server, _create_bare(server), tmp_path_factory.mktemp("bare")) as api:
+def contract_only_api(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseApi]:
+    with run_supabase_api(
+        server, _create_contract_only_database(server), tmp_path_factory.mktemp("contract_only")
+    ) as api:
         yield api
 
 
 @pytest.fixture(params=["postgres", "supabase"])
-async def bare(
+async def contract_only(
     request: pytest.FixtureRequest, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Backend]:
     if request.param == "postgres":
-        name = _create_bare(server)
+        name = _create_contract_only_database(server)
         monkeypatch.setenv("DATABASE_URL", server.url(name))
     else:
-        api: SupabaseApi = request.getfixturevalue("bare_api")
+        api: SupabaseApi = request.getfixturevalue("contract_only_api")
         name = api.database
         monkeypatch.setenv("SUPABASE_URL", api.url)
         monkeypatch.setenv("SUPABASE_SECRET_KEY", api.secret_key)
@@ -49,7 +51,7 @@ async def bare(
         server.drop_database(name)
 
 
-async def test_checks_on_the_contract_alone_are_written_and_read(bare: Backend) -> None:
+async def test_health_check_contract_only_database_is_written_and_read(contract_only: Backend) -> None:
     at = datetime.now(UTC) - timedelta(minutes=1)
     details = {"phases": {"dns_ms": 1.2}}
     first = await HealthCheckModel.create(CreateHealthCheckData("api", "down", 3, "refused", details, at))
@@ -62,15 +64,15 @@ async def test_checks_on_the_contract_alone_are_written_and_read(bare: Backend) 
     assert [check.status for check in await HealthCheckModel.find_all(limit=10)][-1] == "down"
 
 
-async def test_old_checks_on_the_contract_alone_are_deleted(bare: Backend) -> None:
+async def test_health_check_contract_only_delete_older_than_deletes_old_checks(contract_only: Backend) -> None:
     await HealthCheckModel.create(CreateHealthCheckData("api", "down"))
-    bare.execute("UPDATE service_health_checks SET created_at = now() - interval '40 days'")
+    contract_only.execute("UPDATE service_health_checks SET created_at = now() - interval '40 days'")
     await HealthCheckModel.create(CreateHealthCheckData("api", "healthy"))
     assert await HealthCheckModel.delete_older_than(30) == 1
     assert [check.status for check in await HealthCheckModel.find_all()] == ["healthy"]
 
 
-async def test_alerts_on_the_contract_alone_go_their_way(bare: Backend) -> None:
+async def test_alert_contract_only_database_supports_whole_lifecycle(contract_only: Backend) -> None:
     alert = await AlertEventModel.create(
         CreateAlertEventData("api", "service_down", message="it broke", details={"rule": "x"})
     )
@@ -98,19 +100,19 @@ async def test_alerts_on_the_contract_alone_go_their_way(bare: Backend) -> None:
     assert await AlertEventModel.resolve(uuid4()) is None
 
 
-async def test_old_alerts_on_the_contract_alone_are_deleted_and_open_ones_spared(bare: Backend) -> None:
+async def test_alert_contract_only_delete_older_than_can_keep_open_alerts(contract_only: Backend) -> None:
     for status in ("active", "acknowledged", "resolved"):
-        made = await AlertEventModel.create(CreateAlertEventData("api", "service_down", status))
-        assert (made.status, made.acknowledged_at is not None) == (status, status == "acknowledged")
-    bare.execute("UPDATE alert_events SET created_at = now() - interval '40 days'")
+        alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down", status))
+        assert (alert.status, alert.acknowledged_at is not None) == (status, status == "acknowledged")
+    contract_only.execute("UPDATE alert_events SET created_at = now() - interval '40 days'")
     assert await AlertEventModel.delete_older_than(30, keep_open=True) == 1
     assert await AlertEventModel.delete_older_than(30) == 2
 
 
-async def test_a_call_where_one_function_is_missing_and_others_are_there_is_an_error(
+async def test_models_single_missing_function_raises_missing_schema_error(
     server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of a stale schema cache: a verb in its place would take no lock."""
+    """A stale schema cache has the same effect, and the fallback would take no lock."""
     monkeypatch.setenv("DATABASE_URL", server.url(database))
     server.execute("DROP FUNCTION vigilbase_create_health_check, vigilbase_resolve_alert", database)
     try:

@@ -1,4 +1,4 @@
-"""Text arrives unharmed, whatever encoding anything around the connection asks for, or is refused in plain words."""
+"""Text arrives unchanged whatever encoding a connection's environment requests, or is rejected with a clear error."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.postgres_client import client_of
+from tests.support.postgres_client import open_client
 from tests.support.server import PostgresServer
 from vigilbase.database.client import Row
 from vigilbase.errors import DatabaseError
@@ -25,7 +25,7 @@ STATEMENTS = """
 def latin1_url(
     request: pytest.FixtureRequest, server: PostgresServer, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """A UTF-8 database where something asks for LATIN1."""
+    """The URL of a UTF-8 database for which some setting requests the client encoding LATIN1."""
     server.execute(STATEMENTS, empty_database)
     role, source = f"role_{uuid4().hex[:12]}", request.param
     server.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{server.password}'", empty_database)
@@ -34,9 +34,9 @@ def latin1_url(
         monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
     if source == "PGOPTIONS":
         monkeypatch.setenv("PGOPTIONS", options)
-    altered = {"role": role, "role in database": f"{role} IN DATABASE {empty_database}"}
-    if source in altered:
-        server.execute(f"ALTER ROLE {altered[source]} SET client_encoding = 'latin1'", empty_database)
+    targets = {"role": role, "role in database": f"{role} IN DATABASE {empty_database}"}
+    if source in targets:
+        server.execute(f"ALTER ROLE {targets[source]} SET client_encoding = 'latin1'", empty_database)
     if source == "database":
         server.execute(f"ALTER DATABASE {empty_database} SET client_encoding = 'latin1'", empty_database)
     queries = {"URL": "?client_encoding=latin1", "URL's options": f"?options={quote(options)}"}
@@ -45,8 +45,8 @@ def latin1_url(
     server.execute(f"DROP ROLE {role}", "postgres")
 
 
-async def test_a_connection_speaks_utf8_whatever_asks_for_another_encoding(latin1_url: str) -> None:
-    async with client_of(latin1_url) as client:
+async def test_connection_other_client_encoding_configured_uses_utf8(latin1_url: str) -> None:
+    async with open_client(latin1_url) as client:
         assert await client.call("client_encoding") == "UTF8"
         assert await client.call("echo", {"p_text": TEXT}) == TEXT
         row: Row = {"text": TEXT, "details": {TEXT: TEXT}}
@@ -55,8 +55,8 @@ async def test_a_connection_speaks_utf8_whatever_asks_for_another_encoding(latin
 
 
 @pytest.fixture
-def database_of(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
-    """The URL of a database with the encoding that the test names."""
+def encoded_database_url(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
+    """The URL of a database with the encoding of the parameter."""
     name = f"test_{uuid4().hex[:12]}"
     server.execute(
         f"CREATE DATABASE {name} ENCODING '{request.param}' TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'"
@@ -66,35 +66,35 @@ def database_of(request: pytest.FixtureRequest, server: PostgresServer) -> Itera
     server.drop_database(name)
 
 
-@pytest.mark.parametrize("database_of", ["LATIN1"], indirect=True)
-async def test_a_text_that_the_server_cannot_hold_is_refused_in_its_words(database_of: str) -> None:
-    refused = r'character with byte sequence 0xe2 0x82 0xac in encoding "UTF8" has no equivalent in encoding "LATIN1"'
-    async with client_of(database_of) as client:
-        with pytest.raises(DatabaseError, match=f"call echo: {refused}") as raised:
+@pytest.mark.parametrize("encoded_database_url", ["LATIN1"], indirect=True)
+async def test_client_text_outside_server_encoding_is_rejected_with_server_error(encoded_database_url: str) -> None:
+    error = r'character with byte sequence 0xe2 0x82 0xac in encoding "UTF8" has no equivalent in encoding "LATIN1"'
+    async with open_client(encoded_database_url) as client:
+        with pytest.raises(DatabaseError, match=f"call echo: {error}") as caught:
             await client.call("echo", {"p_text": "5 €"})
-        assert type(raised.value) is DatabaseError
-        with pytest.raises(DatabaseError, match=f"insert into notes: {refused}"):
+        assert type(caught.value) is DatabaseError
+        with pytest.raises(DatabaseError, match=f"insert into notes: {error}"):
             await client.insert("notes", [{"text": "5 €"}])
-        with pytest.raises(DatabaseError, match=f"insert into notes: {refused}"):
+        with pytest.raises(DatabaseError, match=f"insert into notes: {error}"):
             await client.insert("notes", [{"details": {"price": "5 €"}}])
         assert await client.select("notes") == []
 
 
 @pytest.mark.parametrize(
-    ("database_of", "text"), [("LATIN1", "Größe é"), ("SQL_ASCII", TEXT), ("LATIN9", "5 €")], indirect=["database_of"]
+    ("encoded_database_url", "text"),
+    [("LATIN1", "Größe é"), ("SQL_ASCII", TEXT), ("LATIN9", "5 €")],
+    indirect=["encoded_database_url"],
 )
-async def test_a_text_that_the_server_can_hold_comes_back_unharmed(database_of: str, text: str) -> None:
-    async with client_of(database_of) as client:
+async def test_client_text_within_server_encoding_is_returned_unchanged(encoded_database_url: str, text: str) -> None:
+    async with open_client(encoded_database_url) as client:
         assert await client.call("echo", {"p_text": text}) == text
         row: Row = {"text": text, "details": {text: [text]}}
         await client.insert("notes", [row])
         assert await client.select("notes") == [row]
 
 
-async def test_a_text_that_no_encoding_has_is_not_taken_for_an_unreadable_answer(
-    server: PostgresServer, empty_database: str
-) -> None:
+async def test_call_lone_surrogate_error_says_text_cannot_be_sent(server: PostgresServer, empty_database: str) -> None:
     server.execute(STATEMENTS, empty_database)
-    async with client_of(server.url(empty_database)) as client:
+    async with open_client(server.url(empty_database)) as client:
         with pytest.raises(DatabaseError, match=r"call echo: a text can't be sent: surrogates not allowed"):
             await client.call("echo", {"p_text": "\ud800"})

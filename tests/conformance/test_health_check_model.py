@@ -12,7 +12,7 @@ from vigilbase import CreateHealthCheckData, DatabaseError, HealthCheckModel, In
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-async def test_a_created_check_is_returned_as_it_is_stored(backend: Backend) -> None:
+async def test_health_check_create_returns_check_as_stored(backend: Backend) -> None:
     check = await HealthCheckModel.create(
         CreateHealthCheckData(
             "payments api",
@@ -34,7 +34,7 @@ async def test_a_created_check_is_returned_as_it_is_stored(backend: Backend) -> 
     assert stored == [(check.id, 812, NOON, check.created_at)]
 
 
-async def test_a_check_with_only_a_name_and_a_status_has_nulls_and_the_present_time(backend: Backend) -> None:
+async def test_health_check_create_minimal_data_has_nulls_and_current_time(backend: Backend) -> None:
     before = datetime.now(UTC)
     check = await HealthCheckModel.create(CreateHealthCheckData("api", "healthy"))
     assert (check.latency_ms, check.error_message, check.probe_details) == (None, None, None)
@@ -43,20 +43,20 @@ async def test_a_check_with_only_a_name_and_a_status_has_nulls_and_the_present_t
     assert backend.execute("SELECT probe_details IS NULL FROM service_health_checks") == [(True,)]
 
 
-async def test_times_of_any_zone_come_back_in_utc(backend: Backend) -> None:
+async def test_health_check_create_time_in_other_zone_is_returned_in_utc(backend: Backend) -> None:
     zone = timezone(timedelta(hours=5, minutes=30))
     check = await HealthCheckModel.create(CreateHealthCheckData("api", "healthy", checked_at=NOON.astimezone(zone)))
     assert check.checked_at == NOON
     assert check.checked_at.tzinfo is UTC
 
 
-async def test_a_row_type_is_frozen(backend: Backend) -> None:
+async def test_health_check_row_is_frozen(backend: Backend) -> None:
     check = await HealthCheckModel.create(CreateHealthCheckData("api", "healthy"))
     with pytest.raises(AttributeError):
         check.status = "down"  # type: ignore[misc]
 
 
-async def test_a_batch_is_written_whole(backend: Backend) -> None:
+async def test_health_check_create_many_large_batch_is_written_whole(backend: Backend) -> None:
     items = [CreateHealthCheckData("api", "down", number, "refused", {"n": number}, NOON) for number in range(2500)]
     assert await HealthCheckModel.create_many(items) == 2500
     rows = await HealthCheckModel.find_all(limit=3000)
@@ -64,18 +64,18 @@ async def test_a_batch_is_written_whole(backend: Backend) -> None:
     assert all(row.probe_details == {"n": row.latency_ms} and row.error_message == "refused" for row in rows)
 
 
-async def test_a_batch_with_one_bad_item_writes_nothing(backend: Backend) -> None:
+async def test_health_check_create_many_one_invalid_item_writes_nothing(backend: Backend) -> None:
     items = [CreateHealthCheckData("api", "healthy"), CreateHealthCheckData(" api", "healthy")]
     with pytest.raises(InvalidInputError, match="service_name"):
         await HealthCheckModel.create_many(items)
     assert await HealthCheckModel.find_all() == []
 
 
-async def test_an_empty_batch_writes_nothing(backend: Backend) -> None:
+async def test_health_check_create_many_empty_batch_writes_nothing(backend: Backend) -> None:
     assert await HealthCheckModel.create_many([]) == 0
 
 
-async def test_a_batch_leaves_out_what_an_item_leaves_out(backend: Backend) -> None:
+async def test_health_check_create_many_omitted_fields_are_null(backend: Backend) -> None:
     await HealthCheckModel.create_many([CreateHealthCheckData("a", "healthy"), CreateHealthCheckData("b", "down", 3)])
     rows = await HealthCheckModel.find_latest()
     assert [(row.service_name, row.latency_ms, row.probe_details) for row in rows] == [
@@ -85,16 +85,16 @@ async def test_a_batch_leaves_out_what_an_item_leaves_out(backend: Backend) -> N
     assert all(row.checked_at is not None for row in rows)
 
 
-async def test_the_latest_check_is_the_newest_by_the_time_it_was_made(backend: Backend) -> None:
+async def test_health_check_find_latest_goes_by_checked_at(backend: Backend) -> None:
     newest = await HealthCheckModel.create(CreateHealthCheckData("api", "down", checked_at=NOON))
-    # Written later, made earlier: it waited somewhere while the database was away.
+    # Recorded later, although it ran earlier: it was buffered while the database was away.
     await HealthCheckModel.create(CreateHealthCheckData("api", "healthy", checked_at=NOON - timedelta(minutes=5)))
     other = await HealthCheckModel.create(CreateHealthCheckData("b", "healthy", checked_at=NOON - timedelta(days=1)))
     assert await HealthCheckModel.find_latest_by_service("api") == newest
     assert await HealthCheckModel.find_latest() == [newest, other]
 
 
-async def test_a_check_without_a_time_is_never_the_newest(backend: Backend) -> None:
+async def test_health_check_find_latest_ignores_check_without_checked_at(backend: Backend) -> None:
     newest = await HealthCheckModel.create(CreateHealthCheckData("api", "down", checked_at=NOON))
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at) VALUES ('api', 'healthy', NULL)"
@@ -103,12 +103,12 @@ async def test_a_check_without_a_time_is_never_the_newest(backend: Backend) -> N
     assert await HealthCheckModel.find_latest() == [newest]
 
 
-async def test_an_unknown_service_has_no_latest_check(backend: Backend) -> None:
-    assert await HealthCheckModel.find_latest_by_service("nobody") is None
+async def test_health_check_find_latest_unknown_service_returns_none(backend: Backend) -> None:
+    assert await HealthCheckModel.find_latest_by_service("unknown") is None
     assert await HealthCheckModel.find_latest() == []
 
 
-async def test_the_latest_checks_of_5000_services_are_complete(backend: Backend) -> None:
+async def test_health_check_find_latest_5000_services_are_complete(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, latency_ms, checked_at) "
         "SELECT 'service ' || s, 'healthy', n, now() - n * interval '1 minute' "
@@ -119,7 +119,7 @@ async def test_the_latest_checks_of_5000_services_are_complete(backend: Backend)
     assert {check.latency_ms for check in checks} == {0}
 
 
-async def test_find_all_is_newest_first_by_the_time_of_writing_and_then_by_id(backend: Backend) -> None:
+async def test_health_check_find_all_is_ordered_by_created_at_and_id_descending(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, created_at) "
         "SELECT 'api', 'healthy', timestamptz '2026-11-24 12:00Z' - (n / 3) * interval '1 s' "
@@ -133,10 +133,10 @@ async def test_find_all_is_newest_first_by_the_time_of_writing_and_then_by_id(ba
     assert [(row.id,) for row in await HealthCheckModel.find_all(limit=7)] == expected[:7]
 
 
-async def test_find_all_knows_one_service_from_another(backend: Backend) -> None:
+async def test_health_check_find_all_unusual_service_names_are_matched_exactly(backend: Backend) -> None:
     for name in ("null", "true", 'the "api"', "a,b", "(x)", "100%", "naïve ☃", "a.b", "it's", "back\\slash"):
         await HealthCheckModel.create(CreateHealthCheckData(name, "healthy"))
-        # Allowed for: @supabase/lite filters wrongly for these words and for quotes around or in a value.
+        # @supabase/lite filters these words, and values with quotes, incorrectly.
         if backend.transport != "supabase" or name not in {"null", "true", 'the "api"'}:
             assert [row.service_name for row in await HealthCheckModel.find_all(service_name=name)] == [name]
             latest = await HealthCheckModel.find_latest_by_service(name)
@@ -144,8 +144,8 @@ async def test_find_all_knows_one_service_from_another(backend: Backend) -> None
             assert latest.service_name == name
 
 
-async def test_a_limit_above_a_page_returns_that_many_with_many_of_the_same_time(backend: Backend) -> None:
-    # One statement, so one created_at for all: the ties go beyond every page.
+async def test_health_check_find_all_equal_times_beyond_one_page_are_complete(backend: Backend) -> None:
+    # One statement gives all rows the same created_at, so the ties are longer than a page.
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status) "
         "SELECT 'service ' || n % 2, 'healthy' FROM generate_series(1, 3600) n"
@@ -159,7 +159,7 @@ async def test_a_limit_above_a_page_returns_that_many_with_many_of_the_same_time
         assert len(rows) == len({row.id for row in rows}) == expected
 
 
-async def test_no_row_comes_twice_while_rows_are_written(backend: Backend) -> None:
+async def test_health_check_find_all_during_writes_returns_no_duplicates(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, created_at) "
         "SELECT 'api', 'healthy', now() - n * interval '1 ms' FROM generate_series(1, 4000) n"
@@ -171,7 +171,7 @@ async def test_no_row_comes_twice_while_rows_are_written(backend: Backend) -> No
     assert len(rows) == len({row.id for row in rows}) == 4000
 
 
-async def test_retention_deletes_what_was_written_before(backend: Backend) -> None:
+async def test_health_check_delete_older_than_deletes_by_created_at(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, created_at, checked_at) "
         "SELECT 'api', 'healthy', now() - n * interval '1 day' - interval '1 minute', now() "
@@ -185,7 +185,7 @@ async def test_retention_deletes_what_was_written_before(backend: Backend) -> No
     assert await HealthCheckModel.find_all() == []
 
 
-async def test_retention_goes_in_batches_until_nothing_is_left(backend: Backend) -> None:
+async def test_health_check_delete_older_than_many_rows_deletes_all(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, created_at) "
         "SELECT 'api', 'healthy', now() - interval '3 days' FROM generate_series(1, 12345)"
@@ -193,7 +193,7 @@ async def test_retention_goes_in_batches_until_nothing_is_left(backend: Backend)
     assert await HealthCheckModel.delete_older_than(2) == 12345
 
 
-async def test_retention_ends_while_rows_are_written(backend: Backend) -> None:
+async def test_health_check_delete_older_than_during_writes_terminates(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status) "
         "SELECT 'api', 'healthy' FROM generate_series(1, 11000)"
@@ -204,9 +204,9 @@ async def test_retention_ends_while_rows_are_written(backend: Backend) -> None:
     assert await deleting >= 11_000
 
 
-async def test_a_failing_statement_says_what_was_tried_and_chains_the_cause(backend: Backend) -> None:
-    # Past the validators, so that the database has to refuse.
-    backend.execute("ALTER TABLE service_health_checks ADD CONSTRAINT refused CHECK (latency_ms <> 666) NOT VALID")
+async def test_health_check_create_database_error_names_call_and_has_cause(backend: Backend) -> None:
+    # The validators accept this value, so the database must reject it.
+    backend.execute("ALTER TABLE service_health_checks ADD CONSTRAINT not_666 CHECK (latency_ms <> 666) NOT VALID")
     try:
         with pytest.raises(DatabaseError, match="call vigilbase_create_health_check") as caught:
             await HealthCheckModel.create(CreateHealthCheckData("api", "healthy", latency_ms=666))
@@ -217,13 +217,13 @@ async def test_a_failing_statement_says_what_was_tried_and_chains_the_cause(back
             )
         assert await HealthCheckModel.find_all() == []
     finally:
-        backend.execute("ALTER TABLE service_health_checks DROP CONSTRAINT refused")
+        backend.execute("ALTER TABLE service_health_checks DROP CONSTRAINT not_666")
 
 
-async def test_the_history_of_a_service_is_its_newest_checks_and_how_many_of_each_status(backend: Backend) -> None:
+async def test_health_check_find_history_returns_newest_checks_and_status_counts(backend: Backend) -> None:
     now = datetime.now(UTC)
     for age_min, status in enumerate(["healthy", "down", "degraded", "down"]):
-        # The youngest is written first: history goes by when a probe ran.
+        # The newest is recorded first, since history goes by checked_at.
         data = CreateHealthCheckData("api", status, checked_at=now - timedelta(minutes=age_min))  # type: ignore[arg-type]
         await HealthCheckModel.create(data)
     await HealthCheckModel.create(CreateHealthCheckData("web", "down"))
@@ -231,11 +231,11 @@ async def test_the_history_of_a_service_is_its_newest_checks_and_how_many_of_eac
     history = await HealthCheckModel.find_history("api", since=now - timedelta(minutes=2, seconds=30), limit=2)
     assert [check.status for check in history.checks] == ["healthy", "down"]
     assert history.counts == {"healthy": 1, "degraded": 1, "down": 1}
-    nothing = await HealthCheckModel.find_history("api", since=now + timedelta(days=1))
-    assert (nothing.checks, nothing.counts) == ([], {"healthy": 0, "degraded": 0, "down": 0})
+    empty = await HealthCheckModel.find_history("api", since=now + timedelta(days=1))
+    assert (empty.checks, empty.counts) == ([], {"healthy": 0, "degraded": 0, "down": 0})
 
 
-async def test_a_history_of_more_than_a_thousand_checks_comes_whole(backend: Backend) -> None:
+async def test_health_check_find_history_over_1000_checks_is_complete(backend: Backend) -> None:
     await HealthCheckModel.create_many([CreateHealthCheckData("api", "healthy")] * 1200)
     history = await HealthCheckModel.find_history("api", since=datetime.now(UTC) - timedelta(hours=1), limit=2000)
     assert len({check.id for check in history.checks}) == history.counts["healthy"] == 1200

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.loopback import serving
-from tests.support.postgres_client import client_of
+from tests.support.postgres_client import open_client
 from tests.support.server import PostgresServer
 from vigilbase.database.client import Where
 from vigilbase.database.postgres import PostgresClient
@@ -28,7 +28,7 @@ STATEMENTS = """
     CREATE FUNCTION backend() RETURNS integer LANGUAGE sql AS $$ SELECT pg_backend_pid() $$;
     CREATE FUNCTION echo(p_text text) RETURNS text LANGUAGE sql AS $$ SELECT p_text $$;
     CREATE FUNCTION sleep(p_seconds float) RETURNS text LANGUAGE sql AS $$ SELECT pg_sleep(p_seconds)::text $$;
-    CREATE FUNCTION note_and_fail() RETURNS integer LANGUAGE plpgsql AS $$
+    CREATE FUNCTION insert_and_fail() RETURNS integer LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO notes VALUES (1, 'half');
         RETURN 1 / 0;
@@ -50,7 +50,7 @@ def serializable_url(
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    """The same where the default is another."""
+    """The same with another default isolation level."""
     if request.param == "the database's":
         server.execute(f"ALTER DATABASE {empty_database} SET default_transaction_isolation = 'serializable'")
     if request.param == "PGOPTIONS":
@@ -58,8 +58,8 @@ def serializable_url(
     return f"{url}?options={quote(SERIALIZABLE)}" if request.param == "the URL's" else url
 
 
-async def test_every_verb_runs_under_read_committed_whatever_the_default(serializable_url: str) -> None:
-    async with client_of(serializable_url) as client:
+async def test_client_serializable_default_uses_read_committed(serializable_url: str) -> None:
+    async with open_client(serializable_url) as client:
         assert await client.call("isolation") == "read committed"
         assert await client.select("session") == [{"isolation": "read committed"}]
         assert await client.insert("notes", [{"id": 1, "text": "a"}]) == [{"id": 1, "text": "a"}]
@@ -67,32 +67,32 @@ async def test_every_verb_runs_under_read_committed_whatever_the_default(seriali
         assert await client.delete("notes", [Where("id", "eq", 1)]) == 1
 
 
-async def test_a_call_takes_one_round_trip(server: PostgresServer, empty_database: str, url: str) -> None:
-    turns: list[str] = []
-    async with relay(server.port, turns) as port:
-        through_relay = url.replace(f":{server.port}/", f":{port}/") + "?sslmode=disable"
-        async with client_of(through_relay) as client:
+async def test_call_takes_one_round_trip(server: PostgresServer, empty_database: str, url: str) -> None:
+    senders: list[str] = []
+    async with run_relay(server.port, senders) as port:
+        relay_url = url.replace(f":{server.port}/", f":{port}/") + "?sslmode=disable"
+        async with open_client(relay_url) as client:
             await client.call("isolation")
-            turns.clear()
+            senders.clear()
             assert await client.call("isolation") == "read committed"
-            assert turns == ["client", "server"]
-            turns.clear()
+            assert senders == ["client", "server"]
+            senders.clear()
             with pytest.raises(DatabaseError, match="division by zero"):
-                await client.call("note_and_fail")
-            assert turns == ["client", "server"]
+                await client.call("insert_and_fail")
+            assert senders == ["client", "server"]
 
 
 @asynccontextmanager
-async def relay(port: int, turns: list[str]) -> AsyncIterator[int]:
-    """A way to the server which notes who sends in turn, and is long enough for whatever is sent at once."""
+async def run_relay(port: int, senders: list[str]) -> AsyncIterator[int]:
+    """Relay to the server and record the alternating senders. The delay joins data that is sent together."""
 
     async def forward(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
             await asyncio.sleep(0.05 if name == "server" else 0)
-            if turns[-1:] != [name]:
-                turns.append(name)
+            if senders[-1:] != [name]:
+                senders.append(name)
             writer.write(data)
-        writer.close()  # so that the other direction ends as well
+        writer.close()  # ends the other direction, too
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -108,7 +108,7 @@ async def relay(port: int, turns: list[str]) -> AsyncIterator[int]:
 
 FAILURES: dict[str, tuple[Callable[[PostgresClient], Awaitable[object]], str]] = {
     "unknown function": (lambda client: client.call("nothing"), "does not exist"),
-    "failing function": (lambda client: client.call("note_and_fail"), "division by zero"),
+    "failing function": (lambda client: client.call("insert_and_fail"), "division by zero"),
     "failing commit": (lambda client: client.insert("notes", [{"id": 1}, {"id": 1}]), "unique constraint"),
     "wrong value": (lambda client: client.insert("notes", [{"id": "x"}]), "invalid input syntax"),
     "lone surrogate": (lambda client: client.call("echo", {"p_text": "\ud800"}), "a text can't be sent"),
@@ -117,22 +117,24 @@ FAILURES: dict[str, tuple[Callable[[PostgresClient], Awaitable[object]], str]] =
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-async def test_a_failed_statement_is_undone_and_leaves_its_connection_usable(
+async def test_client_failed_statement_is_rolled_back_and_connection_is_reused(
     url: str, failure: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fail, words = FAILURES[failure]
-    async with client_of(url) as client:
+    fail, message = FAILURES[failure]
+    async with open_client(url) as client:
         backend = await client.call("backend")
-        for _ in range(20):  # what the server says may come before or after the client has sent everything
-            with pytest.raises(DatabaseError, match=words):
+        for _ in range(20):  # the error may arrive before or after the client has sent everything
+            with pytest.raises(DatabaseError, match=message):
                 await fail(client)
         assert await client.select("notes") == []
         assert await client.call("backend") == backend
     assert caplog.records == []
 
 
-async def test_a_statement_that_is_given_up_is_undone(server: PostgresServer, empty_database: str, url: str) -> None:
-    async with client_of(url, timeout=0.5) as client:
+async def test_call_timeout_cancels_statement_and_frees_connection(
+    server: PostgresServer, empty_database: str, url: str
+) -> None:
+    async with open_client(url, timeout=0.5) as client:
         with pytest.raises(DatabaseUnavailableError, match=r"no answer within 0\.5 s"):
             await client.call("sleep", {"p_seconds": 10})
         assert await client.call("isolation") == "read committed"
@@ -141,10 +143,10 @@ async def test_a_statement_that_is_given_up_is_undone(server: PostgresServer, em
 
 
 @pytest.mark.parametrize("busy", [True, False])
-async def test_what_the_server_says_before_it_closes_a_connection_is_told(
+async def test_client_terminated_connection_error_has_server_reason(
     server: PostgresServer, empty_database: str, url: str, caplog: pytest.LogCaptureFixture, busy: bool
 ) -> None:
-    async with client_of(url) as client:
+    async with open_client(url) as client:
         await client.call("isolation")
         call = asyncio.ensure_future(client.call("sleep", {"p_seconds": 10})) if busy else None
         await asyncio.sleep(0.2)
@@ -159,12 +161,12 @@ async def test_what_the_server_says_before_it_closes_a_connection_is_told(
             try:
                 await client.call("isolation")
             except DatabaseUnavailableError as error:
-                assert "terminating connection" in str(error)  # noqa: PT017 (a pool may notice and connect anew)
+                assert "terminating connection" in str(error)  # noqa: PT017 (the pool may notice first and reconnect)
         assert await client.call("isolation") == "read committed"
     assert caplog.records == []
 
 
-async def test_a_large_statement_with_a_large_answer_passes(url: str) -> None:
+async def test_call_large_argument_and_answer_succeed(url: str) -> None:
     text = "€" * 5_000_000
-    async with client_of(url) as client:
+    async with open_client(url) as client:
         assert await client.call("echo", {"p_text": text}) == text

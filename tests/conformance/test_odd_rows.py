@@ -1,23 +1,22 @@
-"""Rows that others wrote and that Python can't hold as they are: read as the nearest, on every transport."""
+"""Rows of other code with values that Python can't hold, read as the nearest value, on every transport."""
 
 import pytest
 
 from tests.conftest import Backend
 from vigilbase import AlertEventModel, HealthCheckModel
 from vigilbase.clock import utc_now
-from vigilbase.database.tolerance import EARLIEST, LATEST
-from vigilbase.probes import Finding
-from vigilbase.runner.recorder import load_history
-from vigilbase.spec import ServiceSpec
-from vigilbase.vocabulary import Policy
+from vigilbase.configfile import ServiceConfig
+from vigilbase.database.adapters import EARLIEST, LATEST
+from vigilbase.domain import Policy, ProbeResult
+from vigilbase.runner.history import load_history
 
 
-async def _never() -> Finding:
-    raise AssertionError("nothing is probed here")
+async def _fail_if_probed() -> ProbeResult:
+    raise AssertionError("this test doesn't probe")
 
 
 @pytest.mark.parametrize(
-    ("moment", "read"),
+    ("moment", "expected"),
     [
         ("infinity", LATEST),
         ("-infinity", EARLIEST),
@@ -25,7 +24,9 @@ async def _never() -> Finding:
         ("0044-03-15 00:00:00+00 BC", EARLIEST),
     ],
 )
-async def test_a_time_that_python_lacks_is_the_nearest_that_it_has(backend: Backend, moment: str, read: object) -> None:
+async def test_models_time_outside_python_range_is_read_as_nearest_time(
+    backend: Backend, moment: str, expected: object
+) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at) "
         f"VALUES ('odd', 'down', '{moment}'), ('fine', 'healthy', now())"
@@ -35,27 +36,27 @@ async def test_a_time_that_python_lacks_is_the_nearest_that_it_has(backend: Back
         f"""VALUES ('odd', 'service_down', 'active', '{moment}', '{{"source": "judge"}}')"""
     )
     latest = {check.service_name: check for check in await HealthCheckModel.find_latest()}
-    assert latest["odd"].checked_at == read
+    assert latest["odd"].checked_at == expected
     assert latest["fine"].status == "healthy"
     [alert] = await AlertEventModel.find_open()
-    assert alert.created_at == read
+    assert alert.created_at == expected
     assert await AlertEventModel.find_by_id_prefix(str(alert.id)) == [alert]
-    history = await load_history([ServiceSpec("odd", "tcp", 30, 5, Policy(3, 2), _never)])
-    assert history.states["odd"].judged == "down"
+    history = await load_history([ServiceConfig("odd", "tcp", 30, 5, Policy(3, 2), _fail_if_probed)])
+    assert history.states["odd"].status == "down"
 
 
-async def test_a_check_from_the_future_is_not_what_the_judge_goes_by(backend: Backend) -> None:
+async def test_load_history_future_checks_are_excluded_from_streak(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at) SELECT 'odd', s, t::timestamptz FROM "
         "(VALUES ('healthy', '9999-12-31'), ('down', 'yesterday'), ('down', 'infinity')) v (s, t)"
     )
-    state = (await load_history([ServiceSpec("odd", "tcp", 30, 5, Policy(3, 2), _never)])).states["odd"]
-    [seen] = state.recent
-    assert seen.status == "down"
-    assert seen.checked_at < utc_now()
+    state = (await load_history([ServiceConfig("odd", "tcp", 30, 5, Policy(3, 2), _fail_if_probed)])).states["odd"]
+    [result] = state.streak
+    assert result.status == "down"
+    assert result.checked_at < utc_now()
 
 
-async def test_a_number_that_nobody_can_read_hides_nothing_but_itself(backend: Backend) -> None:
+async def test_find_latest_unreadable_number_affects_only_its_check(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at, probe_details) "
         """VALUES ('odd', 'down', now(), '{"n": 1e5000}'), ('fine', 'healthy', now(), '{"n": 7}')"""
@@ -64,5 +65,5 @@ async def test_a_number_that_nobody_can_read_hides_nothing_but_itself(backend: B
     assert latest["fine"].probe_details == {"n": 7}
     details = latest["odd"].probe_details
     assert details
-    if backend.transport != "supabase":  # the API under test changes numbers beyond 2^53 by itself
+    if backend.transport != "supabase":  # the API of the tests changes numbers beyond 2^53
         assert details["n"] == "1" + "0" * 5000

@@ -1,4 +1,4 @@
-"""Recording on every transport: what a transition does to the alert events, whatever was there before."""
+"""Recording on every transport: how a transition changes the alert events, whichever exist already."""
 
 from datetime import datetime, timedelta
 
@@ -6,55 +6,55 @@ import pytest
 
 from tests.conftest import Backend
 from vigilbase import AlertEventModel, CreateAlertEventData, HealthCheckModel
-from vigilbase.alerts.judge import JudgedService
+from vigilbase.alerts.judge import ServiceState
 from vigilbase.clock import utc_now
-from vigilbase.probes import Finding
-from vigilbase.runner.recorder import States, judge_batch, load_history, record
-from vigilbase.runner.retention import delete_old
-from vigilbase.spec import ServiceSpec
-from vigilbase.vocabulary import Check, Observation, Policy, Status
+from vigilbase.configfile import ServiceConfig
+from vigilbase.domain import Check, Policy, ProbeResult, Status
+from vigilbase.runner.history import States, load_history
+from vigilbase.runner.recorder import judge_batch, record
+from vigilbase.runner.retention import delete_expired
 
 LETTERS: dict[str, Status] = {"h": "healthy", "d": "down", "g": "degraded"}
 POLICY = Policy(3, 2)
 EVENTS = "SELECT alert_type, status FROM alert_events ORDER BY created_at, id"
 
 
-async def _never() -> Finding:
-    raise AssertionError("nothing is probed here")
+async def _fail_if_probed() -> ProbeResult:
+    raise AssertionError("this test doesn't probe")
 
 
-API = ServiceSpec("api", "tcp", 30, 5, POLICY, _never)
+API = ServiceConfig("api", "tcp", 30, 5, POLICY, _fail_if_probed)
 
 
-def _checks(letters: str, first: datetime | None = None) -> list[Check]:
+def _make_checks(letters: str, first: datetime | None = None) -> list[Check]:
     start = first or utc_now() - timedelta(minutes=5)
     errors = {"d": "connection refused", "g": "took 2 s"}
     return [
-        Check("api", Observation(LETTERS[letter], start + timedelta(seconds=place), 5, errors.get(letter)))
+        Check("api", ProbeResult(LETTERS[letter], errors.get(letter), None, 5, start + timedelta(seconds=place)))
         for place, letter in enumerate(letters)
     ]
 
 
-async def _watch(letters: str, states: States | None = None, policy: Policy = POLICY) -> list[Check]:
-    """Judge and record some checks, in one batch each, as a runner that has just been started would."""
-    checks = _checks(letters)
-    judged: States = states or (await load_history([API])).states
+async def _judge_and_record(letters: str, states: States | None = None, policy: Policy = POLICY) -> list[Check]:
+    """Judge and record checks one by one, as a runner does after its start."""
+    checks = _make_checks(letters)
+    current: States = states or (await load_history([API])).states
     for check in checks:
-        judged, transitions = judge_batch(judged, [check], {"api": policy})
+        current, transitions = judge_batch(current, [check], {"api": policy})
         await record([check], transitions)
     return checks
 
 
-def _events(backend: Backend) -> list[tuple[object, ...]]:
+def _list_events(backend: Backend) -> list[tuple[object, ...]]:
     return backend.execute(EVENTS)
 
 
-async def _judged() -> JudgedService:
+async def _load_state() -> ServiceState:
     return (await load_history([API])).states["api"]
 
 
 @pytest.mark.parametrize(
-    ("letters", "expected", "judged"),
+    ("letters", "expected", "status"),
     [
         ("hhhh", [], "healthy"),
         ("ddd", [("service_down", "active")], "down"),
@@ -79,18 +79,18 @@ async def _judged() -> JudgedService:
         ),
     ],
 )
-async def test_the_alert_events_are_those_of_the_table(
-    backend: Backend, letters: str, expected: list[tuple[str, str]], judged: str
+async def test_record_check_sequence_gives_expected_alert_events(
+    backend: Backend, letters: str, expected: list[tuple[str, str]], status: str
 ) -> None:
-    await _watch(letters)
-    assert _events(backend) == expected
-    state = await _judged()
-    assert state.judged == judged
-    assert (state.since is None) == (judged == "healthy")
+    await _judge_and_record(letters)
+    assert _list_events(backend) == expected
+    state = await _load_state()
+    assert state.status == status
+    assert (state.since is None) == (status == "healthy")
 
 
-async def test_what_degraded_became_down_is_linked_and_leaves_no_recovery(backend: Backend) -> None:
-    await _watch("gggddd")
+async def test_record_degraded_to_down_links_superseded_alert(backend: Backend) -> None:
+    await _judge_and_record("gggddd")
     [(superseded_by, down)] = backend.execute(
         "SELECT (SELECT details ->> 'superseded_by' FROM alert_events WHERE alert_type = 'service_degraded'), "
         "(SELECT id::text FROM alert_events WHERE alert_type = 'service_down')"
@@ -98,90 +98,89 @@ async def test_what_degraded_became_down_is_linked_and_leaves_no_recovery(backen
     assert superseded_by == down
 
 
-async def test_an_alert_names_the_checks_that_caused_it_and_they_are_there(backend: Backend) -> None:
-    checks = await _watch("hdddhh")
+async def test_record_alert_details_name_recorded_check_ids(backend: Backend) -> None:
+    checks = await _judge_and_record("hdddhh")
     [alert] = [alert for alert in await AlertEventModel.find_newest() if alert.alert_type == "service_down"]
     assert alert.details
-    assert alert.details["check_ids"] == [str(check.observation.id) for check in checks[1:4]]
-    assert alert.details["reason"] == "3 checks in a row were down"
+    assert alert.details["check_ids"] == [str(check.result.id) for check in checks[1:4]]
+    assert alert.details["reason"] == "3 consecutive checks were down"
     recorded = {str(check.id) for check in await HealthCheckModel.find_all(service_name="api")}
-    assert recorded == {str(check.observation.id) for check in checks}
+    assert recorded == {str(check.result.id) for check in checks}
 
 
-async def test_the_streak_and_the_start_of_an_episode_survive_a_restart(backend: Backend) -> None:
+async def test_load_history_after_restart_restores_streak_and_incident_start(backend: Backend) -> None:
     first = utc_now() - timedelta(minutes=1)
-    checks = _checks("hdddh", first)
+    checks = _make_checks("hdddh", first)
     states, transitions = judge_batch({}, checks, {"api": POLICY})
     await record(checks, transitions)
-    assert await _judged() == states["api"]
-    assert states["api"].since == checks[1].observation.checked_at
+    assert await _load_state() == states["api"]
+    assert states["api"].since == checks[1].result.checked_at
 
 
 @pytest.mark.parametrize("letters", ["dh", "dhd", "dgh", "gdh"])
-async def test_a_batch_with_several_transitions_that_is_sent_twice_counts_once(backend: Backend, letters: str) -> None:
-    checks = _checks(letters)
+async def test_record_repeated_batch_with_several_transitions_counts_once(backend: Backend, letters: str) -> None:
+    checks = _make_checks(letters)
     _, transitions = judge_batch({}, checks, {"api": Policy(1, 1)})
     assert len(transitions) == len(letters)
     await record(checks, transitions)
-    once = _events(backend)
+    once = _list_events(backend)
     await record(checks, transitions)
-    assert _events(backend) == once
+    assert _list_events(backend) == once
     assert backend.execute("SELECT count(*) FROM service_health_checks") == [(len(letters),)]
 
 
-async def test_two_runners_that_come_to_different_ends_leave_one_open_alert(backend: Backend) -> None:
-    one, other = _checks("ddd"), _checks("ggg")
-    for checks in (one, other):
+async def test_record_conflicting_runners_leave_one_open_alert(backend: Backend) -> None:
+    for checks in (_make_checks("ddd"), _make_checks("ggg")):
         _, transitions = judge_batch({}, checks, {"api": POLICY})
         await record(checks, transitions)
-    # The second one, that saw it degraded, speaks of a service that was healthy; it is down by now.
-    assert _events(backend) == [
+    # The second runner reports healthy to degraded, but the service is down by now.
+    assert _list_events(backend) == [
         ("service_down", "resolved"),
         ("recovery", "resolved"),
         ("service_degraded", "active"),
     ]
     for _ in range(2):
-        recovering = _checks("hh")
-        states = {"api": JudgedService("api", "down", utc_now() - timedelta(minutes=1))}
+        recovering = _make_checks("hh")
+        states = {"api": ServiceState("api", "down", utc_now() - timedelta(minutes=1))}
         await record(recovering, judge_batch(states, recovering, {"api": POLICY})[1])
-    assert _events(backend)[2:] == [("service_degraded", "resolved"), ("recovery", "resolved")]
+    assert _list_events(backend)[2:] == [("service_degraded", "resolved"), ("recovery", "resolved")]
 
 
-async def test_an_alert_raised_by_other_code_becomes_the_judges_own_and_stays_so_after_a_restart(
+async def test_record_alert_raised_by_other_code_is_adopted_across_restart(
     backend: Backend,
 ) -> None:
     raised, _ = await AlertEventModel.raise_alert(
-        CreateAlertEventData("api", "service_down", message="a customer says")
+        CreateAlertEventData("api", "service_down", message="a customer called")
     )
-    await _watch("ddd")
+    await _judge_and_record("ddd")
     [alert] = await AlertEventModel.find_open()
-    assert (alert.id, alert.message) == (raised.id, "a customer says")
+    assert (alert.id, alert.message) == (raised.id, "a customer called")
     assert alert.details
     assert alert.details["last_error"] == "connection refused"
-    assert (await _judged()).judged == "down"
-    await _watch("hh")
-    assert _events(backend) == [("service_down", "resolved"), ("recovery", "resolved")]
+    assert (await _load_state()).status == "down"
+    await _judge_and_record("hh")
+    assert _list_events(backend) == [("service_down", "resolved"), ("recovery", "resolved")]
 
 
-async def test_the_clock_that_was_set_back_does_not_hide_the_newest_word(backend: Backend) -> None:
-    await _watch("ddd")
+async def test_load_history_clock_set_back_uses_newest_transition(backend: Backend) -> None:
+    await _judge_and_record("ddd")
     backend.execute("UPDATE alert_events SET created_at = now() + interval '1 hour'")
-    await _watch("hh")
-    assert _events(backend) == [("service_down", "resolved"), ("recovery", "resolved")]
-    assert (await _judged()).judged == "healthy"
+    await _judge_and_record("hh")
+    assert _list_events(backend) == [("service_down", "resolved"), ("recovery", "resolved")]
+    assert (await _load_state()).status == "healthy"
 
 
-async def test_a_check_from_the_future_is_set_back_to_now_and_says_so(backend: Backend) -> None:
+async def test_record_future_checked_at_is_set_to_now_and_kept_in_details(backend: Backend) -> None:
     future = utc_now() + timedelta(days=400)
-    await record(_checks("h", future), [])
-    [(in_time, noted)] = backend.execute(
+    await record(_make_checks("h", future), [])
+    [(is_past, checked_at_was)] = backend.execute(
         "SELECT checked_at <= now(), probe_details ->> 'checked_at_was' FROM service_health_checks"
     )
-    assert in_time is True
-    assert datetime.fromisoformat(str(noted)) == future
+    assert is_past is True
+    assert datetime.fromisoformat(str(checked_at_was)) == future
 
 
-async def test_retention_deletes_old_checks_and_old_resolved_alerts_and_keeps_open_ones(backend: Backend) -> None:
+async def test_delete_expired_deletes_old_checks_and_only_resolved_alerts(backend: Backend) -> None:
     backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at, created_at) "
         "SELECT 'api', 'healthy', t, t FROM (VALUES (now() - interval '31 days'), (now() - interval '29 days')) v (t)"
@@ -191,8 +190,8 @@ async def test_retention_deletes_old_checks_and_old_resolved_alerts_and_keeps_op
         "SELECT 'api', 'service_down', s, now() - d * interval '1 day' "
         "FROM (VALUES ('resolved', 31), ('active', 31), ('acknowledged', 400), ('resolved', 29)) v (s, d)"
     )
-    assert await delete_old(30) == (1, 1)
-    assert await delete_old(30) == (0, 0)
+    assert await delete_expired(30) == (1, 1)
+    assert await delete_expired(30) == (0, 0)
     assert backend.execute("SELECT count(*) FROM service_health_checks") == [(1,)]
     assert backend.execute("SELECT status FROM alert_events ORDER BY created_at") == [
         ("acknowledged",),

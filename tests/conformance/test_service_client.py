@@ -1,4 +1,4 @@
-"""The five verbs, alike on every transport."""
+"""The five verbs behave alike on every transport."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ CHECKS = "service_health_checks"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def _row(name: str, latency_ms: int | None = None, minutes: int = 0) -> Row:
+def _make_row(name: str, latency_ms: int | None = None, minutes: int = 0) -> Row:
     return {
         "service_name": name,
         "status": "healthy",
@@ -24,10 +24,10 @@ def _row(name: str, latency_ms: int | None = None, minutes: int = 0) -> Row:
     }
 
 
-async def test_insert_returns_the_rows_as_plain_python_values(backend: Backend) -> None:
+async def test_insert_returns_rows_as_python_values(backend: Backend) -> None:
     identity = uuid4()
     client = get_supabase_service_client()
-    rows = await client.insert(CHECKS, [{**_row("a", 1), "id": identity}, {**_row("b"), "id": uuid4()}])
+    rows = await client.insert(CHECKS, [{**_make_row("a", 1), "id": identity}, {**_make_row("b"), "id": uuid4()}])
     assert [row["service_name"] for row in rows] == ["a", "b"]
     assert rows[0]["id"] == identity
     assert rows[0]["checked_at"] == NOON
@@ -39,70 +39,78 @@ async def test_insert_returns_the_rows_as_plain_python_values(backend: Backend) 
     assert await client.insert(CHECKS, []) == []
 
 
-async def test_insert_is_all_or_nothing(backend: Backend) -> None:
+async def test_insert_one_invalid_row_inserts_nothing(backend: Backend) -> None:
     client = get_supabase_service_client()
     with pytest.raises(DatabaseError, match=f"insert into {CHECKS}"):
-        await client.insert(CHECKS, [_row("a"), {**_row("b"), "status": "asleep"}])
+        await client.insert(CHECKS, [_make_row("a"), {**_make_row("b"), "status": "asleep"}])
     assert await client.select(CHECKS) == []
 
 
-async def test_select_sorts_with_missing_values_last_in_both_directions(backend: Backend) -> None:
+async def test_select_order_puts_nulls_last_in_both_directions(backend: Backend) -> None:
     client = get_supabase_service_client()
-    await client.insert(CHECKS, [_row("a", 2), _row("b", None), _row("c", 9), _row("d", 2)])
+    await client.insert(CHECKS, [_make_row("a", 2), _make_row("b", None), _make_row("c", 9), _make_row("d", 2)])
 
-    async def names(*order: Order, limit: int = MAX_ROWS) -> str:
+    async def select_names(*order: Order, limit: int = MAX_ROWS) -> str:
         rows = await client.select(CHECKS, order=order, limit=limit)
         return "".join(str(row["service_name"]) for row in rows)
 
-    assert await names(Order("latency_ms"), Order("service_name")) == "adcb"
-    assert await names(Order("latency_ms", descending=True), Order("service_name", descending=True)) == "cdab"
-    assert await names(Order("latency_ms"), Order("service_name"), limit=2) == "ad"
+    assert await select_names(Order("latency_ms"), Order("service_name")) == "adcb"
+    assert await select_names(Order("latency_ms", descending=True), Order("service_name", descending=True)) == "cdab"
+    assert await select_names(Order("latency_ms"), Order("service_name"), limit=2) == "ad"
 
 
-async def test_select_meets_every_condition(backend: Backend) -> None:
+async def test_select_several_conditions_are_all_applied(backend: Backend) -> None:
     client = get_supabase_service_client()
-    [first, *_] = await client.insert(CHECKS, [_row("a", 1, 0), _row("b", 2, 1), _row("c", 3, 2), _row("d", None, 3)])
+    [first, *_] = await client.insert(
+        CHECKS, [_make_row("a", 1, 0), _make_row("b", 2, 1), _make_row("c", 3, 2), _make_row("d", None, 3)]
+    )
 
-    async def names(*where: Where) -> str:
+    async def select_names(*where: Where) -> str:
         rows = await client.select(CHECKS, where, [Order("service_name")])
         return "".join(str(row["service_name"]) for row in rows)
 
-    assert await names(Where("latency_ms", "gt", 1)) == "bc"
-    assert await names(Where("latency_ms", "gte", 1), Where("latency_ms", "lt", 3)) == "ab"
-    assert await names(Where("latency_ms", "lte", 2)) == "ab"
-    assert await names(Where("latency_ms", "eq", None)) == "d"
-    assert await names(Where("latency_ms", "neq", None)) == "abc"
-    assert await names(Where("latency_ms", "neq", 2)) == "ac"
-    assert await names(Where("service_name", "neq", "b"), Where("latency_ms", "gt", 1)) == "c"
-    assert await names(Where("id", "neq", first["id"])) == "bcd"
-    assert await names(Where("checked_at", "neq", NOON), Where("checked_at", "lt", NOON + timedelta(minutes=3))) == "bc"
-    assert await names(Where("id", "eq", first["id"])) == "a"
-    assert await names(Where("checked_at", "gt", NOON), Where("checked_at", "lte", NOON + timedelta(minutes=2))) == "bc"
-    assert await names(Where("service_name", "eq", "b' OR '1'='1")) == ""
+    assert await select_names(Where("latency_ms", "gt", 1)) == "bc"
+    assert await select_names(Where("latency_ms", "gte", 1), Where("latency_ms", "lt", 3)) == "ab"
+    assert await select_names(Where("latency_ms", "lte", 2)) == "ab"
+    assert await select_names(Where("latency_ms", "eq", None)) == "d"
+    assert await select_names(Where("latency_ms", "neq", None)) == "abc"
+    assert await select_names(Where("latency_ms", "neq", 2)) == "ac"
+    assert await select_names(Where("service_name", "neq", "b"), Where("latency_ms", "gt", 1)) == "c"
+    assert await select_names(Where("id", "neq", first["id"])) == "bcd"
+    assert (
+        await select_names(Where("checked_at", "neq", NOON), Where("checked_at", "lt", NOON + timedelta(minutes=3)))
+        == "bc"
+    )
+    assert await select_names(Where("id", "eq", first["id"])) == "a"
+    assert (
+        await select_names(Where("checked_at", "gt", NOON), Where("checked_at", "lte", NOON + timedelta(minutes=2)))
+        == "bc"
+    )
+    assert await select_names(Where("service_name", "eq", "b' OR '1'='1")) == ""
 
 
 @pytest.mark.parametrize("limit", [0, -1, MAX_ROWS + 1])
-async def test_a_limit_that_one_answer_cannot_hold_is_refused(backend: Backend, limit: int) -> None:
+async def test_select_limit_out_of_range_is_rejected(backend: Backend, limit: int) -> None:
     with pytest.raises(ValueError, match="limit must be 1 to 1000"):
         await get_supabase_service_client().select(CHECKS, limit=limit)
 
 
-async def test_update_changes_what_meets_the_conditions_and_returns_it(backend: Backend) -> None:
+async def test_update_matching_rows_are_changed_and_returned(backend: Backend) -> None:
     client = get_supabase_service_client()
-    await client.insert(CHECKS, [_row("a", 1), _row("b", 2), _row("c", 3)])
+    await client.insert(CHECKS, [_make_row("a", 1), _make_row("b", 2), _make_row("c", 3)])
     values: Row = {"status": "down", "error_message": "it's", "probe_details": {"x": None}}
     changed = await client.update(CHECKS, values, [Where("latency_ms", "gte", 2)])
     assert sorted(str(row["service_name"]) for row in changed) == ["b", "c"]
     assert all(
         (row["status"], row["error_message"], row["probe_details"]) == ("down", "it's", {"x": None}) for row in changed
     )
-    assert await client.update(CHECKS, values, [Where("service_name", "eq", "nobody")]) == []
+    assert await client.update(CHECKS, values, [Where("service_name", "eq", "missing")]) == []
     assert len(await client.select(CHECKS, [Where("status", "eq", "healthy")])) == 1
 
 
-async def test_rows_that_differ_can_be_changed_and_deleted(backend: Backend) -> None:
+async def test_update_and_delete_neq_condition_excludes_nulls(backend: Backend) -> None:
     client = get_supabase_service_client()
-    await client.insert(CHECKS, [_row("a", 1), _row("b", 2), _row("c", None)])
+    await client.insert(CHECKS, [_make_row("a", 1), _make_row("b", 2), _make_row("c", None)])
     changed = await client.update(CHECKS, {"status": "down"}, [Where("service_name", "neq", "a")])
     assert sorted(str(row["service_name"]) for row in changed) == ["b", "c"]
     assert await client.delete(CHECKS, [Where("status", "neq", "down")]) == 1
@@ -110,15 +118,15 @@ async def test_rows_that_differ_can_be_changed_and_deleted(backend: Backend) -> 
     assert [row["service_name"] for row in await client.select(CHECKS)] == ["c"]
 
 
-async def test_delete_removes_what_meets_the_conditions_and_counts_it(backend: Backend) -> None:
+async def test_delete_matching_rows_are_deleted_and_counted(backend: Backend) -> None:
     client = get_supabase_service_client()
-    await client.insert(CHECKS, [_row("a", number) for number in range(1200)])
+    await client.insert(CHECKS, [_make_row("a", number) for number in range(1200)])
     assert await client.delete(CHECKS, [Where("latency_ms", "lt", 1100)]) == 1100
-    assert await client.delete(CHECKS, [Where("service_name", "eq", "nobody")]) == 0
+    assert await client.delete(CHECKS, [Where("service_name", "eq", "missing")]) == 0
     assert len(await client.select(CHECKS)) == 100
 
 
-async def test_a_change_without_a_condition_is_refused(backend: Backend) -> None:
+async def test_update_and_delete_without_condition_are_rejected(backend: Backend) -> None:
     client = get_supabase_service_client()
     with pytest.raises(ValueError, match="without a condition"):
         await client.delete(CHECKS, [])
@@ -126,7 +134,7 @@ async def test_a_change_without_a_condition_is_refused(backend: Backend) -> None
         await client.update(CHECKS, {"status": "down"}, [])
 
 
-async def test_call_returns_one_value(backend: Backend) -> None:
+async def test_call_returns_single_value(backend: Backend) -> None:
     client = get_supabase_service_client()
     assert await client.call("vigilbase_create_health_checks", {"p_checks": "[]"}) == 0
     assert await client.call("vigilbase_find_latest_health_checks") == []
@@ -136,7 +144,7 @@ async def test_call_returns_one_value(backend: Backend) -> None:
     assert access["is_blind"] is False
 
 
-async def test_what_is_missing_is_named_with_what_to_run(backend: Backend) -> None:
+async def test_client_missing_table_or_function_error_advises_migrate(backend: Backend) -> None:
     client = get_supabase_service_client()
     with pytest.raises(MissingSchemaError, match=r"select from nothing: .*run `vigilbase migrate`"):
         await client.select("nothing")
@@ -144,16 +152,16 @@ async def test_what_is_missing_is_named_with_what_to_run(backend: Backend) -> No
         await client.call("nothing_v1")
 
 
-async def test_two_calls_at_once_do_not_disturb_each_other(backend: Backend) -> None:
+async def test_client_concurrent_selects_are_independent(backend: Backend) -> None:
     client = get_supabase_service_client()
-    await client.insert(CHECKS, [_row(f"s{number}", number) for number in range(20)])
+    await client.insert(CHECKS, [_make_row(f"s{number}", number) for number in range(20)])
     answers = await asyncio.gather(
         *(client.select(CHECKS, [Where("latency_ms", "eq", number)]) for number in range(20))
     )
     assert [row["service_name"] for [row] in answers] == [f"s{number}" for number in range(20)]
 
 
-async def test_a_closed_client_says_so(backend: Backend) -> None:
+async def test_client_closed_raises_database_error(backend: Backend) -> None:
     client = get_supabase_service_client()
     await client.select(CHECKS)
     await client.aclose()
@@ -161,20 +169,22 @@ async def test_a_closed_client_says_so(backend: Backend) -> None:
         await client.select(CHECKS)
 
 
-async def test_a_statement_that_takes_too_long_is_given_up(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_select_over_timeout_raises_database_unavailable(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VIGILBASE_TIMEOUT", "2")
     client = get_supabase_service_client()
     await client.select(CHECKS)
     lock = "BEGIN; LOCK TABLE service_health_checks; SELECT pg_sleep(6)"
     locked = asyncio.ensure_future(asyncio.to_thread(backend.execute, lock))
-    await _until_locked(backend)
+    await _wait_until_locked(backend)
     with pytest.raises(DatabaseUnavailableError, match=r"no answer within 2 s|canceling statement"):
         await client.select(CHECKS)
     await locked
     assert await client.select(CHECKS) == []
 
 
-async def _until_locked(backend: Backend) -> None:
+async def _wait_until_locked(backend: Backend) -> None:
     held = (
         "SELECT count(*) FROM pg_locks "
         "WHERE relation = 'service_health_checks'::regclass AND mode = 'AccessExclusiveLock'"

@@ -1,4 +1,4 @@
-"""Who acknowledged and resolved an alert, kept in its timeline, on every transport."""
+"""The timeline of an alert on every transport: what happened, and who did it."""
 
 import asyncio
 import json
@@ -16,17 +16,17 @@ from vigilbase import (
     get_supabase_service_client,
 )
 
-OWED = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "send_resolved": True}]
-DELIVERIES = "SELECT kind, status FROM vigilbase.notifications ORDER BY id"
+ROUTES = [{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "send_resolved": True}]
+NOTIFICATIONS = "SELECT kind, status FROM vigilbase.notifications ORDER BY id"
 
 
-async def _open() -> str:
-    """An alert of the judge's, owed to a channel."""
+async def _open_alert() -> str:
+    """Open an alert as the judge does, with a notification for a channel."""
     transition = {
         "service_name": "api",
         "to": "down",
-        "opening": {"message": "api is down", "details": {"reason": "3 checks in a row were down"}},
-        "routes": OWED,
+        "opening": {"message": "api is down", "details": {"reason": "3 consecutive checks were down"}},
+        "routes": ROUTES,
         "tags": [],
     }
     answer = await get_supabase_service_client().call(
@@ -35,12 +35,12 @@ async def _open() -> str:
     return str(json.loads(json.dumps(answer))["transitions"][0]["opened"]["id"])
 
 
-async def _told(alert_id: str) -> list[tuple[str, str | None, str | None]]:
+async def _list_entries(alert_id: str) -> list[tuple[str, str | None, str | None]]:
     return [(entry.event, entry.author, entry.comment) for entry in await TimelineModel.find_by_alert(alert_id)]
 
 
-async def test_a_timeline_says_why_it_opened_and_who_did_what(backend: Backend) -> None:
-    alert_id = await _open()
+async def test_timeline_has_opening_reason_and_author_of_each_action(backend: Backend) -> None:
+    alert_id = await _open_alert()
     await AlertEventModel.acknowledge(alert_id, author="ada", comment="looking into it")
     await AlertEventModel.resolve(alert_id, author=" bob ", comment="restarted")
     entries = await TimelineModel.find_by_alert(alert_id)
@@ -48,9 +48,9 @@ async def test_a_timeline_says_why_it_opened_and_who_did_what(backend: Backend) 
         ("opened", None, None),
         ("acknowledged", "ada", "looking into it"),
         ("resolved", "bob", "restarted"),
-        ("cancelled", None, None),  # the trigger, which nobody has sent yet
+        ("cancelled", None, None),  # the trigger, which was still pending
     ]
-    assert entries[0].details == {"reason": "3 checks in a row were down"}
+    assert entries[0].details == {"reason": "3 consecutive checks were down"}
     assert entries[3].details == {
         "channel": "ops",
         "kind": "triggered",
@@ -63,33 +63,33 @@ async def test_a_timeline_says_why_it_opened_and_who_did_what(backend: Backend) 
     assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
 
 
-async def test_who_was_told_of_an_alert_is_owed_what_follows(backend: Backend) -> None:
-    alert_id = await _open()
+async def test_acknowledge_and_resolve_delivered_trigger_enqueue_follow_ups_once(backend: Backend) -> None:
+    alert_id = await _open_alert()
     backend.execute("UPDATE vigilbase.notifications SET status = 'delivered', ended_at = now(), attempts = 1")
     await AlertEventModel.acknowledge(alert_id)
     await AlertEventModel.acknowledge(alert_id)
     await AlertEventModel.resolve(alert_id)
     await AlertEventModel.resolve(alert_id)
-    assert backend.execute(DELIVERIES) == [
+    assert backend.execute(NOTIFICATIONS) == [
         ("triggered", "delivered"),
         ("acknowledged", "cancelled"),
         ("resolved", "pending"),
     ]
-    assert await _told(alert_id) == [
+    assert await _list_entries(alert_id) == [
         ("opened", None, None),
         ("acknowledged", None, None),
         ("resolved", None, None),
     ]
 
 
-async def test_a_comment_on_what_was_done_before_is_kept_by_itself(backend: Backend) -> None:
+async def test_timeline_comment_on_repeated_action_is_separate_entry(backend: Backend) -> None:
     alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down"))
     await AlertEventModel.acknowledge(alert.id, author="ada")
     await AlertEventModel.acknowledge(alert.id, author="bob")
     await AlertEventModel.acknowledge(alert.id, author="bob", comment="so am I")
     first = await AlertEventModel.resolve(alert.id, author="ada")
     assert await AlertEventModel.resolve(alert.id, author="bob", comment="it was the disk") == first
-    assert await _told(str(alert.id)) == [
+    assert await _list_entries(str(alert.id)) == [
         ("acknowledged", "ada", None),
         ("commented", "bob", "so am I"),
         ("resolved", "ada", None),
@@ -97,7 +97,7 @@ async def test_a_comment_on_what_was_done_before_is_kept_by_itself(backend: Back
     ]
 
 
-async def test_what_is_refused_leaves_no_trace(backend: Backend) -> None:
+async def test_timeline_rejected_action_adds_no_entry(backend: Backend) -> None:
     alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down", "resolved"))
     with pytest.raises(InvalidTransitionError):
         await AlertEventModel.acknowledge(alert.id, author="ada", comment="late")
@@ -110,19 +110,19 @@ async def test_what_is_refused_leaves_no_trace(backend: Backend) -> None:
     assert backend.execute("SELECT count(*) FROM vigilbase.alert_timeline") == [(0,)]
 
 
-async def test_of_ten_who_acknowledge_at_once_one_is_in_the_timeline(backend: Backend) -> None:
+async def test_timeline_ten_concurrent_acknowledgements_add_one_entry(backend: Backend) -> None:
     alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down"))
     await asyncio.gather(*(AlertEventModel.acknowledge(alert.id, author=f"author {n}") for n in range(10)))
-    assert [event for event, _, _ in await _told(str(alert.id))] == ["acknowledged"]
+    assert [event for event, _, _ in await _list_entries(str(alert.id))] == ["acknowledged"]
 
 
-async def test_a_timeline_is_complete_beyond_a_page_and_empty_for_an_unknown_id(backend: Backend) -> None:
+async def test_timeline_find_by_alert_is_complete_and_empty_for_unknown_id(backend: Backend) -> None:
     alert_id = (await AlertEventModel.create(CreateAlertEventData("api", "service_down"))).id
     backend.execute(
         "INSERT INTO vigilbase.alert_timeline (alert_id, service_name, event, comment) "
         f"SELECT '{alert_id}', 'api', 'commented', n FROM generate_series(1, 1234) n"
     )
-    assert [comment for _, _, comment in await _told(str(alert_id))] == [str(n) for n in range(1, 1235)]
+    assert [comment for _, _, comment in await _list_entries(str(alert_id))] == [str(n) for n in range(1, 1235)]
     assert await TimelineModel.find_by_alert(uuid4()) == []
     with pytest.raises(InvalidInputError, match="id must be a UUID"):
         await TimelineModel.find_by_alert("42")

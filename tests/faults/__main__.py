@@ -1,40 +1,40 @@
-"""Random runs of the delivery pass under faults, over a real Postgres, a real receiver and senders that are killed.
+"""Random runs of notification workers under faults, with a real Postgres, real receivers and killed processes.
 
     .venv/bin/python -m tests.faults [--runs N] [--first SEED] [--jobs N]
     .venv/bin/python -m tests.faults --seed N
 
-Every run is drawn from its seed: what its services do, how the receiver answers, who is killed where. Prints what was
-violated, with the seed, and at the end the counts. With --seed, one run and its scenario.
+A run's seed determines its checks, the receivers' answers, and which senders are killed where. The command prints each
+violated invariant with its seed, and the counts at the end. With --seed, it prints one run's scenario and runs it.
 """
 
 import argparse
 import sys
 import time
 
-from tests.faults.runs import Counts, in_lanes, run_lane
-from tests.faults.scenario import scenario
+from tests.faults.runs import Counts, run_parallel, run_seeds
+from tests.faults.scenario import make_scenario
 
 
 def main() -> int:
-    """Run, and print the counts; 1 if anything was violated."""
+    """Run and print the counts; exit with 1 if an invariant was violated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--first", type=int, default=1, metavar="SEED")
-    parser.add_argument("--seed", type=int, help="this run alone")
-    parser.add_argument("--jobs", type=int, default=4, help="so many runs at once")
+    parser.add_argument("--seed", type=int, help="run only this seed")
+    parser.add_argument("--jobs", type=int, default=4, help="how many runs at once")
     options = parser.parse_args()
     began = time.monotonic()
     if options.seed is not None:
-        sys.stdout.write(f"{scenario(options.seed)}\n")
-        counts = run_lane([options.seed])
+        sys.stdout.write(f"{make_scenario(options.seed)}\n")
+        counts = run_seeds([options.seed])
     else:
-        counts = in_lanes(range(options.first, options.first + options.runs), options.jobs)
-    sys.stdout.write(_table(counts, time.monotonic() - began))
+        counts = run_parallel(range(options.first, options.first + options.runs), options.jobs)
+    sys.stdout.write(_format_table(counts, time.monotonic() - began))
     return 1 if counts.violations else 0
 
 
-def _table(counts: Counts, seconds: float) -> str:
-    lines = [f"{name.replace('_', ' '):<{30}} {count:>9,}" for name, count in counts.numbers().items()]
+def _format_table(counts: Counts, seconds: float) -> str:
+    lines = [f"{name.replace('_', ' '):<{30}} {count:>9,}" for name, count in counts.to_dict().items()]
     return "\n".join([*lines, f"{'seconds':<30} {seconds:>9,.0f}", ""])
 
 

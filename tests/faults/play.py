@@ -1,4 +1,4 @@
-"""Play a scenario: record what its services do, keep its senders going, and let what is planned befall them."""
+"""Play a scenario: record the checks of its services, keep its senders running, and inject its faults."""
 
 import asyncio
 import itertools
@@ -9,25 +9,31 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from tests.faults.lane import Lane
-from tests.faults.scenario import FAULTY_FOR_S, Checked, Hush, Scenario, SenderPlan
+from tests.faults.sandbox import Sandbox
+from tests.faults.scenario import FAULTY_FOR_S, PlannedChecks, PlannedSilence, Scenario, SenderPlan
 from tests.faults.sender import Order
-from vigilbase import AlertEventModel, CreateSilenceData, DeliveryModel, SilenceModel, get_supabase_service_client
+from vigilbase import (
+    AlertEventModel,
+    CreateSuppressionData,
+    NotificationModel,
+    SuppressionModel,
+    get_supabase_service_client,
+)
 from vigilbase.config.supabase import close_supabase_service_client
+from vigilbase.configfile import ServiceConfig
+from vigilbase.domain import Check, Policy, ProbeResult
 from vigilbase.errors import DatabaseUnavailableError, InvalidTransitionError
-from vigilbase.probes import Finding
-from vigilbase.runner.outbox import owe_missing
-from vigilbase.runner.recorder import States, judge_batch, record
-from vigilbase.spec import ServiceSpec
-from vigilbase.vocabulary import Check, Observation, Policy
+from vigilbase.notifications.outbox import enqueue_missing_resolutions
+from vigilbase.runner.history import States
+from vigilbase.runner.recorder import judge_batch, record
 
-DRAINED_WITHIN_S = 30.0
-_OWED = "SELECT count(*) FROM vigilbase.notifications WHERE status = 'pending' AND kind <> 'reminder'"
+DRAIN_TIMEOUT_S = 30.0
+_COUNT_PENDING = "SELECT count(*) FROM vigilbase.notifications WHERE status = 'pending' AND kind <> 'reminder'"
 
 
 @dataclass(frozen=True)
-class Hushed:
-    """A silence that held for sure, from one moment to another, in seconds since 1970."""
+class ActiveSilence:
+    """A silence that was certainly active from one moment to another, in seconds since 1970."""
 
     glob: str
     since: float
@@ -35,29 +41,29 @@ class Hushed:
 
 
 @dataclass
-class Played:
-    """What befell a run: when senders died, how many restarts met a transaction that was half done, what was silenced,
-    and how many messages were given up and tried again by hand."""
+class RunLog:
+    """What happened in a run: when senders died, how many restarts interrupted a transaction, the silences, how many
+    failed notifications were retried by hand, and whether the outbox was empty in the end."""
 
     deaths: list[float] = field(default_factory=list)
-    half_done: int = 0
-    hushed: list[Hushed] = field(default_factory=list)
+    interrupted_transactions: int = 0
+    silences: list[ActiveSilence] = field(default_factory=list)
     retried: int = 0
-    drained: bool = False
+    is_drained: bool = False
 
 
-def play(scenario: Scenario, lane: Lane) -> Played:
-    """One run, up to where nothing is owed any more."""
-    lane.begin(scenario.seed, scenario.trouble)
-    played = Played()
-    with _database(lane.database_url):
-        asyncio.run(_play(scenario, lane, played))
-    lane.senders.kill_all()
-    return played
+def play(scenario: Scenario, sandbox: Sandbox) -> RunLog:
+    """Play one run, until nothing is pending any more."""
+    sandbox.begin(scenario.seed, scenario.fault_rate)
+    run_log = RunLog()
+    with _set_database(sandbox.database_url):
+        asyncio.run(_play(scenario, sandbox, run_log))
+    sandbox.senders.kill_all()
+    return run_log
 
 
 @contextmanager
-def _database(url: str) -> Iterator[None]:
+def _set_database(url: str) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in ("DATABASE_URL", "VIGILBASE_TIMEOUT")}
     os.environ.update(DATABASE_URL=url, VIGILBASE_TIMEOUT="2")
     try:
@@ -69,24 +75,24 @@ def _database(url: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-async def _play(scenario: Scenario, lane: Lane, played: Played) -> None:
+async def _play(scenario: Scenario, sandbox: Sandbox, run_log: RunLog) -> None:
     began = time.monotonic()
     try:
-        keeping = asyncio.create_task(_keep_senders(scenario, lane, played))
+        keeping = asyncio.create_task(_keep_senders(scenario, sandbox, run_log))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_record(scenario, began))
             for at_s in scenario.kills:
-                tasks.create_task(_at(began + at_s, _kill(lane, random.Random(f"{scenario.seed} {at_s}"))))
+                tasks.create_task(_at(began + at_s, _kill(sandbox, random.Random(f"{scenario.seed} {at_s}"))))
             for restart in scenario.restarts:
-                tasks.create_task(_at(began + restart.at_s, _restart(lane, played, restart.how, restart.table)))
-            for at_s, verb in scenario.by_hand:
-                tasks.create_task(_at(began + at_s, _by_hand(verb)))
-            for hush in scenario.hushes:
-                tasks.create_task(_at(began + hush.at_s, _hush(hush, began, played)))
+                tasks.create_task(_at(began + restart.at_s, _restart(sandbox, run_log, restart.how, restart.table)))
+            for at_s, action in scenario.manual_actions:
+                tasks.create_task(_at(began + at_s, _change_alert(action)))
+            for silence in scenario.silences:
+                tasks.create_task(_at(began + silence.at_s, _silence(silence, began, run_log)))
             tasks.create_task(_at(began + FAULTY_FOR_S, asyncio.sleep(0)))
-        for ear in lane.ears.values():
-            ear.calm()
-        played.drained = await _drained(scenario, lane, played)
+        for receiver in sandbox.receivers.values():
+            receiver.end_faults()
+        run_log.is_drained = await _drain(scenario, sandbox, run_log)
         keeping.cancel()
         await asyncio.wait({keeping})
         if not keeping.cancelled():
@@ -100,68 +106,72 @@ async def _at(moment: float, work: Coroutine[object, object, None]) -> None:
     await work
 
 
-async def _keep_senders(scenario: Scenario, lane: Lane, played: Played) -> None:
-    """Start them, and for each that dies another, which follows no plan to die."""
+async def _keep_senders(scenario: Scenario, sandbox: Sandbox, run_log: RunLog) -> None:
+    """Start the senders, and replace each that dies with one that doesn't crash."""
 
     def start(plan: SenderPlan) -> int:
-        urls = {name: lane.ears[name].url for name in scenario.channels}
-        return lane.senders.start(
-            Order(lane.database_url, urls, scenario.group_window_s, scenario.remind_every_s, str(lane.journal), plan)
+        urls = {name: sandbox.receivers[name].url for name in scenario.channels}
+        return sandbox.senders.start(
+            Order(
+                sandbox.database_url, urls, scenario.group_window_s, scenario.remind_every_s, str(sandbox.journal), plan
+            )
         )
 
     plans = {start(plan): plan for plan in scenario.senders}
     while True:
-        for number in lane.senders.bury():
-            played.deaths.append(time.monotonic())
-            plan = replace(plans.pop(number), crash=None)
+        for pid in sandbox.senders.remove_dead():
+            run_log.deaths.append(time.monotonic())
+            plan = replace(plans.pop(pid), crash=None)
             plans[start(plan)] = plan
         await asyncio.sleep(0.02)
 
 
-async def _kill(lane: Lane, dice: random.Random) -> None:
-    if lane.senders.alive:
-        lane.senders.kill(dice.choice(lane.senders.alive))
+async def _kill(sandbox: Sandbox, dice: random.Random) -> None:
+    if sandbox.senders.alive:
+        sandbox.senders.kill(dice.choice(sandbox.senders.alive))
 
 
-async def _restart(lane: Lane, played: Played, how: str, table: str) -> None:
-    played.half_done += await asyncio.to_thread(lane.restart, how, table)
+async def _restart(sandbox: Sandbox, run_log: RunLog, how: str, table: str) -> None:
+    run_log.interrupted_transactions += await asyncio.to_thread(sandbox.restart, how, table)
 
 
-async def _by_hand(verb: str) -> None:
-    """Other code acknowledges or resolves an alert."""
+async def _change_alert(action: str) -> None:
+    """Acknowledge or resolve an alert, as other code may."""
     try:
         alerts = await AlertEventModel.find_open()
         if not alerts:
             return
-        alert = min(alerts, key=lambda one: one.id)
-        await (AlertEventModel.acknowledge if verb == "acknowledge" else AlertEventModel.resolve)(alert.id)
+        alert = min(alerts, key=lambda each: each.id)
+        await (AlertEventModel.acknowledge if action == "acknowledge" else AlertEventModel.resolve)(alert.id)
     except (DatabaseUnavailableError, InvalidTransitionError):
         pass
 
 
-async def _hush(hush: Hush, began: float, played: Played) -> None:
+async def _silence(plan: PlannedSilence, began: float, run_log: RunLog) -> None:
     """Silence some services for a while."""
     try:
-        silence = await SilenceModel.add(CreateSilenceData("ana", "a deployment", service_glob=hush.glob))
-    except DatabaseUnavailableError:  # it may hold all the same
+        silence = await SuppressionModel.create(
+            CreateSuppressionData("silence", "ana", "a deployment", service_glob=plan.glob)
+        )
+    except DatabaseUnavailableError:  # the silence may exist nevertheless
         return
     since = time.time()
-    await asyncio.sleep(max(0.0, began + (FAULTY_FOR_S if hush.until_s is None else hush.until_s) - time.monotonic()))
-    played.hushed.append(Hushed(hush.glob, since, time.time()))
-    if hush.until_s is not None:
+    await asyncio.sleep(max(0.0, began + (FAULTY_FOR_S if plan.until_s is None else plan.until_s) - time.monotonic()))
+    run_log.silences.append(ActiveSilence(plan.glob, since, time.time()))
+    if plan.until_s is not None:
         with suppress(DatabaseUnavailableError):
-            await SilenceModel.end(silence.id)
+            await SuppressionModel.end("silence", silence.id)
 
 
 async def _record(scenario: Scenario, began: float) -> None:
-    """What the runner does: judge, and write until it is written; only then comes the next."""
+    """Judge and record the checks as the runner does: each batch until it is written, and only then the next."""
     states: States = {}
-    names = {name for checked in scenario.checks for name, _ in checked.found}
-    services = {name: _service(name, scenario) for name in names}
+    names = {name for planned in scenario.checks for name, _ in planned.statuses}
+    services = {name: _make_service(name, scenario) for name in names}
     policies = {name: service.policy for name, service in services.items()}
-    for checked in scenario.checks:
-        await asyncio.sleep(max(0.0, began + checked.at_s - time.monotonic()))
-        batch = _batch(checked)
+    for planned in scenario.checks:
+        await asyncio.sleep(max(0.0, began + planned.at_s - time.monotonic()))
+        batch = _make_checks(planned)
         states, transitions = judge_batch(states, batch, policies)
         for _ in itertools.count():
             try:
@@ -171,38 +181,38 @@ async def _record(scenario: Scenario, began: float) -> None:
                 await asyncio.sleep(0.05)
 
 
-def _batch(checked: Checked) -> list[Check]:
-    return [Check(name, Observation(status)) for name, status in checked.found]
+def _make_checks(planned: PlannedChecks) -> list[Check]:
+    return [Check(name, ProbeResult(status)) for name, status in planned.statuses]
 
 
-def _service(name: str, scenario: Scenario) -> ServiceSpec:
-    async def unused() -> Finding:
-        return Finding()
+def _make_service(name: str, scenario: Scenario) -> ServiceConfig:
+    async def unused() -> ProbeResult:
+        return ProbeResult()
 
-    return ServiceSpec(name, "tcp", 1, 1, Policy(1, 1), unused, tags=(), routes=tuple(scenario.routes))
+    return ServiceConfig(name, "tcp", 1, 1, Policy(1, 1), unused, tags=(), routes=tuple(scenario.routes))
 
 
-async def _drained(scenario: Scenario, lane: Lane, played: Played) -> bool:
-    """Whether all that is owed goes out, once there are no more faults.
+async def _drain(scenario: Scenario, sandbox: Sandbox, run_log: RunLog) -> bool:
+    """Wait until nothing is pending, once there are no more faults; return whether that happened in time.
 
-    By then the channels are switched on again, silences are ended, and what was given up is tried again.
+    Meanwhile, enable channels, end silences and retry failed notifications.
     """
-    give_up = time.monotonic() + DRAINED_WITHIN_S
+    deadline = time.monotonic() + DRAIN_TIMEOUT_S
     client = get_supabase_service_client()
-    empty = 0
-    while time.monotonic() < give_up and empty < 3:  # a sender may still be about to switch a channel off
+    times_empty = 0
+    while time.monotonic() < deadline and times_empty < 3:  # a sender may still be about to disable a channel
         try:
             for name in scenario.channels:
                 await client.call("vigilbase_enable_channel", {"p_channel": name})
-            await owe_missing()
-            for silence in await SilenceModel.find_current():
-                await SilenceModel.end(silence.id)
-            for delivery in await DeliveryModel.find(statuses=("failed",), limit=10_000):
-                again = await DeliveryModel.retry(delivery.id)
-                played.retried += again is not None and again[1] == "requeued"
-            [(owed,)] = await asyncio.to_thread(lane.server.execute, _OWED)
+            await enqueue_missing_resolutions()
+            for silence in await SuppressionModel.find_current("silence"):
+                await SuppressionModel.end("silence", silence.id)
+            for notification in await NotificationModel.find(statuses=("failed",), limit=10_000):
+                answer = await NotificationModel.retry(notification.id)
+                run_log.retried += answer is not None and answer[1] == "requeued"
+            [(pending,)] = await asyncio.to_thread(sandbox.server.execute, _COUNT_PENDING)
         except DatabaseUnavailableError:
             continue
-        empty = empty + 1 if owed == 0 else 0
+        times_empty = times_empty + 1 if pending == 0 else 0
         await asyncio.sleep(0.1)
-    return empty == 3
+    return times_empty == 3

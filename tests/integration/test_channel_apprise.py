@@ -1,4 +1,4 @@
-"""The channel `apprise` against real HTTP receivers: what they get, what is said of a failure, and what hangs."""
+"""The channel `apprise` against real HTTP receivers: requests, failures, and services that hang."""
 
 import asyncio
 import json
@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from tests.support.batches import make_alert, make_batch
 from tests.support.loopback import http_answer, serving, silent
-from tests.support.messages import a_message, an_alert
 from tests.support.server import free_port
-from vigilbase.alerts.channels import CHANNELS, Channel, apprise, deliver
-from vigilbase.alerts.channels.apprise import AppriseConfig, send_apprise
-from vigilbase.alerts.channels.sending import TemporaryDeliveryError
+from vigilbase.channels import CHANNELS, Channel, apprise, send_batch
+from vigilbase.channels.apprise import AppriseConfig, send_apprise
+from vigilbase.channels.errors import TemporaryDeliveryError
 from vigilbase.threads import MAX_THREADS, DaemonThreads
 
 TOKEN = "hunter2-hunter2"
@@ -26,13 +26,13 @@ TOKEN = "hunter2-hunter2"
 
 @pytest.fixture
 async def daemon_threads() -> None:
-    """As the command line sets them, so that a thread that hangs keeps no test waiting."""
+    """The executor of the command line, so that no test waits for a thread that hangs."""
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
 
 
 @pytest.fixture
-def logged() -> Iterator[StringIO]:
-    """All that a program logs, if it asks for everything (pytest's own listens to loggers that nobody hears)."""
+def log_stream() -> Iterator[StringIO]:
+    """The log of a program at debug level; `caplog` would also show loggers that don't propagate."""
     root, handler = logging.getLogger(), logging.StreamHandler(stream := StringIO())
     level = root.level
     root.addHandler(handler)
@@ -42,53 +42,53 @@ def logged() -> Iterator[StringIO]:
     root.removeHandler(handler)
 
 
-def config(*urls: str) -> AppriseConfig:
+def make_config(*urls: str) -> AppriseConfig:
     return AppriseConfig.model_validate(urls[0] if len(urls) == 1 else list(urls))
 
 
-def body(request: bytes) -> dict[str, str]:
-    found = json.loads(request.partition(b"\r\n\r\n")[2])
-    assert isinstance(found, dict)
-    return found
+def parse_body(request: bytes) -> dict[str, str]:
+    body = json.loads(request.partition(b"\r\n\r\n")[2])
+    assert isinstance(body, dict)
+    return body
 
 
 @pytest.mark.usefixtures("daemon_threads")
-async def test_a_message_arrives_with_title_lines_and_kind() -> None:
+async def test_send_apprise_request_has_title_lines_and_severity() -> None:
     heard: list[bytes] = []
     async with serving(http_answer("200 OK", heard=heard)) as port:
-        channel = Channel("chat", "apprise", config(f"json://127.0.0.1:{port}/{TOKEN}"))
-        assert await deliver(channel, a_message(an_alert("a<b", "x & y"), an_alert("c"))) == "sent: json"
-        await deliver(channel, a_message(kind="resolved"))
-    got = body(heard[0])
-    assert (got["title"], got["type"]) == ("2 services are down", "failure")
-    assert [line.split(" (")[0] for line in got["message"].splitlines()] == [
+        channel = Channel("chat", "apprise", make_config(f"json://127.0.0.1:{port}/{TOKEN}"))
+        assert await send_batch(channel, make_batch(make_alert("a<b", "x & y"), make_alert("c"))) == "sent: json"
+        await send_batch(channel, make_batch(kind="resolved"))
+    body = parse_body(heard[0])
+    assert (body["title"], body["type"]) == ("2 services are down", "failure")
+    assert [line.split(" (")[0] for line in body["message"].splitlines()] == [
         "a<b is down: x & y",
         "c is down: connection refused",
     ]
-    assert body(heard[1])["type"] == "success"
+    assert parse_body(heard[1])["type"] == "success"
     assert b"user-agent: vigilbase" in heard[0].lower()
-    assert CHANNELS["apprise"].groups
-    assert CHANNELS["apprise"].receiver(channel.config) == "json"
+    assert CHANNELS["apprise"].can_batch
+    assert CHANNELS["apprise"].describe(channel.config) == "json"
     assert TOKEN not in repr(channel)
 
 
 @pytest.mark.usefixtures("daemon_threads")
-async def test_a_failure_is_told_in_apprise_s_words_and_no_log_has_a_secret(logged: StringIO, tmp_path: Path) -> None:
+async def test_send_apprise_failure_has_reason_and_no_secret_is_logged(log_stream: StringIO, tmp_path: Path) -> None:
     async with serving(http_answer("401 Unauthorized")) as port:
         url = f"json://user:{TOKEN}@127.0.0.1:{port}/{TOKEN}?-key={TOKEN}"
         with pytest.raises(TemporaryDeliveryError, match=r"^json: Failed to send JSON POST .*error=401\.$"):
-            await send_apprise(config(url), a_message())
-    with pytest.raises(TemporaryDeliveryError, match=r"^json: A Connection error occurred") as refused:
-        await send_apprise(config(f"json://{TOKEN}.localhost:{free_port()}/"), a_message())
-    assert TOKEN not in str(refused.value) + logged.getvalue()
-    assert list(tmp_path.rglob("*")) == []  # the home folder of the test
+            await send_apprise(make_config(url), make_batch())
+    with pytest.raises(TemporaryDeliveryError, match=r"^json: A Connection error occurred") as failure:
+        await send_apprise(make_config(f"json://{TOKEN}.localhost:{free_port()}/"), make_batch())
+    assert TOKEN not in str(failure.value) + log_stream.getvalue()
+    assert list(tmp_path.rglob("*")) == []  # the home directory of the test
 
 
 @pytest.mark.usefixtures("daemon_threads")
-async def test_of_several_addresses_the_next_try_is_for_those_that_failed() -> None:
+async def test_send_apprise_retry_goes_only_to_failed_addresses() -> None:
     first: list[bytes] = []
     second: list[bytes] = []
-    message = a_message()
+    batch = make_batch()
     async with serving(http_answer("200 OK", heard=first)) as port:
         answers = ["503 Service Unavailable", "200 OK"]
 
@@ -96,75 +96,75 @@ async def test_of_several_addresses_the_next_try_is_for_those_that_failed() -> N
             await http_answer(answers[len(second)], heard=second)(reader, writer)
 
         async with serving(answer) as other:
-            both = config(f"json://127.0.0.1:{port}", f"xml://127.0.0.1:{other}")
+            both = make_config(f"json://127.0.0.1:{port}", f"xml://127.0.0.1:{other}")
             with pytest.raises(TemporaryDeliveryError, match=r"^xml: .*503"):
-                await send_apprise(both, message)
-            assert await send_apprise(both, message) == "sent: json, xml"
+                await send_apprise(both, batch)
+            assert await send_apprise(both, batch) == "sent: json, xml"
     assert (len(first), len(second)) == (1, 2)
 
 
 @pytest.mark.usefixtures("daemon_threads")
-async def test_one_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_send_apprise_hanging_service_delays_no_other_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apprise, "TIME_LIMIT_S", 0.3)
     heard: list[bytes] = []
     async with serving(silent) as hanging, serving(http_answer("200 OK", heard=heard)) as port:
-        slow = config(*(f"json://127.0.0.1:{hanging}/{number}?rto=60" for number in range(10)))
-        sending = asyncio.create_task(send_apprise(slow, a_message()))
-        assert await send_apprise(config(f"json://127.0.0.1:{port}"), a_message()) == "sent: json"
+        slow = make_config(*(f"json://127.0.0.1:{hanging}/{number}?rto=60" for number in range(10)))
+        sending = asyncio.create_task(send_apprise(slow, make_batch()))
+        assert await send_apprise(make_config(f"json://127.0.0.1:{port}"), make_batch()) == "sent: json"
         with pytest.raises(TemporaryDeliveryError, match=r"^json: no answer within 0\.3 s; json: no"):
             await sending
     assert len(heard) == 1
 
 
-async def test_one_that_hangs_does_not_keep_the_program_from_ending() -> None:
+async def test_send_apprise_hanging_service_does_not_delay_exit() -> None:
     program = (
         "import sys\n"
-        "from tests.support.messages import a_message\n"
-        "from vigilbase.alerts.channels import apprise\n"
-        "from vigilbase.cli.context import run\n"
+        "from tests.support.batches import make_batch\n"
+        "from vigilbase.channels import apprise\n"
+        "from vigilbase.cli.session import run_command\n"
         "apprise.TIME_LIMIT_S = 0.3\n"
         "config = apprise.AppriseConfig.model_validate(sys.argv[1])\n"
-        "run(apprise.send_apprise(config, a_message()))\n"
+        "run_command(apprise.send_apprise(config, make_batch()))\n"
     )
     async with serving(silent) as port:
         command = [sys.executable, "-c", program, f"json://127.0.0.1:{port}?rto=600&cto=600"]
-        # With Python's own threads, or Apprise's, it would end after ten minutes.
+        # With the threads of Python's pool, or of Apprise, this would take ten minutes.
         ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
     assert "TemporaryDeliveryError: json: no answer within 0.3 s" in ended.stderr
 
 
 @pytest.mark.usefixtures("daemon_threads")
-async def test_apprise_starts_no_threads_of_its_own() -> None:
+async def test_send_apprise_starts_no_non_daemon_threads() -> None:
     async with serving(http_answer("200 OK")) as port:
-        await send_apprise(config(f"json://127.0.0.1:{port}"), a_message())
+        await send_apprise(make_config(f"json://127.0.0.1:{port}"), make_batch())
     assert {thread.name for thread in threading.enumerate() if not thread.daemon} == {"MainThread"}
 
 
 @pytest.mark.parametrize("url", ["", "hunter2", "http://hunter2", "slack://hunter2", "json://h\nhunter2", " json://h"])
-def test_what_apprise_does_not_know_is_refused_and_not_quoted(url: str, logged: StringIO) -> None:
+def test_apprise_config_unsupported_address_is_rejected_without_quoting(url: str, log_stream: StringIO) -> None:
     for value in (url, [url]):
-        with pytest.raises(ValidationError, match="is no address that Apprise knows") as wrong:
+        with pytest.raises(ValidationError, match="must be an address that Apprise supports") as rejection:
             AppriseConfig.model_validate(value)
-        assert "hunter2" not in str(wrong.value) + logged.getvalue()
+        assert "hunter2" not in str(rejection.value) + log_stream.getvalue()
     with pytest.raises(ValidationError):
         AppriseConfig.model_validate([])
 
 
-def test_the_library_is_loaded_when_it_is_needed() -> None:
+def test_apprise_library_is_imported_on_first_use_only() -> None:
     program = "import sys, vigilbase.cli.main; sys.exit('apprise' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.mark.usefixtures("daemon_threads")
-async def test_a_service_that_never_comes_to_an_end_takes_no_thread_of_others() -> None:
-    """As names are resolved in, for every probe."""
+async def test_send_apprise_hanging_service_uses_no_shared_threads() -> None:
+    """Probes resolve names in the shared threads."""
     async with serving(silent) as port:
-        hanging = config(f"json://127.0.0.1:{port}/{TOKEN}")
-        messages = [asyncio.ensure_future(send_apprise(hanging, a_message())) for _ in range(MAX_THREADS + 5)]
+        hanging = make_config(f"json://127.0.0.1:{port}/{TOKEN}")
+        attempts = [asyncio.ensure_future(send_apprise(hanging, make_batch())) for _ in range(MAX_THREADS + 5)]
         await asyncio.sleep(0)
         async with asyncio.timeout(10):
             await asyncio.gather(*(asyncio.to_thread(int) for _ in range(64)))
-        assert not any(message.done() for message in messages)
-        for message in messages:
-            message.cancel()
-        await asyncio.wait(messages)
+        assert not any(attempt.done() for attempt in attempts)
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.wait(attempts)

@@ -1,6 +1,6 @@
-"""Who may do what after the migrations, asked of a real Postgres, since a Data API under test may not notice.
+"""The privileges after the migrations, checked in Postgres itself, because the Data API for tests ignores some.
 
-In every kind of project (whatever its default privileges are), on the oldest Postgres that is supported and the newest.
+The tests run in projects with various default privileges, on the oldest and the newest supported Postgres.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
-from tests.support.older_servers import OLDEST_AND_NEWEST, supabase_like_server
+from tests.support.older_servers import OLDEST_AND_NEWEST, run_supabase_like_server
 from tests.support.server import API_ROLES, PostgresServer
-from tests.support.sql_functions import CALLS, ROUTES, VIEWS, require_that_every_function_works
+from tests.support.sql_functions import CALLS, ROUTES, VIEWS, require_every_function_works
 from vigilbase.database.embedded import EmbeddedServer
-from vigilbase.database.migrate import apply_pending, discover
+from vigilbase.database.migrate import apply_pending, discover_migrations
 
 DML = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
-# What the service role may do with each table; of suppressions it may update ends_at alone.
+# The privileges of the service role on each table. In suppressions, it may also update ends_at.
 TABLES = {
     "public.service_health_checks": DML,
     "public.alert_events": DML,
@@ -38,7 +38,7 @@ SEQUENCES = ("vigilbase.alert_timeline_id_seq", "vigilbase.notifications_id_seq"
 TABLE_PRIVILEGES = (*sorted(DML), "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 VISITORS = ("anon", "authenticated")
 
-# (kind, object, who, privilege, whether it may be passed on)
+# (kind, object, role, privilege, whether it is grantable)
 Grant = tuple[object, ...]
 
 ALL_GRANTS = """
@@ -65,24 +65,24 @@ FUNCTIONS = """(
     WHERE pronamespace::regnamespace::text IN ('public', 'vigilbase')
 ) AS f"""
 
-EVERYBODY = "anon, authenticated, service_role"
+ALL_ROLES = "anon, authenticated, service_role"
 GRANT_ALL = f"""
-    ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {EVERYBODY};
-    ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO {EVERYBODY};
-    ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {EVERYBODY};
-    ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO {EVERYBODY};
-    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO {EVERYBODY};
-    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO {EVERYBODY};
-    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO {EVERYBODY};
+    ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {ALL_ROLES};
+    ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO {ALL_ROLES};
+    ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {ALL_ROLES};
+    ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO {ALL_ROLES};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO {ALL_ROLES};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO {ALL_ROLES};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO {ALL_ROLES};
 """
 PROJECTS = {
     "plain": "",
-    "grants_all": GRANT_ALL,  # what older Supabase projects come with, and more
+    "grants_all": GRANT_ALL,  # the defaults of older Supabase projects, and more
     "grants_all_in_our_schema": f"""{GRANT_ALL}
         CREATE SCHEMA vigilbase;
-        ALTER DEFAULT PRIVILEGES IN SCHEMA vigilbase GRANT ALL ON TABLES TO PUBLIC, {EVERYBODY};
-        ALTER DEFAULT PRIVILEGES IN SCHEMA vigilbase GRANT ALL ON FUNCTIONS TO PUBLIC, {EVERYBODY};
-        ALTER DEFAULT PRIVILEGES IN SCHEMA vigilbase GRANT ALL ON SEQUENCES TO PUBLIC, {EVERYBODY};
+        ALTER DEFAULT PRIVILEGES IN SCHEMA vigilbase GRANT ALL ON TABLES TO PUBLIC, {ALL_ROLES};
+        ALTER DEFAULT PRIVILEGES IN SCHEMA vigilbase GRANT ALL ON FUNCTIONS TO PUBLIC, {ALL_ROLES};
+        ALTER DEFAULT PRIVILEGES IN SCHEMA vigilbase GRANT ALL ON SEQUENCES TO PUBLIC, {ALL_ROLES};
     """,
     "grants_nothing": """
         ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC;
@@ -95,7 +95,7 @@ PROJECTS = {
 
 @dataclass(frozen=True)
 class Project:
-    """A database that the migrations were applied to."""
+    """A migrated database."""
 
     url: str
 
@@ -117,7 +117,7 @@ def execute(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 @contextmanager
-def new_database(postgres: str, template: str) -> Iterator[str]:
+def create_database(postgres: str, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     execute(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE {template}")
     yield name
@@ -128,15 +128,15 @@ def new_database(postgres: str, template: str) -> Iterator[str]:
 def postgres(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
     """The URL of a server of each version, with {} for the database."""
     version: str = request.param
-    with supabase_like_server(version, server) as url:
+    with run_supabase_like_server(version, server) as url:
         yield url
 
 
 @contextmanager
-def migrated_database(postgres: str, kind: str) -> Iterator[str]:
-    with new_database(postgres, "template0") as name:
+def create_migrated_database(postgres: str, kind: str) -> Iterator[str]:
+    with create_database(postgres, "template0") as name:
         execute(postgres.format(name), PROJECTS[kind])
-        asyncio.run(apply_pending(postgres.format(name), discover()))
+        asyncio.run(apply_pending(postgres.format(name), discover_migrations()))
         yield name
 
 
@@ -144,79 +144,79 @@ def migrated_database(postgres: str, kind: str) -> Iterator[str]:
 def template(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
     """The name of a migrated database without rows, in a project of each kind."""
     kind: str = request.param
-    with migrated_database(postgres, kind) as name:
+    with create_migrated_database(postgres, kind) as name:
         yield name
 
 
 @pytest.fixture(scope="module")
 def plain_template(postgres: str) -> Iterator[str]:
-    """The same without default privileges."""
-    with migrated_database(postgres, "plain") as name:
+    """The name of a migrated database without rows, in a project without default privileges."""
+    with create_migrated_database(postgres, "plain") as name:
         yield name
 
 
 @pytest.fixture
 def any_project(postgres: str, template: str) -> Iterator[Project]:
     """A project of each kind."""
-    with new_database(postgres, template) as name:
+    with create_database(postgres, template) as name:
         yield Project(postgres.format(name))
 
 
 @pytest.fixture
 def project(postgres: str, plain_template: str) -> Iterator[Project]:
-    """A project for what doesn't depend on default privileges."""
-    with new_database(postgres, plain_template) as name:
+    """A project for tests that don't depend on default privileges."""
+    with create_database(postgres, plain_template) as name:
         yield Project(postgres.format(name))
 
 
-def is_refused(connection: psycopg.Connection, statement: str, what: str) -> bool:
-    """Whether it fails for the want of a privilege on the very thing, and not on something below it."""
+def is_denied(connection: psycopg.Connection, statement: str, subject: str) -> bool:
+    """Whether a statement fails because of a missing privilege on `subject`, and not on another object."""
     try:
         connection.execute(statement.encode())
     except InsufficientPrivilege as error:
-        return error.diag.message_primary == f"permission denied for {what}"
+        return error.diag.message_primary == f"permission denied for {subject}"
     except psycopg.Error:
         return False
     return False
 
 
-def grants(project: Project, owner: str = "postgres") -> set[Grant]:
-    """What anybody but the owner may do."""
+def list_grants(project: Project, owner: str = "postgres") -> set[Grant]:
+    """The privileges of all roles except the owner."""
     return {grant for grant in project.execute(ALL_GRANTS) if grant[2] != owner}
 
 
-def intended_grants() -> set[Grant]:
-    wanted: set[Grant] = {
+def list_intended_grants() -> set[Grant]:
+    expected: set[Grant] = {
         ("schema", "vigilbase", "service_role", "USAGE", False),
         ("column", "vigilbase.suppressions.ends_at", "service_role", "UPDATE", False),
     }
-    wanted |= {("table", table, "service_role", verb, False) for table, verbs in TABLES.items() for verb in verbs}
-    wanted |= {("table", view, "service_role", "SELECT", False) for view in VIEWS}
-    return wanted | {("function", name, "service_role", "EXECUTE", False) for name in CALLS}
+    expected |= {("table", table, "service_role", verb, False) for table, verbs in TABLES.items() for verb in verbs}
+    expected |= {("table", view, "service_role", "SELECT", False) for view in VIEWS}
+    return expected | {("function", name, "service_role", "EXECUTE", False) for name in CALLS}
 
 
-def test_the_service_role_gets_what_it_needs_and_nobody_else_anything(any_project: Project) -> None:
-    assert grants(any_project) == intended_grants()
+def test_grants_are_exactly_those_intended(any_project: Project) -> None:
+    assert list_grants(any_project) == list_intended_grants()
 
 
-def test_default_privileges_that_grant_all_do_so_here(postgres: str) -> None:
-    """Or else the projects above would be all the same."""
-    with new_database(postgres, "template0") as name:
+def test_default_privileges_of_project_grant_all_to_anon(postgres: str) -> None:
+    """Otherwise, the projects above would not differ."""
+    with create_database(postgres, "template0") as name:
         url = postgres.format(name)
         execute(url, PROJECTS["grants_all_in_our_schema"])
-        execute(url, "CREATE TABLE vigilbase.mine (id bigint GENERATED ALWAYS AS IDENTITY)")
-        execute(url, "CREATE FUNCTION public.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
-        kinds = {kind for kind, _, who, *_ in grants(Project(url)) if who == "anon"}
+        execute(url, "CREATE TABLE vigilbase.example (id bigint GENERATED ALWAYS AS IDENTITY)")
+        execute(url, "CREATE FUNCTION public.example() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
+        kinds = {kind for kind, _, role, *_ in list_grants(Project(url)) if role == "anon"}
     assert kinds == {"schema", "table", "sequence", "function"}
 
 
-async def test_where_the_roles_do_not_exist_nothing_is_granted(home: Path) -> None:
+async def test_grants_without_api_roles_exist_only_for_owner(home: Path) -> None:
     embedded = EmbeddedServer(home, settings={"fsync": "off"})
     url = embedded.start()
     try:
-        assert await apply_pending(url, discover()) == discover()
+        assert await apply_pending(url, discover_migrations()) == discover_migrations()
         everything = execute(url, ALL_GRANTS)
-        # The owner is who the embedded transport connects as: it can use all of it.
+        # The embedded transport connects as the owner, who can use everything.
         is_blind = execute(url, "SELECT public.vigilbase_role_info() ->> 'is_blind'")
     finally:
         embedded.stop()
@@ -224,105 +224,107 @@ async def test_where_the_roles_do_not_exist_nothing_is_granted(home: Path) -> No
     assert is_blind == [("false",)]
 
 
-async def test_an_owner_who_is_no_superuser_may_migrate(postgres: str) -> None:
-    """On Supabase the role `postgres` is none."""
+async def test_apply_pending_owner_without_superuser_succeeds(postgres: str) -> None:
+    """On Supabase, the role `postgres` is not a superuser."""
     owner = f"owner_{uuid4().hex[:12]}"
-    with new_database(postgres, "template0") as name:
+    with create_database(postgres, "template0") as name:
         url = postgres.format(name)
         execute(url, f"CREATE ROLE {owner}; GRANT ALL ON SCHEMA public TO {owner}")
         execute(url, f"GRANT CREATE ON DATABASE {name} TO {owner}")
-        await apply_pending(f"{url}{'&' if '?' in url else '?'}options=-crole%3D{owner}", discover())
-        assert grants(Project(url), owner) == intended_grants()
+        await apply_pending(f"{url}{'&' if '?' in url else '?'}options=-crole%3D{owner}", discover_migrations())
+        assert list_grants(Project(url), owner) == list_intended_grants()
     execute(postgres.format("postgres"), f"DROP ROLE {owner}")
 
 
 @pytest.mark.parametrize("role", API_ROLES)
-def test_a_role_may_do_with_the_tables_what_it_should(any_project: Project, role: str) -> None:
-    """As Postgres itself answers, with everything that a role has through PUBLIC or as a member of another."""
-    privileges = [name for name in TABLE_PRIVILEGES if name != "MAINTAIN" or server_version(any_project) >= 17]
+def test_table_privileges_of_role_are_exactly_those_intended(any_project: Project, role: str) -> None:
+    """has_table_privilege() includes the privileges through PUBLIC and memberships."""
+    privileges = [name for name in TABLE_PRIVILEGES if name != "MAINTAIN" or read_server_version(any_project) >= 17]
     rows = any_project.execute(
         f"SELECT relnamespace::regnamespace || '.' || relname, privilege FROM pg_class, unnest(ARRAY{privileges}) "
         "AS privilege WHERE relnamespace::regnamespace::text IN ('public', 'vigilbase') AND relkind IN ('r', 'v') "
         f"AND has_table_privilege('{role}', pg_class.oid, privilege)"
     )
-    wanted = {(table, verb) for table, verbs in TABLES.items() for verb in verbs} | {(view, "SELECT") for view in VIEWS}
-    assert set(rows) == (wanted if role == "service_role" else set())
+    expected = {(table, verb) for table, verbs in TABLES.items() for verb in verbs} | {
+        (view, "SELECT") for view in VIEWS
+    }
+    assert set(rows) == (expected if role == "service_role" else set())
 
 
-def server_version(project: Project) -> int:
+def read_server_version(project: Project) -> int:
     ((version,),) = project.execute("SELECT current_setting('server_version_num')::integer / 10000")
     return int(str(version))
 
 
 @pytest.mark.parametrize("role", API_ROLES)
-def test_a_role_may_call_what_it_should(any_project: Project, role: str) -> None:
+def test_function_privileges_of_role_are_exactly_those_intended(any_project: Project, role: str) -> None:
     rows = any_project.execute(f"SELECT f.name, has_function_privilege('{role}', f.oid, 'EXECUTE') FROM {FUNCTIONS}")
     assert sorted(rows) == [(function, role == "service_role") for function in sorted(CALLS)]
 
 
-def test_the_service_role_can_use_every_function_and_view(any_project: Project) -> None:
-    made = {str(name) for (name,) in any_project.execute(f"SELECT f.name FROM {FUNCTIONS}")}
-    assert CALLS.keys() == made  # a new function needs a call in tests/support
+def test_service_role_can_use_every_function_and_view(any_project: Project) -> None:
+    functions = {str(name) for (name,) in any_project.execute(f"SELECT f.name FROM {FUNCTIONS}")}
+    assert CALLS.keys() == functions  # a new function needs a call in tests/support
     with psycopg.connect(any_project.url, autocommit=True) as connection:
-        require_that_every_function_works(connection)
+        require_every_function_works(connection)
 
 
 @pytest.mark.parametrize("role", VISITORS)
-def test_a_visitor_can_not_use_any_function(any_project: Project, role: str) -> None:
+def test_visitor_cannot_call_any_function(any_project: Project, role: str) -> None:
     with any_project.acting_as(role) as connection:
         for function, call in CALLS.items():
             schema, _, name = function.partition(".")
-            what = f"function {name}" if schema == "public" else "schema vigilbase"
-            assert is_refused(connection, f"SELECT {function}{call}", what), function
+            subject = f"function {name}" if schema == "public" else "schema vigilbase"
+            assert is_denied(connection, f"SELECT {function}{call}", subject), function
 
 
 @pytest.mark.parametrize("role", VISITORS)
-def test_a_visitor_can_not_touch_a_table_or_view(any_project: Project, role: str) -> None:
+def test_visitor_cannot_use_any_table_or_view(any_project: Project, role: str) -> None:
     with any_project.acting_as(role) as connection:
         for table in (*TABLES, *VIEWS):
             schema, _, name = table.partition(".")
-            what = f"table {name}" if schema == "public" else "schema vigilbase"
+            subject = f"table {name}" if schema == "public" else "schema vigilbase"
             for statement in (f"SELECT FROM {table}", f"DELETE FROM {table}", f"INSERT INTO {table} DEFAULT VALUES"):
-                assert is_refused(connection, statement, what), statement
-            assert is_refused(connection, f"TRUNCATE {table}", what), table
+                assert is_denied(connection, statement, subject), statement
+            assert is_denied(connection, f"TRUNCATE {table}", subject), table
 
 
-def test_a_visitor_who_is_let_into_the_schema_finds_all_of_it_closed(any_project: Project) -> None:
-    """The schema is the outer door; each thing behind it has a lock of its own."""
+def test_visitor_with_schema_usage_cannot_use_any_object(any_project: Project) -> None:
+    """Every object in the schema has privileges of its own."""
     any_project.execute("GRANT USAGE ON SCHEMA vigilbase TO anon")
     with any_project.acting_as("anon") as connection:
         for name in [table.partition(".")[2] for table in TABLES if table.startswith("vigilbase.")]:
-            assert is_refused(connection, f"SELECT FROM vigilbase.{name}", f"table {name}")
+            assert is_denied(connection, f"SELECT FROM vigilbase.{name}", f"table {name}")
         for view in [view.partition(".")[2] for view in VIEWS]:
-            assert is_refused(connection, f"SELECT FROM vigilbase.{view}", f"view {view}")
-        assert is_refused(connection, "SELECT vigilbase.lock_service('api')", "function lock_service")
+            assert is_denied(connection, f"SELECT FROM vigilbase.{view}", f"view {view}")
+        assert is_denied(connection, "SELECT vigilbase.lock_service('api')", "function lock_service")
 
 
 @pytest.mark.parametrize("role", API_ROLES)
-def test_a_role_can_not_move_a_sequence(any_project: Project, role: str) -> None:
-    """Whoever may set the outbox's sequence back decides that the next notification clashes with an old one.
+def test_api_role_cannot_change_any_sequence(any_project: Project, role: str) -> None:
+    """A role that can reset the outbox's sequence can make the next notification clash with an old one.
 
-    By number, since a function that takes one doesn't ask for the schema.
+    The sequence is passed by its oid, because that needs no privilege on the schema.
     """
     for sequence in SEQUENCES:
         ((number,),) = any_project.execute(f"SELECT '{sequence}'::regclass::oid")
         name = sequence.partition(".")[2]
         with any_project.acting_as(role) as connection:
-            assert is_refused(connection, f"SELECT setval({number}::regclass, 1)", f"sequence {name}")
-            assert is_refused(connection, f"SELECT nextval({number}::regclass)", f"sequence {name}")
+            assert is_denied(connection, f"SELECT setval({number}::regclass, 1)", f"sequence {name}")
+            assert is_denied(connection, f"SELECT nextval({number}::regclass)", f"sequence {name}")
             if role != "service_role":
-                assert is_refused(connection, f"SELECT setval('{sequence}', 1)", "schema vigilbase")
-                assert is_refused(connection, f"SELECT FROM {sequence}", "schema vigilbase")
+                assert is_denied(connection, f"SELECT setval('{sequence}', 1)", "schema vigilbase")
+                assert is_denied(connection, f"SELECT FROM {sequence}", "schema vigilbase")
 
 
-def test_all_sequences_are_known_here(project: Project) -> None:
+def test_sequences_list_is_complete(project: Project) -> None:
     rows = project.execute(
         "SELECT relnamespace::regnamespace || '.' || relname FROM pg_class WHERE relkind = 'S' ORDER BY 1"
     )
     assert rows == [(sequence,) for sequence in SEQUENCES]
 
 
-def test_a_clash_of_ids_fails_the_batch_and_never_loses_a_notification(project: Project) -> None:
+def test_record_notification_id_clash_rolls_back_batch(project: Project) -> None:
     record = "SELECT public.vigilbase_record(%s, %s) #>> '{transitions,0,outcome}'"
 
     def batch(service: str) -> tuple[str, str]:
@@ -350,19 +352,21 @@ def test_a_clash_of_ids_fails_the_batch_and_never_loses_a_notification(project: 
     assert counts("api") == [(1, 1, 1)]
 
 
-def test_the_service_role_reads_the_ledger_and_can_not_change_it(project: Project) -> None:
+def test_service_role_can_read_but_not_change_ledger(project: Project) -> None:
     with project.acting_as("service_role") as connection:
-        assert connection.execute("SELECT count(*) FROM vigilbase.migrations").fetchone() == (len(discover()),)
+        assert connection.execute("SELECT count(*) FROM vigilbase.migrations").fetchone() == (
+            len(discover_migrations()),
+        )
         for statement in (
             "DELETE FROM vigilbase.migrations",
             "UPDATE vigilbase.migrations SET name = ''",
             "TRUNCATE vigilbase.migrations",
         ):
-            assert is_refused(connection, statement, "table migrations")
-        assert is_refused(connection, "TRUNCATE public.alert_events", "table alert_events")
+            assert is_denied(connection, statement, "table migrations")
+        assert is_denied(connection, "TRUNCATE public.alert_events", "table alert_events")
 
 
-def test_the_service_role_can_not_rewrite_what_was(project: Project) -> None:
+def test_service_role_cannot_rewrite_timeline_or_suppressions(project: Project) -> None:
     columns = project.execute(
         "SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE attnum > 0 "
         "AND attrelid IN ('vigilbase.alert_timeline'::regclass, 'vigilbase.suppressions'::regclass)"
@@ -372,12 +376,12 @@ def test_the_service_role_can_not_rewrite_what_was(project: Project) -> None:
         for table, column in columns:
             may_change = (table, column) == ("suppressions", "ends_at")
             update = f"UPDATE vigilbase.{table} SET {column} = DEFAULT"
-            assert is_refused(connection, update, f"table {table}") == (not may_change), column
+            assert is_denied(connection, update, f"table {table}") == (not may_change), column
         connection.execute("UPDATE vigilbase.suppressions SET ends_at = now()")
-        assert is_refused(connection, "DELETE FROM vigilbase.suppressions", "table suppressions")
+        assert is_denied(connection, "DELETE FROM vigilbase.suppressions", "table suppressions")
 
 
-def test_doctor_is_told_what_visitors_may_use(project: Project) -> None:
+def test_list_privileges_reports_objects_exposed_to_visitors(project: Project) -> None:
     exposed = "SELECT public.vigilbase_list_privileges() ->> 'exposed'"
     with project.acting_as("service_role") as connection:
         assert connection.execute(exposed).fetchone() == ("[]",)
@@ -393,32 +397,33 @@ def test_doctor_is_told_what_visitors_may_use(project: Project) -> None:
             project.execute(f"REVOKE {grant} FROM anon")
 
 
-def test_no_function_runs_as_its_owner(project: Project) -> None:
+def test_functions_are_not_security_definer(project: Project) -> None:
     assert project.execute(f"SELECT f.name FROM {FUNCTIONS} WHERE f.prosecdef") == []
 
 
-def test_what_a_client_calls_fixes_what_it_relies_on(project: Project) -> None:
-    wanted = """ARRAY['search_path=""', 'default_transaction_isolation=read committed']"""
-    unfit = project.execute(
-        f"SELECT f.name FROM {FUNCTIONS} WHERE f.name LIKE 'public.%' AND NOT coalesce(f.proconfig, '{{}}') @> {wanted}"
+def test_client_functions_set_search_path_and_isolation(project: Project) -> None:
+    expected = """ARRAY['search_path=""', 'default_transaction_isolation=read committed']"""
+    faulty = project.execute(
+        f"SELECT f.name FROM {FUNCTIONS} "
+        f"WHERE f.name LIKE 'public.%' AND NOT coalesce(f.proconfig, '{{}}') @> {expected}"
     )
-    assert unfit == []
+    assert faulty == []
 
 
-def test_what_is_to_be_inlined_into_a_query_has_no_settings(project: Project) -> None:
-    """A function with a SET is never inlined."""
+def test_inlinable_functions_have_no_settings(project: Project) -> None:
+    """Postgres never inlines a function with settings."""
     rows = project.execute(f"SELECT f.name, f.proconfig FROM {FUNCTIONS} WHERE f.prosqlbody IS NOT NULL")
     assert ("vigilbase.is_needed", None) in rows
     assert [name for name, settings in rows if settings is not None] == []
 
 
-def test_names_have_a_version_from_the_second_on_and_helpers_none(project: Project) -> None:
+def test_function_names_follow_naming_rule(project: Project) -> None:
     client = r"^public\.vigilbase(_[a-z]+)+(_v([2-9]|[1-9][0-9]+))?$"
     helper = r"^vigilbase\.[a-z]+(_[a-z]+)*$"
     assert project.execute(f"SELECT f.name FROM {FUNCTIONS} WHERE f.name !~ '{client}|{helper}'") == []
 
 
-def test_every_table_has_row_level_security_and_no_policy(project: Project) -> None:
+def test_tables_have_row_level_security_and_no_policy(project: Project) -> None:
     tables = project.execute(
         "SELECT relnamespace::regnamespace || '.' || relname, relrowsecurity, relforcerowsecurity FROM pg_class "
         "WHERE relnamespace::regnamespace::text IN ('public', 'vigilbase') AND relkind IN ('r', 'p')"
@@ -428,7 +433,7 @@ def test_every_table_has_row_level_security_and_no_policy(project: Project) -> N
     assert project.execute("SELECT FROM pg_policy") == []
 
 
-def test_every_view_asks_as_its_caller(project: Project) -> None:
+def test_views_are_security_invoker(project: Project) -> None:
     rows = project.execute(
         "SELECT relnamespace::regnamespace || '.' || relname, reloptions FROM pg_class "
         "WHERE relnamespace::regnamespace::text IN ('public', 'vigilbase') AND relkind IN ('v', 'm') ORDER BY 1"

@@ -1,7 +1,7 @@
-"""The catalogue of a real Postgres is the test: 012 makes the two tables of the contract, the rest disturbs nobody.
+"""The catalog of a real Postgres after the migrations: 012 creates the contract, and the rest changes nothing else.
 
-Run by `psql` alone, on every Postgres at hand: the one that the package brings, an older one from the same wheel, and
-the oldest that is supported, which is Debian's.
+psql applies them on all available versions: the embedded one, an older one from the same wheel, and Debian's, which is
+the oldest supported version.
 """
 
 import re
@@ -13,11 +13,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.support.older_servers import OLDER, supabase_like_server
-from tests.support.psql import FILES, SCRIPTS, psql
+from tests.support.older_servers import OLDER, run_supabase_like_server
+from tests.support.psql import FILES, SCRIPTS, run_psql
 from tests.support.server import PostgresServer
-from tests.support.sql_functions import require_that_every_function_works
-from vigilbase.database.programs import programs_folder
+from tests.support.sql_functions import require_every_function_works
+from vigilbase.database.binaries import find_binaries
 
 SHA256_OF_012 = "de251a38b3c55a03804dfaf8fd08e049263103828dd4bdbe4ab7ff5348ff254f"
 
@@ -60,9 +60,9 @@ INDEXES = """
 
 @pytest.fixture(scope="module", params=[*OLDER, "18"])
 def postgres(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
-    """The URL of a server of each version, with {} for the database; the roles of a Supabase project exist."""
+    """The URL of a server of each version, with {} for the database. It has the roles of a Supabase project."""
     version: str = request.param
-    with supabase_like_server(version, server) as url:
+    with run_supabase_like_server(version, server) as url:
         yield url
 
 
@@ -70,39 +70,39 @@ def postgres(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator
 def url(postgres: str) -> Iterator[str]:
     """The URL of an empty database on each version."""
     name = f"test_{uuid4().hex[:12]}"
-    query(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE template0")
+    run_query(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE template0")
     yield postgres.format(name)
-    query(postgres.format("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+    run_query(postgres.format("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def url_with_012(url: str) -> str:
-    """The URL of a database in which 012 and nothing else was run, not even the runner's ledger."""
-    psql(url, FILES[0])
+    """The URL of a database with only 012, not even the ledger."""
+    run_psql(url, FILES[0])
     return url
 
 
-def query(url: str, statement: str) -> list[str]:
+def run_query(url: str, statement: str) -> list[str]:
     """Run SQL as the superuser; return the first column, if there is one."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return [str(row[0]) for row in cursor.fetchall()] if cursor.description else []
 
 
-def dump(url: str) -> set[str]:
-    """What a dump holds of a database: an entry for each object, for its privileges, for the rows of a table."""
-    command = [str(programs_folder() / "pg_dump"), "--inserts", "-d", url]
+def dump_entries(url: str) -> set[str]:
+    """The entries of a dump: one for each object, its privileges, and the rows of a table."""
+    command = [str(find_binaries() / "pg_dump"), "--inserts", "-d", url]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    # Settings, and the random words against injection, stand between the entries and belong to none.
+    # Settings and the random keys of \restrict belong to no entry.
     text = re.sub(r"(?m)^(SET |\\).*\n", "", text)
     _, *entries, _ = re.split(r"(?m)^--\n-- (?=Name:|Data for Name:|PostgreSQL database dump complete)", text)
     return {entry.strip() for entry in entries}
 
 
-def snapshot(url: str) -> set[str]:
-    """What a dump holds, and in which files relations are stored, so that a table written anew is seen too."""
-    return dump(url) | {
-        *query(
+def take_snapshot(url: str) -> set[str]:
+    """The entries of a dump, and the files of all relations, which reveal a rewritten table."""
+    return dump_entries(url) | {
+        *run_query(
             url,
             "SELECT format('Name: %s; in %s as %s', oid::regclass, relfilenode, oid) FROM pg_class "
             "WHERE relnamespace IN ('public'::regnamespace, to_regnamespace('vigilbase'))",
@@ -110,16 +110,16 @@ def snapshot(url: str) -> set[str]:
     }
 
 
-def lines(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     return [line.strip() for line in text.strip().splitlines()]
 
 
-def test_012_never_changes() -> None:
+def test_012_checksum_is_unchanged() -> None:
     assert sha256(FILES[0].read_bytes()).hexdigest() == SHA256_OF_012
 
 
-def test_012_makes_the_columns_of_the_contract(url_with_012: str) -> None:
-    columns = query(
+def test_012_creates_columns_of_contract(url_with_012: str) -> None:
+    columns = run_query(
         url_with_012,
         """SELECT concat(relname, '.', attname, ' ', format_type(atttypid, atttypmod),
             CASE WHEN attnotnull THEN ' NOT NULL' END, ' DEFAULT ' || pg_get_expr(adbin, adrelid))
@@ -127,36 +127,36 @@ def test_012_makes_the_columns_of_the_contract(url_with_012: str) -> None:
         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY relname, attnum""",
     )
-    assert columns == lines(COLUMNS)
+    assert columns == split_lines(COLUMNS)
 
 
-def test_012_makes_the_constraints_of_the_contract(url_with_012: str) -> None:
-    constraints = query(
+def test_012_creates_constraints_of_contract(url_with_012: str) -> None:
+    constraints = run_query(
         url_with_012,
         # NOT NULL is a constraint of its own (n) from 18 on; the columns above have it.
         """SELECT concat(conrelid::regclass, ' ', replace(replace(pg_get_constraintdef(oid), '((', '('), '))', ')'))
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'""",
     )
-    assert sorted(constraints) == lines(CONSTRAINTS)
+    assert sorted(constraints) == split_lines(CONSTRAINTS)
 
 
-def test_012_makes_the_indexes_of_the_contract(url_with_012: str) -> None:
-    indexes = query(url_with_012, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
-    assert sorted(indexes) == lines(INDEXES)
+def test_012_creates_indexes_of_contract(url_with_012: str) -> None:
+    indexes = run_query(url_with_012, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
+    assert sorted(indexes) == split_lines(INDEXES)
 
 
-def test_012_closes_both_tables_by_row_level_security(url_with_012: str) -> None:
+def test_012_enables_row_level_security_on_both_tables(url_with_012: str) -> None:
     closed = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relrowsecurity AND NOT relforcerowsecurity"
-    assert sorted(query(url_with_012, closed)) == ["alert_events", "service_health_checks"]
-    assert query(url_with_012, "SELECT polname FROM pg_policy") == []
+    assert sorted(run_query(url_with_012, closed)) == ["alert_events", "service_health_checks"]
+    assert run_query(url_with_012, "SELECT polname FROM pg_policy") == []
 
 
-def test_012_makes_nothing_more(url_with_012: str) -> None:
-    """No function, trigger, type, sequence, policy, comment or privilege: whatever a dump would have to bring back."""
-    made = {entry.partition("Name: ")[2].partition("; Schema:")[0] for entry in dump(url_with_012)}
-    tables = {line.partition(".")[0] for line in lines(COLUMNS)}
-    names = {line.partition("INDEX ")[2].partition(" ON ")[0] for line in lines(INDEXES)}
-    assert made == {
+def test_012_creates_nothing_else(url_with_012: str) -> None:
+    """No function, trigger, type, sequence, policy, comment or privilege, or any other entry of a dump."""
+    entries = {entry.partition("Name: ")[2].partition("; Schema:")[0] for entry in dump_entries(url_with_012)}
+    tables = {line.partition(".")[0] for line in split_lines(COLUMNS)}
+    names = {line.partition("INDEX ")[2].partition(" ON ")[0] for line in split_lines(INDEXES)}
+    assert entries == {
         *(f"{table}; Type: {kind}" for table in tables for kind in ("TABLE", "TABLE DATA", "ROW SECURITY")),
         *(f"{table} {table}_pkey; Type: CONSTRAINT" for table in tables),
         *(f"{name}; Type: INDEX" for name in names if not name.endswith("_pkey")),
@@ -179,24 +179,24 @@ HOST = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon;" 
 )
 
 
-def test_beside_the_tables_of_an_application_nothing_of_theirs_changes(url: str) -> None:
-    query(url, HOST)
-    before = snapshot(url)
+def test_migrations_leave_objects_of_application_unchanged(url: str) -> None:
+    run_query(url, HOST)
+    before = take_snapshot(url)
     assert len([entry for entry in before if "TABLE DATA" in entry and "'row 1'" in entry]) == 11
-    psql(url, *SCRIPTS)
-    after = snapshot(url)
+    run_psql(url, *SCRIPTS)
+    after = take_snapshot(url)
     assert before - after == set()
     added = [entry.partition("\n")[0] for entry in after - before]
     assert len(added) > 50
-    made = "SCHEMA vigilbase|Name: vigilbase; Type: SCHEMA"
-    ours = rf"{made}|; Schema: vigilbase;|: vigilbase\.|service_health_checks|alert_events|vigilbase_[a-z_]+\("
+    schema = "SCHEMA vigilbase|Name: vigilbase; Type: SCHEMA"
+    ours = rf"{schema}|; Schema: vigilbase;|: vigilbase\.|service_health_checks|alert_events|vigilbase_[a-z_]+\("
     assert [name for name in added if not re.search(ours, name)] == []
 
 
-def test_in_public_there_are_the_two_tables_and_what_clients_call(url: str) -> None:
-    """What a host's migration tool or a security review sees."""
-    psql(url, *SCRIPTS)
-    made = query(
+def test_migrations_add_only_contract_and_client_functions_to_public(url: str) -> None:
+    """These are the objects that a host's migration tool or a security review sees."""
+    run_psql(url, *SCRIPTS)
+    names = run_query(
         url,
         """SELECT format('%s %s', relkind, relname) FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind <> 'i'
@@ -204,34 +204,37 @@ def test_in_public_there_are_the_two_tables_and_what_clients_call(url: str) -> N
         WHERE typnamespace = 'public'::regnamespace AND typrelid = 0 AND typelem = 0
         UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace""",
     )
-    assert {name for name in made if not name.startswith("vigilbase_")} == {"r alert_events", "r service_health_checks"}
+    assert {name for name in names if not name.startswith("vigilbase_")} == {
+        "r alert_events",
+        "r service_health_checks",
+    }
 
 
-def test_applied_again_they_change_nothing(url: str) -> None:
-    psql(url, *SCRIPTS)
-    once = snapshot(url)
-    psql(url, *SCRIPTS)
-    assert snapshot(url) == once
+def test_migrations_applied_twice_change_nothing(url: str) -> None:
+    run_psql(url, *SCRIPTS)
+    once = take_snapshot(url)
+    run_psql(url, *SCRIPTS)
+    assert take_snapshot(url) == once
     assert len(once) > 50
 
 
-def test_rows_that_are_there_already_survive(url_with_012: str) -> None:
-    query(
+def test_migrations_leave_existing_rows_unchanged(url_with_012: str) -> None:
+    run_query(
         url_with_012,
         """INSERT INTO service_health_checks (service_name, status, checked_at, probe_details, created_at)
         VALUES ('api', 'healthy', '2026-01-01Z', '{"a": 1}', '2026-01-01Z'), ('api', 'down', NULL, NULL, NULL);
         INSERT INTO alert_events (service_name, alert_type, status, created_at)
         VALUES ('api', 'service_down', 'active', NULL), ('api', 'recovery', 'resolved', '2026-01-02Z')""",
     )
-    rows = sorted(entry for entry in dump(url_with_012) if "TABLE DATA" in entry)
+    rows = sorted(entry for entry in dump_entries(url_with_012) if "TABLE DATA" in entry)
     assert [entry.count("INSERT INTO") for entry in rows] == [2, 2]
-    psql(url_with_012, *SCRIPTS)
-    after = [entry for entry in dump(url_with_012) if "TABLE DATA" in entry and "INSERT INTO" in entry]
+    run_psql(url_with_012, *SCRIPTS)
+    after = [entry for entry in dump_entries(url_with_012) if "TABLE DATA" in entry and "INSERT INTO" in entry]
     assert sorted(after) == rows
 
 
-def test_every_function_works(url: str) -> None:
-    """Postgres looks into a body when it is called, not when it is created."""
-    psql(url, *SCRIPTS)
+def test_migrations_create_functions_that_work(url: str) -> None:
+    """Postgres checks a function's body when it is called, not when it is created."""
+    run_psql(url, *SCRIPTS)
     with psycopg.connect(url, autocommit=True) as connection:
-        require_that_every_function_works(connection)
+        require_every_function_works(connection)

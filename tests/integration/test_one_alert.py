@@ -1,7 +1,7 @@
-"""However many sessions record one outage at once, and whatever isolation their transactions have, it is one alert.
+"""Sessions that record the same outage concurrently create one alert, whatever their isolation level.
 
-Databases and roles may say `default_transaction_isolation = 'repeatable read'`, and then a transaction doesn't see what
-others have committed since it began: it has to fail, and to be tried again, instead of opening an alert of its own.
+A database or a role may set `default_transaction_isolation = 'repeatable read'`. A transaction then doesn't see what
+others have committed since it began, so it must fail and be retried, and must not open a second alert.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ OUTCOME = {
     "raise_alert": "SELECT public.vigilbase_raise_alert('api', 'service_down', 'gone', '{}') ->> 'is_new'",
 }
 NEW = {"record": "opened", "raise_alert": "true"}
-KNOWN = {"record": "already_open", "raise_alert": "false"}
+EXISTING = {"record": "already_open", "raise_alert": "false"}
 
 each_function = pytest.mark.parametrize("function", OUTCOME)
 each_default = pytest.mark.parametrize("default", ["repeatable read", "serializable"])
@@ -46,8 +46,8 @@ def sessions(server: PostgresServer, database: str, default: str, has_row: bool)
         yield connections
 
 
-def at_once(sessions: Sequence[psycopg.Connection], function: str, begin: str) -> list[str]:
-    """What each session is answered, or "again" where it has to try again; all have begun before the first one ends."""
+def run_concurrently(sessions: Sequence[psycopg.Connection], function: str, begin: str) -> list[str]:
+    """The answer to each session, or "retry"; all sessions begin before the first one ends."""
     barrier = Barrier(len(sessions), timeout=30)
 
     def call(connection: psycopg.Connection) -> str:
@@ -55,11 +55,11 @@ def at_once(sessions: Sequence[psycopg.Connection], function: str, begin: str) -
         connection.execute("SELECT count(*) FROM public.alert_events")  # takes the snapshot
         barrier.wait()
         try:
-            answer = connection.execute(OUTCOME[function].encode(), arguments(function)).fetchone()
+            answer = connection.execute(OUTCOME[function].encode(), make_arguments(function)).fetchone()
             connection.execute("COMMIT")
         except (SerializationFailure, DeadlockDetected):
             connection.execute("ROLLBACK")
-            return "again"
+            return "retry"
         assert answer
         return str(answer[0])
 
@@ -67,7 +67,7 @@ def at_once(sessions: Sequence[psycopg.Connection], function: str, begin: str) -
         return sorted(pool.map(call, sessions))
 
 
-def arguments(function: str) -> list[str]:
+def make_arguments(function: str) -> list[str]:
     if function != "record":
         return []
     return [
@@ -77,7 +77,7 @@ def arguments(function: str) -> list[str]:
     ]
 
 
-def counts(server: PostgresServer, database: str) -> list[tuple[object, ...]]:
+def count_rows(server: PostgresServer, database: str) -> list[tuple[object, ...]]:
     return server.execute(
         """SELECT (SELECT count(*) FROM public.alert_events), (SELECT count(*) FROM vigilbase.notifications),
             (SELECT count(*) FROM public.service_health_checks)""",
@@ -88,41 +88,41 @@ def counts(server: PostgresServer, database: str) -> list[tuple[object, ...]]:
 @each_function
 @each_default
 @each_start
-def test_sessions_with_a_stale_snapshot_make_one_alert_and_try_again(
+def test_concurrent_sessions_stale_snapshot_create_one_alert(
     server: PostgresServer, database: str, sessions: list[psycopg.Connection], function: str
 ) -> None:
-    answers = at_once(sessions, function, "BEGIN")
-    assert answers == ["again"] * (SESSIONS - 1) + [NEW[function]]
+    answers = run_concurrently(sessions, function, "BEGIN")
+    assert answers == sorted([NEW[function], *["retry"] * (SESSIONS - 1)])
     is_recorded = function == "record"
-    assert counts(server, database) == [(1, int(is_recorded), int(is_recorded))]
-    again = [session.execute(OUTCOME[function].encode(), arguments(function)).fetchone() for session in sessions]
-    assert again == [(KNOWN[function],)] * SESSIONS
-    assert counts(server, database) == [(1, int(is_recorded), 1 + SESSIONS if is_recorded else 0)]
+    assert count_rows(server, database) == [(1, int(is_recorded), int(is_recorded))]
+    later = [session.execute(OUTCOME[function].encode(), make_arguments(function)).fetchone() for session in sessions]
+    assert later == [(EXISTING[function],)] * SESSIONS
+    assert count_rows(server, database) == [(1, int(is_recorded), 1 + SESSIONS if is_recorded else 0)]
 
 
 @each_function
 @each_default
 @each_start
-def test_sessions_that_ask_for_read_committed_make_one_alert_and_all_succeed(
+def test_concurrent_sessions_read_committed_create_one_alert(
     server: PostgresServer, database: str, sessions: list[psycopg.Connection], function: str
 ) -> None:
-    answers = at_once(sessions, function, "BEGIN ISOLATION LEVEL READ COMMITTED")
-    assert answers == sorted([NEW[function], *[KNOWN[function]] * (SESSIONS - 1)])
+    answers = run_concurrently(sessions, function, "BEGIN ISOLATION LEVEL READ COMMITTED")
+    assert answers == sorted([NEW[function], *[EXISTING[function]] * (SESSIONS - 1)])
     is_recorded = function == "record"
-    assert counts(server, database) == [(1, int(is_recorded), SESSIONS if is_recorded else 0)]
+    assert count_rows(server, database) == [(1, int(is_recorded), SESSIONS if is_recorded else 0)]
 
 
 @pytest.mark.parametrize("default", ["repeatable read"])
 @pytest.mark.parametrize("has_row", [True])
-def test_sessions_that_lock_no_service_would_make_many_alerts(
+def test_concurrent_sessions_without_service_lock_create_many_alerts(
     server: PostgresServer, database: str, sessions: list[psycopg.Connection]
 ) -> None:
-    """The tests above look at what they mean to: a lock that changes nothing lets a stale snapshot pass."""
+    """Proof that the tests above can fail: a lock without an update doesn't stop a stale snapshot."""
     server.execute(
         """CREATE OR REPLACE FUNCTION vigilbase.lock_service(p_service_name text) RETURNS void LANGUAGE sql AS $$
             SELECT FROM vigilbase.services AS s WHERE s.service_name = p_service_name FOR UPDATE
         $$""",
         database,
     )
-    assert at_once(sessions, "record", "BEGIN") == ["opened"] * SESSIONS
-    assert counts(server, database) == [(SESSIONS, SESSIONS, SESSIONS)]
+    assert run_concurrently(sessions, "record", "BEGIN") == ["opened"] * SESSIONS
+    assert count_rows(server, database) == [(SESSIONS, SESSIONS, SESSIONS)]

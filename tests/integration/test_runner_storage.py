@@ -1,8 +1,7 @@
-"""What a runner leaves in the database: lean checks, its services, their targets, itself; and text that won't fit."""
+"""The rows of a runner: compact checks, its services, their targets, itself; and text that can't be encoded."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from uuid import uuid4
 
@@ -10,16 +9,16 @@ import pytest
 
 from tests.conftest import Backend
 from tests.support.server import PostgresServer
+from tests.support.services import Run, run_config
+from tests.support.waiting import wait_until_async
 from vigilbase import HealthCheckModel
 from vigilbase.alerts.routing import Route
 from vigilbase.config.supabase import close_supabase_service_client
-from vigilbase.database.migrate import apply_pending, discover
-from vigilbase.probes import Finding
-from vigilbase.runner.loop import Runner
-from vigilbase.runner.outbox import claim, finish
+from vigilbase.configfile import Config, ServiceConfig
+from vigilbase.database.migrate import apply_pending, discover_migrations
+from vigilbase.domain import JSON, Policy, ProbeResult, Status
+from vigilbase.notifications.outbox import claim_batches, record_result
 from vigilbase.runner.registry import save_services
-from vigilbase.spec import ServiceSpec, Spec
-from vigilbase.vocabulary import JSON, Policy, Status
 
 FACTS: Mapping[str, JSON] = {"remote_address": "192.0.2.1:443", "certificate_days": 61}
 STEADY: Mapping[str, JSON] = {
@@ -27,45 +26,32 @@ STEADY: Mapping[str, JSON] = {
     "body_bytes": 1256,
     "phases": {"dns_ms": 1.2, "connect_ms": 12.4, "tls_ms": 11.0, "first_byte_ms": 28.0, "transfer_ms": 1.6},
 }
-UNTRANSLATABLE = "Preis ☃ 価格"
+UNENCODABLE = "Preis ☃ 価格"
 
 
-def _spec(name: str, findings: list[Finding], kind: str = "http") -> ServiceSpec:
-    """A service that finds this, one after the other, and then the last for ever."""
+def _make_service(name: str, results: list[ProbeResult], kind: str = "http") -> ServiceConfig:
+    """A service whose probe returns these results in order, and then the last one for ever."""
 
-    async def probe() -> Finding:
-        return findings.pop(0) if len(findings) > 1 else findings[0]
+    async def probe() -> ProbeResult:
+        return results.pop(0) if len(results) > 1 else results[0]
 
     routes = (Route(("ops",), frozenset({"down", "recovery"})),)
-    return ServiceSpec(name, kind, 0.05, 1.0, Policy(1, 1), probe, tags=("shop", "größe"), routes=routes)
+    return ServiceConfig(name, kind, 0.05, 1.0, Policy(1, 1), probe, tags=("shop", "größe"), routes=routes)
 
 
-def _found(status: Status = "healthy", **more: JSON) -> Finding:
-    return Finding(status, "refused" if status == "down" else None, {**FACTS, **STEADY, **more})
+def _make_result(status: Status = "healthy", **details: JSON) -> ProbeResult:
+    return ProbeResult(status, "refused" if status == "down" else None, {**FACTS, **STEADY, **details})
 
 
-@asynccontextmanager
-async def _running(*services: ServiceSpec) -> AsyncIterator[Runner]:
-    runner, stop = Runner(Spec(services, file="/etc/vigilbase.yaml"), save_every_s=0.1), asyncio.Event()
-    running = asyncio.create_task(runner.run(stop))
-    try:
-        yield runner
-    finally:
-        stop.set()
-        await running
+def _run(*services: ServiceConfig) -> AbstractAsyncContextManager[Run]:
+    return run_config(Config(services, file="/etc/vigilbase.yaml"), save_every_s=0.1)
 
 
-async def _until(wanted: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not wanted():
-            await asyncio.sleep(0.02)
-
-
-async def test_facts_of_a_target_are_stored_when_they_change(backend: Backend) -> None:
-    renewed = _found(certificate_days=60)
-    found = [_found(), _found(), _found("down"), _found(), _found(), renewed, renewed]
-    async with _running(_spec("shop", found)) as runner:
-        await _until(lambda: runner.recorded >= 7)
+async def test_runner_target_facts_are_stored_on_change_of_facts_or_status(backend: Backend) -> None:
+    renewed = _make_result(certificate_days=60)
+    results = [_make_result(), _make_result(), _make_result("down"), _make_result(), _make_result(), renewed, renewed]
+    async with _run(_make_service("shop", results)) as run:
+        await wait_until_async(lambda: run.runner.recorded >= 7)
     stored = backend.execute(
         "SELECT probe_details ? 'remote_address', probe_details ->> 'phases' FROM service_health_checks "
         "ORDER BY checked_at LIMIT 7"
@@ -80,16 +66,16 @@ async def test_facts_of_a_target_are_stored_when_they_change(backend: Backend) -
     assert latest.probe_details == STEADY
 
 
-async def test_a_check_of_a_python_probe_is_stored_as_it_was_returned(backend: Backend) -> None:
-    async with _running(_spec("queue", [_found(role="worker")], "python")) as runner:
-        await _until(lambda: runner.recorded >= 2)
+async def test_runner_python_probe_details_are_stored_in_full(backend: Backend) -> None:
+    async with _run(_make_service("queue", [_make_result(role="worker")], "python")) as run:
+        await wait_until_async(lambda: run.runner.recorded >= 2)
     stored = backend.execute("SELECT DISTINCT probe_details FROM service_health_checks")
     assert stored == [({**FACTS, **STEADY, "role": "worker"},)]
 
 
-async def test_ids_of_checks_sort_by_time(backend: Backend) -> None:
-    async with _running(_spec("a", [_found()]), _spec("b", [_found()])) as runner:
-        await _until(lambda: runner.recorded >= 10)
+async def test_runner_check_ids_sort_by_time(backend: Backend) -> None:
+    async with _run(_make_service("a", [_make_result()]), _make_service("b", [_make_result()])) as run:
+        await wait_until_async(lambda: run.runner.recorded >= 10)
     by_id, by_time = (
         backend.execute(f"SELECT id FROM service_health_checks ORDER BY {order}") for order in ("id", "created_at, id")
     )
@@ -97,10 +83,10 @@ async def test_ids_of_checks_sort_by_time(backend: Backend) -> None:
     assert backend.execute("SELECT count(*) FROM service_health_checks WHERE substr(id::text, 15, 1) <> '7'") == [(0,)]
 
 
-async def test_a_runner_is_known_while_it_is_at_work_and_so_are_its_services(backend: Backend) -> None:
-    services = _spec("a", [_found()]), _spec("b", [_found()], "tcp")
-    async with _running(*services):
-        await _until(lambda: backend.execute("SELECT 1 FROM vigilbase.runners"))
+async def test_runner_registers_itself_and_its_services_while_run(backend: Backend) -> None:
+    services = _make_service("a", [_make_result()]), _make_service("b", [_make_result()], "tcp")
+    async with _run(*services):
+        await wait_until_async(lambda: backend.execute("SELECT 1 FROM vigilbase.runners"))
         rows = backend.execute("SELECT service_name, kind, interval_s, timeout_s, tags, source FROM vigilbase.services")
         assert sorted(rows, key=str) == [
             ("a", "http", 0.05, 1.0, ["shop", "größe"], "file"),
@@ -109,66 +95,67 @@ async def test_a_runner_is_known_while_it_is_at_work_and_so_are_its_services(bac
     assert backend.execute("SELECT 1 FROM vigilbase.runners") == []
 
 
-async def test_services_that_a_file_no_longer_names_are_marked_and_come_back(backend: Backend) -> None:
+async def test_save_services_missing_service_is_marked_removed_until_it_returns(backend: Backend) -> None:
     def removed() -> list[tuple[object, ...]]:
         return backend.execute("SELECT service_name FROM vigilbase.services WHERE removed_at IS NOT NULL")
 
-    both = Spec([_spec("a", [_found()]), _spec("b", [_found()])], file="/etc/vigilbase.yaml")
+    both = Config(
+        [_make_service("a", [_make_result()]), _make_service("b", [_make_result()])], file="/etc/vigilbase.yaml"
+    )
     await save_services(both)
     revisions = "SELECT revision FROM vigilbase.services ORDER BY service_name"
     before = backend.execute(revisions)
     await save_services(both)
-    assert backend.execute(revisions) == before  # what says the same changes nothing
-    await save_services(Spec(both.services[:1], file="/etc/vigilbase.yaml"))
+    assert backend.execute(revisions) == before  # saving the same services again changes nothing
+    await save_services(Config(both.services[:1], file="/etc/vigilbase.yaml"))
     assert removed() == [("b",)]
-    await save_services(Spec([], file="/etc/other.yaml"))
-    assert removed() == [("b",)]  # another file's are its own
+    await save_services(Config([], file="/etc/other.yaml"))
+    assert removed() == [("b",)]  # another file's services are separate
     await save_services(both)
     assert removed() == []
 
 
-async def test_what_is_known_of_a_target_is_saved_with_its_service(backend: Backend) -> None:
-    async with _running(_spec("shop", [_found()])):
-        await _until(lambda: backend.execute("SELECT 1 FROM vigilbase.services WHERE target IS NOT NULL"))
+async def test_runner_target_facts_are_saved_with_service(backend: Backend) -> None:
+    async with _run(_make_service("shop", [_make_result()])):
+        await wait_until_async(lambda: backend.execute("SELECT 1 FROM vigilbase.services WHERE target IS NOT NULL"))
     assert backend.execute("SELECT target FROM vigilbase.services") == [(FACTS,)]
 
 
 @pytest.fixture(params=["LATIN1", "SQL_ASCII"])
-async def narrow(
+async def narrow_encoding_backend(
     request: pytest.FixtureRequest, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Backend]:
-    """A migrated database that can't hold every text."""
+    """A migrated database with an encoding that lacks most characters."""
     name = f"test_{uuid4().hex[:12]}"
     encoding = f"ENCODING '{request.param}' LOCALE_PROVIDER libc LOCALE 'C'"
     server.execute(f"CREATE DATABASE {name} TEMPLATE template0 {encoding}", "postgres")
-    await apply_pending(server.url(name), discover())
+    await apply_pending(server.url(name), discover_migrations())
     monkeypatch.setenv("DATABASE_URL", server.url(name))
     yield Backend("postgres", name, server)
     await close_supabase_service_client()
     server.drop_database(name)
 
 
-async def test_a_check_whose_text_cannot_be_stored_keeps_its_status_its_alert_and_its_notification(
-    narrow: Backend,
+async def test_runner_unencodable_text_keeps_check_alert_and_notification(
+    narrow_encoding_backend: Backend,
 ) -> None:
-    down = Finding("down", UNTRANSLATABLE, {"body": UNTRANSLATABLE})
-    service = _spec("shop", [down])
-    plain = replace(service, policy=Policy(2, 1), tags=("shop",))
-    async with _running(plain) as runner:
-        await _until(lambda: runner.recorded >= 3)
-    assert runner.lost == 0
-    rows = narrow.execute("SELECT count(*) > 2, bool_and(status = 'down') FROM service_health_checks")
+    down = ProbeResult("down", UNENCODABLE, {"body": UNENCODABLE})
+    service = replace(_make_service("shop", [down]), policy=Policy(2, 1), tags=("shop",))
+    async with _run(service) as run:
+        await wait_until_async(lambda: run.runner.recorded >= 3)
+    assert run.runner.dropped == 0
+    rows = narrow_encoding_backend.execute("SELECT count(*) > 2, bool_and(status = 'down') FROM service_health_checks")
     assert rows == [(True, True)]
     opened = "(service_name, alert_type, status) = ('shop', 'service_down', 'active')"
-    assert narrow.execute(f"SELECT {opened} FROM alert_events") == [(True,)]
+    assert narrow_encoding_backend.execute(f"SELECT {opened} FROM alert_events") == [(True,)]
     queued = "(channel, kind, status) = ('ops', 'triggered', 'pending')"
-    assert narrow.execute(f"SELECT {queued} FROM vigilbase.notifications") == [(True,)]
+    assert narrow_encoding_backend.execute(f"SELECT {queued} FROM vigilbase.notifications") == [(True,)]
 
 
-async def test_an_answer_that_cannot_be_stored_costs_no_result(narrow: Backend) -> None:
-    async with _running(replace(_spec("shop", [Finding("down", "refused")]), tags=())) as runner:
-        await _until(lambda: runner.recorded >= 1)
-    [message] = (await claim("ops", window_s=0, lease_id=uuid4(), limit=10)).messages
-    await finish(message, "delivered", answer=f"200 {UNTRANSLATABLE}")
+async def test_record_result_unencodable_answer_is_delivered(narrow_encoding_backend: Backend) -> None:
+    async with _run(replace(_make_service("shop", [ProbeResult("down", "refused")]), tags=())) as run:
+        await wait_until_async(lambda: run.runner.recorded >= 1)
+    [batch] = (await claim_batches("ops", window_s=0, lease_id=uuid4(), limit=10)).batches
+    await record_result(batch, "delivered", answer=f"200 {UNENCODABLE}")
     delivered = "SELECT status = 'delivered' AND answer IS NOT NULL FROM vigilbase.notifications"
-    assert narrow.execute(delivered) == [(True,)]
+    assert narrow_encoding_backend.execute(delivered) == [(True,)]

@@ -1,4 +1,4 @@
-"""What is caught at start, on real servers: each with one line that says what to do, and none with a secret."""
+"""The checks at start, on real servers: each error is one line with advice, and none shows a secret."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
-from tests.support.watched import eventually
+from tests.support.waiting import wait_until
 from vigilbase import (
     AccessRefusedError,
     ConfigurationError,
@@ -27,36 +27,36 @@ from vigilbase import (
 from vigilbase.config.supabase import check_service_client
 from vigilbase.database.client import Where
 from vigilbase.database.embedded import EmbeddedServer
-from vigilbase.database.migrate import apply_pending, discover
+from vigilbase.database.migrate import apply_pending, discover_migrations
 
 PASSWORD = "hunter2-hunter2"
 
 
 @pytest.fixture(autouse=True)
-async def _closed() -> AsyncIterator[None]:
+async def _close_client() -> AsyncIterator[None]:
     yield
     await close_supabase_service_client()
 
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
 
 
 @pytest.fixture
-def stranger(server: PostgresServer, database: str) -> Iterator[str]:
-    """The URL of a role that may read the tables and is blinded by row-level security."""
-    server.execute(f"CREATE ROLE stranger LOGIN PASSWORD '{PASSWORD}'")
-    server.execute("GRANT SELECT, INSERT ON service_health_checks, alert_events TO stranger", database)
-    server.execute("GRANT EXECUTE ON FUNCTION vigilbase_role_info() TO stranger", database)
-    yield server.url(database, user="stranger", password=PASSWORD)
-    server.execute("DROP OWNED BY stranger; DROP ROLE stranger", database)
+def low_role_url(server: PostgresServer, database: str) -> Iterator[str]:
+    """The URL of a role that may read the tables, but from which row-level security hides the rows."""
+    server.execute(f"CREATE ROLE low_role LOGIN PASSWORD '{PASSWORD}'")
+    server.execute("GRANT SELECT, INSERT ON service_health_checks, alert_events TO low_role", database)
+    server.execute("GRANT EXECUTE ON FUNCTION vigilbase_role_info() TO low_role", database)
+    yield server.url(database, user="low_role", password=PASSWORD)
+    server.execute("DROP OWNED BY low_role; DROP ROLE low_role", database)
 
 
-async def _said(kind: type[Exception], caplog: pytest.LogCaptureFixture) -> str:
-    """What the check at start says, having made sure that no secret is in it, in its causes, or in the log."""
+async def _get_error(kind: type[Exception], caplog: pytest.LogCaptureFixture) -> str:
+    """The error of the check at start. No secret may be in it, in its causes, or in the log."""
     caplog.set_level(logging.DEBUG)
     with pytest.raises(kind) as caught:
         await check_service_client(get_supabase_service_client())
@@ -69,27 +69,27 @@ async def _said(kind: type[Exception], caplog: pytest.LogCaptureFixture) -> str:
     return str(caught.value)
 
 
-async def test_nobody_listens_at_the_database_url(
+async def test_start_closed_port_in_database_url_is_connection_refused(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()
     monkeypatch.setenv("DATABASE_URL", f"postgresql://monitor:{PASSWORD}@127.0.0.1:{port}/app")
-    said = f"can't connect to 127.0.0.1:{port} (from DATABASE_URL): connection refused"
-    assert await _said(DatabaseUnavailableError, caplog) == said
+    message = f"can't connect to 127.0.0.1:{port} (from DATABASE_URL): connection refused"
+    assert await _get_error(DatabaseUnavailableError, caplog) == message
 
 
-async def test_nobody_listens_at_the_supabase_url(
+async def test_start_closed_port_in_supabase_url_is_connection_refused(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("SUPABASE_URL", f"http://{host}")
     monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
-    said = f"can't connect to {host} (from SUPABASE_URL): connection refused"
-    assert await _said(DatabaseUnavailableError, caplog) == said
+    message = f"can't connect to {host} (from SUPABASE_URL): connection refused"
+    assert await _get_error(DatabaseUnavailableError, caplog) == message
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "SUPABASE_URL"])
-async def test_a_host_that_never_answers_is_given_up_in_our_time(
+async def test_start_silent_host_times_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, silent_port: int, variable: str
 ) -> None:
     monkeypatch.setenv("VIGILBASE_TIMEOUT", "1")
@@ -100,49 +100,49 @@ async def test_a_host_that_never_answers_is_given_up_in_our_time(
     if variable == "SUPABASE_URL":
         monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
     began = time.monotonic()
-    assert "call vigilbase_role_info" in await _said(DatabaseUnavailableError, caplog)
-    assert time.monotonic() - began < 30  # the libraries' own time is 120 s
+    assert "call vigilbase_role_info" in await _get_error(DatabaseUnavailableError, caplog)
+    assert time.monotonic() - began < 30  # the libraries' default timeout is 120 s
 
 
-async def test_a_wrong_password_is_the_servers_word(
+async def test_start_wrong_password_error_has_server_message(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.url("postgres", password=PASSWORD))
-    assert "password authentication failed" in await _said(DatabaseUnavailableError, caplog)
+    assert "password authentication failed" in await _get_error(DatabaseUnavailableError, caplog)
 
 
-async def test_an_unknown_parameter_of_the_url_is_refused_without_quoting_it(
+async def test_start_unknown_url_parameter_is_rejected_without_showing_it(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{server.url('postgres', password=PASSWORD)}?pgbouncer=true")
-    assert "no other query parameters than libpq's" in await _said(ConfigurationError, caplog)
+    assert "libpq's query parameters" in await _get_error(ConfigurationError, caplog)
 
 
-async def test_a_database_without_the_schema_says_what_to_run(
+async def test_start_missing_schema_error_advises_migrate(
     server: PostgresServer, empty_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.url(empty_database))
-    assert "run `vigilbase migrate`" in await _said(MissingSchemaError, caplog)
+    assert "run `vigilbase migrate`" in await _get_error(MissingSchemaError, caplog)
 
 
-async def test_a_role_that_row_level_security_blinds_is_refused(
-    stranger: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_start_role_with_hidden_rows_is_rejected(
+    low_role_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", stranger)
-    said = await _said(AccessRefusedError, caplog)
-    assert "row-level security hides the rows from the role stranger" in said
-    assert "connect as the tables' owner" in said
+    monkeypatch.setenv("DATABASE_URL", low_role_url)
+    message = await _get_error(AccessRefusedError, caplog)
+    assert "row-level security hides the rows from the role low_role" in message
+    assert "connect as the tables' owner" in message
 
 
-async def test_a_wrong_supabase_key_is_refused(
+async def test_start_wrong_supabase_key_is_rejected(
     supabase_api: SupabaseApi, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SUPABASE_URL", supabase_api.url)
     monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
-    assert "set SUPABASE_SECRET_KEY" in await _said(AccessRefusedError, caplog)
+    assert "set SUPABASE_SECRET_KEY" in await _get_error(AccessRefusedError, caplog)
 
 
-async def test_a_url_that_is_no_supabase_project_is_told(
+async def test_start_url_of_other_website_error_advises_supabase_url(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -155,19 +155,19 @@ async def test_a_url_that_is_no_supabase_project_is_told(
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as website:
         monkeypatch.setenv("SUPABASE_URL", f"http://127.0.0.1:{website.sockets[0].getsockname()[1]}")
         monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
-        assert "is SUPABASE_URL the project's URL?" in await _said(ConfigurationError, caplog)
-        with pytest.raises(DatabaseError, match="is SUPABASE_URL the project's URL"):
+        assert "set SUPABASE_URL to the project's URL" in await _get_error(ConfigurationError, caplog)
+        with pytest.raises(DatabaseError, match="set SUPABASE_URL to the project's URL"):
             await HealthCheckModel.find_latest_by_service("api")
 
 
-async def test_the_publishable_key_reads_nothing_and_writes_nothing(supabase_api: SupabaseApi) -> None:
+async def test_supabase_client_publishable_key_cannot_read_or_write(supabase_api: SupabaseApi) -> None:
     from vigilbase.database.supabase import SupabaseClient
 
-    # Past the check at start, which refuses such a key: row-level security keeps it out by itself.
+    # Without the check at start, which rejects such a key: row-level security alone protects the rows.
     secret = SupabaseClient(supabase_api.url, supabase_api.secret_key)
     public = SupabaseClient(supabase_api.url, supabase_api.publishable_key)
     row = {"service_name": f"service {uuid4()}", "status": "healthy"}
-    mine = [Where("service_name", "eq", row["service_name"])]
+    by_name = [Where("service_name", "eq", row["service_name"])]
     try:
         await secret.insert("service_health_checks", [row])
         with pytest.raises(DatabaseError):
@@ -175,20 +175,20 @@ async def test_the_publishable_key_reads_nothing_and_writes_nothing(supabase_api
         for function in ("vigilbase_find_latest_health_checks", "vigilbase_role_info"):
             with pytest.raises(DatabaseError):
                 await public.call(function)
-        # Allowed for: @supabase/lite overlooks that the role has no privilege on the table (that it hasn't is tested
-        # with SET ROLE), so what is seen here is row-level security alone.
+        # @supabase/lite ignores missing privileges on a table (tests with SET ROLE cover them). Here, only row-level
+        # security has an effect.
         assert await public.select("service_health_checks") == []
-        assert await public.delete("service_health_checks", mine) == 0
-        assert len(await secret.select("service_health_checks", mine)) == 1
+        assert await public.delete("service_health_checks", by_name) == 0
+        assert len(await secret.select("service_health_checks", by_name)) == 1
     finally:
         await secret.aclose()
         await public.aclose()
 
 
-async def test_a_call_fails_in_our_time_when_the_server_freezes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_frozen_server_times_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIGILBASE_HOME", str(home))
     embedded = EmbeddedServer(home)
-    await apply_pending(await asyncio.to_thread(embedded.start), discover())
+    await apply_pending(await asyncio.to_thread(embedded.start), discover_migrations())
     monkeypatch.setenv("VIGILBASE_TIMEOUT", "1")
     assert await HealthCheckModel.find_all() == []
     postmaster = psutil.Process(int((embedded.data / "postmaster.pid").read_text().split()[0]))
@@ -198,7 +198,7 @@ async def test_a_call_fails_in_our_time_when_the_server_freezes(home: Path, monk
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailableError, match="no answer within 1 s"):
         await HealthCheckModel.find_all()
-    # One second is ours, one for the server to agree to stop, one for the connection to be cut; the driver's own is 10.
+    # One second is our timeout, two are for the cancellation and the cut; the driver's own limit is 10.
     assert time.monotonic() - began < 9
     for process in processes:
         process.resume()
@@ -207,7 +207,7 @@ async def test_a_call_fails_in_our_time_when_the_server_freezes(home: Path, monk
     await asyncio.to_thread(embedded.stop)
 
 
-async def test_a_request_that_fails_is_not_repeated_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_supabase_client_unavailable_api_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -226,7 +226,7 @@ async def test_a_request_that_fails_is_not_repeated_silently(monkeypatch: pytest
     assert len(requests) == 2
 
 
-async def test_connections_are_closed_on_shutdown(
+async def test_close_service_client_closes_connections(
     server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.url(database))
@@ -236,20 +236,18 @@ async def test_connections_are_closed_on_shutdown(
     assert isinstance(count, int)
     assert 1 <= count <= 4
     await close_supabase_service_client()
-    eventually(lambda: server.execute(connected, "postgres"), lambda seen: seen == [(0,)])
+    wait_until(lambda: server.execute(connected, "postgres"), lambda seen: seen == [(0,)])
 
 
-def test_each_event_loop_has_a_client_of_its_own(
+def test_service_client_works_in_successive_event_loops(
     server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", server.url(database))
 
-    async def once() -> int:
+    async def use_client() -> None:
         assert get_supabase_service_client() is get_supabase_service_client()
         assert await HealthCheckModel.find_all() == []
-        client = id(get_supabase_service_client())
         await close_supabase_service_client()
-        return client
 
     for _ in range(3):
-        asyncio.run(once())
+        asyncio.run(use_client())

@@ -1,4 +1,4 @@
-"""An authority that nobody trusts but who is told to, and the certificates that it gives to servers."""
+"""A certificate authority for tests, which the system doesn't trust, and server certificates from it."""
 
 import ipaddress
 import ssl
@@ -14,11 +14,11 @@ from cryptography.x509.oid import NameOID
 _PEM = serialization.Encoding.PEM
 
 
-def _name(common_name: str) -> x509.Name:
+def _make_name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _key_text(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _encode_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
@@ -46,29 +46,29 @@ class Authority:
         from_days: float = -1,
         self_signed: bool = False,
     ) -> ssl.SSLContext:
-        """What a server needs whose certificate is for these names, from so many days from now until so many days."""
+        """A context for a server with a certificate for these names, valid from `from_days` to `days` from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(_name("server"))
-            .issuer_name(_name("server" if self_signed else "Test authority"))
+            .subject_name(_make_name("server"))
+            .issuer_name(_make_name("server" if self_signed else "Test authority"))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + timedelta(days=from_days))
             .not_valid_after(now + timedelta(days=days, minutes=1 if days >= 0 else -1))
-            .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_make_general_name(name) for name in names]), critical=False)
         )
         certificate = builder.sign(key if self_signed else self.key, hashes.SHA256())
         path = self.folder / f"{certificate.serial_number}.pem"
-        path.write_bytes(_key_text(key) + certificate.public_bytes(_PEM))
+        path.write_bytes(_encode_key(key) + certificate.public_bytes(_PEM))
         return server_context(path)
 
 
 def new_authority(folder: Path) -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
-    name = _name("Test authority")
+    name = _make_name("Test authority")
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=100))
@@ -81,7 +81,7 @@ def new_authority(folder: Path) -> Authority:
     return authority
 
 
-def _general(name: str) -> x509.GeneralName:
+def _make_general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

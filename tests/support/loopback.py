@@ -1,4 +1,4 @@
-"""Small servers on loopback for probes to look at, and the look itself."""
+"""Small servers on loopback, and probing them."""
 
 import asyncio
 import ssl
@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
-from vigilbase.probes import KINDS, observe
-from vigilbase.vocabulary import JSON, Observation
+from vigilbase.domain import JSON, ProbeResult
+from vigilbase.probes import PROBES, run_probe
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SHORT = 0.3
@@ -17,31 +17,31 @@ def fixed_now() -> datetime:
     return datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-async def look(kind: str, target: str, timeout: float = 5, **values: object) -> Observation:
+async def probe_target(kind: str, target: str, timeout: float = 5, **values: object) -> ProbeResult:
     """Probe a target once, as the runner does."""
-    return await observe(KINDS[kind].bind({kind: target, **values}, timeout), timeout=timeout, now=fixed_now)
+    return await run_probe(PROBES[kind].bind({kind: target, **values}, timeout), timeout=timeout, now=fixed_now)
 
 
-def details(seen: Observation) -> Mapping[str, JSON]:
-    assert seen.probe_details is not None
-    return seen.probe_details
+def get_details(result: ProbeResult) -> Mapping[str, JSON]:
+    assert result.probe_details is not None
+    return result.probe_details
 
 
-def phases(seen: Observation) -> dict[str, float]:
-    found = details(seen)["phases"]
-    assert isinstance(found, dict)
-    return found
+def get_phases(result: ProbeResult) -> dict[str, float]:
+    phases = get_details(result)["phases"]
+    assert isinstance(phases, dict)
+    return phases
 
 
 @asynccontextmanager
 async def serving(answer: Answer, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """A server that gives one answer to each connection, and then closes it; the port."""
-    answering: set[asyncio.Task[None]] = set()
+    """Run a server that calls `answer` for each connection and then closes it; yield its port."""
+    tasks: set[asyncio.Task[None]] = set()
 
-    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        answering.add(task)
+        tasks.add(task)
         try:
             await answer(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -49,21 +49,21 @@ async def serving(answer: Answer, context: ssl.SSLContext | None = None, host: s
         finally:
             writer.close()
             if context:
-                with suppress(AttributeError):  # Python 3.11.2, where the connection is lost already
+                with suppress(AttributeError):  # Python 3.11.2, if the connection is already lost
                     writer.transport.abort()
 
-    server = await asyncio.start_server(closing, host, 0, ssl=context)
+    server = await asyncio.start_server(handle_connection, host, 0, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in answering:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*answering, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def http_answer(head: str, body: bytes = b"", heard: list[bytes] | None = None) -> Answer:
-    """Answers a request with a status line and headers, and keeps what it heard."""
+    """Make a handler that answers a request with status line, headers and body, and appends the request to `heard`."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
@@ -79,16 +79,16 @@ def http_answer(head: str, body: bytes = b"", heard: list[bytes] | None = None) 
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Takes everything and says nothing."""
+    """Read everything and send nothing."""
     while await reader.read(65_536):
         pass
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Closes the connection at once."""
+    """Close the connection at once."""
 
 
-async def gibberish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Speaks no protocol."""
+async def send_gibberish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send bytes of no protocol."""
     writer.write(b"\x00\xff220 hello\r\n" * 10)
     await writer.drain()

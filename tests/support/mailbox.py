@@ -1,4 +1,4 @@
-"""A real SMTP server, in a thread, whose answers a test chooses."""
+"""A real SMTP server in a thread, with answers that a test chooses."""
 
 import asyncio
 import ssl
@@ -17,7 +17,7 @@ URL_LOGIN = "vigilbase%40example.com:pass%2Fw%C3%B6rd%40h%3A1"
 
 @dataclass
 class Mailbox:
-    """What was taken. `answers` has what the server says instead of its usual answer, by command or recipient."""
+    """The emails that the server accepted. `answers` replaces its usual answers, by command or recipient."""
 
     answers: dict[str, str] = field(default_factory=dict)
     mails: list[EmailMessage] = field(default_factory=list)
@@ -44,9 +44,9 @@ class Mailbox:
         answer = self.answers.get("DATA", "250 2.0.0 queued as 4711")
         if answer.startswith("250"):
             assert isinstance(envelope.content, bytes)
-            mail = message_from_bytes(envelope.content, policy=policy.default)
-            assert isinstance(mail, EmailMessage)
-            self.mails.append(mail)
+            email = message_from_bytes(envelope.content, policy=policy.default)
+            assert isinstance(email, EmailMessage)
+            self.mails.append(email)
             self.recipients.append(envelope.rcpt_tos)
             assert server.transport is not None
             self.encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
@@ -55,10 +55,10 @@ class Mailbox:
     def authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: LoginPassword
     ) -> AuthResult:
-        told = self.answers.get("AUTH")
+        answer = self.answers.get("AUTH")
         self.logins.append(login.login.decode())
-        known = (login.login.decode(), login.password.decode()) == (USER, PASSWORD)
-        return AuthResult(success=known and told is None, handled=False, message=told)
+        is_known = (login.login.decode(), login.password.decode()) == (USER, PASSWORD)
+        return AuthResult(success=is_known and answer is None, handled=False, message=answer)
 
 
 class _Controller(Controller):
@@ -72,7 +72,7 @@ class _Controller(Controller):
 def mail_server(
     *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, login: bool = False
 ) -> Iterator[Mailbox]:
-    """A server on a port of its own; with `tls` encrypted from the start, with `starttls` offering it."""
+    """A server on a free port. `tls` encrypts from the first byte; with `starttls` the server offers STARTTLS."""
     mailbox = Mailbox()
     controller = _Controller(
         mailbox,

@@ -1,4 +1,4 @@
-"""Servers of every version at hand: 18 is the embedded one, 16 comes with the wheel, and 15 may be the system's."""
+"""Servers of all available versions: 18 is the embedded one, 16 comes with the wheel, 15 may come with the system."""
 
 import os
 import pwd
@@ -12,18 +12,18 @@ import psycopg
 import pytest
 
 from tests.support.server import API_ROLES, PostgresServer, home_folder, in_ci
-from vigilbase.database.programs import programs_folder
+from vigilbase.database.binaries import find_binaries
 
-PACKAGE = programs_folder().parents[1]
+PACKAGE = find_binaries().parents[1]
 OLDER = {"15": Path("/usr/lib/postgresql/15/bin"), "16": PACKAGE / "pginstall" / "bin"}
 OLDEST_AND_NEWEST = ("15", "18")
 
 
 @contextmanager
-def supabase_like_server(version: str, server: PostgresServer) -> Iterator[str]:
-    """The URL of a server of a version, with {} for the database; the roles of a Supabase project exist.
+def run_supabase_like_server(version: str, server: PostgresServer) -> Iterator[str]:
+    """The URL of a server of a version, with {} for the database. It has the roles of a Supabase project.
 
-    `server` is the one of the newest version. A version that isn't installed skips the test, but never in CI.
+    `server` has the newest version. If a version isn't installed, the test is skipped, except in CI.
     """
     if version not in OLDER:
         yield server.url("{}")
@@ -33,7 +33,7 @@ def supabase_like_server(version: str, server: PostgresServer) -> Iterator[str]:
         if in_ci():
             pytest.fail(reason)
         pytest.skip(reason)
-    with throwaway_server(OLDER[version]) as url:
+    with run_temporary_server(OLDER[version]) as url:
         with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
             assert connection.info.server_version // 10_000 == int(version)
             for role in API_ROLES:
@@ -43,13 +43,13 @@ def supabase_like_server(version: str, server: PostgresServer) -> Iterator[str]:
 
 
 @contextmanager
-def throwaway_server(programs: Path) -> Iterator[str]:
-    """A server for as long as the block lasts; its URL, with {} for the database."""
+def run_temporary_server(programs: Path) -> Iterator[str]:
+    """Run a server during the block; yield its URL, with {} for the database."""
     account = pwd.getpwnam("vigilbase") if os.geteuid() == 0 else None  # Postgres refuses to run as root
     with home_folder() as home:
         if account:
             os.chown(home, account.pw_uid, account.pw_gid)
-            programs = within_reach(programs, home)
+            programs = copy_binaries(programs, home)
 
         def run(program: str, *arguments: str) -> None:
             subprocess.run(
@@ -72,8 +72,8 @@ def throwaway_server(programs: Path) -> Iterator[str]:
             run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
 
-def within_reach(programs: Path, home: Path) -> Path:
-    """A copy of the wheel's programs with their libraries, as the virtual environment may be closed to other users."""
+def copy_binaries(programs: Path, home: Path) -> Path:
+    """Copy the wheel's programs and libraries, because other users may not be able to enter the virtual environment."""
     if PACKAGE not in programs.parents:
         return programs
     for folder in (programs.parent, PACKAGE.with_name(f"{PACKAGE.name}.libs")):

@@ -15,19 +15,19 @@ import pytest
 from tests.support.server import PostgresServer, free_port, in_ci
 
 
-def pgbouncer() -> str:
-    """The program; without it a test is skipped, but not in CI."""
-    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
+def find_pgbouncer() -> str:
+    """The path of the program. If it is missing, the test is skipped, except in CI."""
+    path = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if path is None:
         assert not in_ci(), "pgbouncer is missing: `make test` installs it on Debian"
         pytest.skip("pgbouncer is not installed (on Debian: apt install pgbouncer)")
-    return found
+    return path
 
 
 @contextmanager
 def run_pooler(server: PostgresServer, folder: Path) -> Iterator[str]:
-    """Run a pooler with two connections to the server; yields its URL, without a database's name."""
-    program, port = pgbouncer(), free_port()
+    """Run a pooler with two connections to the server; yield its URL without a database name."""
+    program, port = find_pgbouncer(), free_port()
     users = folder / "users.txt"
     users.write_text(f'"postgres" "{server.password}"\n')
     config = folder / "pgbouncer.ini"
@@ -40,8 +40,8 @@ def run_pooler(server: PostgresServer, folder: Path) -> Iterator[str]:
     command = [program]
     if os.geteuid() == 0:  # it refuses to run as root
         account = pwd.getpwnam("vigilbase")
-        for path in (folder, users, config):
-            os.chown(path, account.pw_uid, account.pw_gid)
+        for file in (folder, users, config):
+            os.chown(file, account.pw_uid, account.pw_gid)
         command += ["-u", "vigilbase"]
     log = folder / "pgbouncer.log"
     with log.open("w") as output:
@@ -50,14 +50,14 @@ def run_pooler(server: PostgresServer, folder: Path) -> Iterator[str]:
         )
     url = f"postgresql://postgres:{server.password}@127.0.0.1:{port}"
     try:
-        _wait_until_it_answers(f"{url}/postgres", process, log)
+        _wait_until_ready(f"{url}/postgres", process, log)
         yield url
     finally:
         process.kill()
         process.wait()
 
 
-def _wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     for _ in range(200):
         assert process.poll() is None, f"pgbouncer ended: {log.read_text()}"
         try:

@@ -1,4 +1,4 @@
-"""A service client over one connection to a database of the test's own."""
+"""A service client over one connection to a database of one test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from vigilbase.database.postgres import PostgresClient
 
 
 @asynccontextmanager
-async def client_of(url: str, *, timeout: float = 10.0, pool_size: int = 1) -> AsyncIterator[PostgresClient]:
+async def open_client(url: str, *, timeout: float = 10.0, pool_size: int = 1) -> AsyncIterator[PostgresClient]:
     async def conninfo() -> str:
         return url
 

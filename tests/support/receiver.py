@@ -1,4 +1,4 @@
-"""A real HTTP server, in a thread of its own, that keeps the messages it gets and answers them on command."""
+"""A real HTTP server, in its own thread, that keeps its requests and answers them as a test wants."""
 
 import asyncio
 import json
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Fault = Literal["close", "close_unread", "hang", "half_a_head", "half_a_body", "endless_body", "gibberish"]
-"""What goes wrong: closed without an answer, or before the request was read; silence; an answer that breaks off in its
-head or its body, or never ends; no HTTP at all."""
+"""The connection closes without an answer, or before the request is read; no answer; an answer that breaks off in its
+head or its body, or never ends; an answer that isn't HTTP."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. `delay_s` is waited before it, or until the receiver ends."""
+    """An answer, sent after `delay_s`."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -38,9 +38,9 @@ def redirect_to(url: str, status: int = 302) -> Reply:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came: header names in small letters, `at` on the monotonic clock.
+    """A request, with its header names in lower case, and `at` on the monotonic clock.
 
-    `given_up`: whether its sender had hung up before it was read.
+    `is_abandoned`: whether its sender had closed the connection before it was read.
     """
 
     method: str
@@ -48,17 +48,17 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     at: float
-    given_up: bool = False
+    is_abandoned: bool = False
 
     def json(self) -> Any:
         return json.loads(self.body)
 
 
 class Receiver:
-    """Answers each request with the next of `replies`, and without one as `answer` says.
+    """Answers each request with the next of `replies`, or else with `answer`.
 
-    `requests` are all that came, in order, `taken` those that get a whole answer of success. May be stopped and started
-    again on the same port.
+    `requests` are all requests in order, `accepted` those with a complete success as answer. It can be stopped, and
+    started again on the same port.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
@@ -66,7 +66,7 @@ class Receiver:
         self.answer: Reply | Callable[[Request], Reply] = Reply()
         self.replies: deque[Reply] = deque()
         self.requests: list[Request] = []
-        self.taken: list[Request] = []
+        self.accepted: list[Request] = []
         self._tls = tls
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -80,11 +80,11 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen; on the same port as before, if it did before."""
+        """Listen, after a stop on the same port as before."""
         self._run(self._listen())
 
     def stop(self) -> None:
-        """Refuse connections, and break off those that are open."""
+        """Refuse new connections and cut the open ones."""
         self._run(self._close())
 
     def close(self) -> None:
@@ -95,15 +95,15 @@ class Receiver:
         self._loop.close()
 
     def reply_next(self, *replies: Reply) -> None:
-        """Answer the next requests so, one after the other."""
+        """Answer the next requests with these, in order."""
         self.replies.extend(replies)
 
-    def wait_for(self, count: int, *, taken: bool = False, within_s: float = 30) -> list[Request]:
-        """The requests, as soon as there are so many (of success, with `taken`)."""
-        found = self.taken if taken else self.requests
+    def wait_for(self, count: int, *, accepted: bool = False, within_s: float = 30) -> list[Request]:
+        """Wait for so many requests and return them (only accepted ones with `accepted`)."""
+        requests = self.accepted if accepted else self.requests
         with self._changed:
-            assert self._changed.wait_for(lambda: len(found) >= count, within_s), f"{len(found)} of {count} came"
-            return list(found)
+            assert self._changed.wait_for(lambda: len(requests) >= count, within_s), f"{len(requests)} of {count} came"
+            return list(requests)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
@@ -132,14 +132,14 @@ class Receiver:
             self._serving.discard(task)
             writer.close()
             if self._tls:
-                with suppress(AttributeError):  # Python 3.11.2, where the connection is lost already
+                with suppress(AttributeError):  # Python 3.11.2, if the connection is lost already
                     writer.transport.abort()
 
     async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.replies and self.replies[0].fault == "close_unread":
             self.replies.popleft()
             return
-        request = replace(await _read(reader), given_up=_has_hung_up(reader, writer))
+        request = replace(await _read(reader), is_abandoned=_has_hung_up(reader, writer))
         reply = self._keep(request)
         if reply.delay_s:
             await asyncio.sleep(reply.delay_s)
@@ -147,8 +147,8 @@ class Receiver:
             await _fail(reply, reader, writer)
             return
         if 200 <= reply.status < 300 and not writer.is_closing():
-            with self._changed:  # before the answer: whoever has that may look at once
-                self.taken.append(request)
+            with self._changed:  # before the answer, since its sender may look at once
+                self.accepted.append(request)
                 self._changed.notify_all()
         writer.write(_head(reply, len(reply.body)) + reply.body)
         await writer.drain()
@@ -182,7 +182,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 
 def _has_hung_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Whether nobody waits for an answer any more; over TLS, as far as that has been read."""
+    """Whether the sender has closed the connection; over TLS, as far as it has been read."""
     if reader.at_eof() or writer.is_closing():
         return True
     peeking = socket.fromfd(writer.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
@@ -197,7 +197,7 @@ def _has_hung_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 def _head(reply: Reply, length: int) -> bytes:
     headers = {"content-length": str(length), "connection": "close", **reply.headers}
-    lines = [f"HTTP/1.1 {reply.status} Said", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"HTTP/1.1 {reply.status} Reason", *(f"{name}: {value}" for name, value in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 

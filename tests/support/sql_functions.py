@@ -1,4 +1,4 @@
-"""A call of every SQL function that the migrations create, and of what is behind it: every view."""
+"""A call of every SQL function that the migrations create, and a list of all views."""
 
 import psycopg
 from psycopg import sql
@@ -22,7 +22,7 @@ ROUTES = '[{"channel": "ops", "after_s": 0, "unless_acknowledged": false, "send_
 ROW = "(SELECT n FROM vigilbase.notifications AS n ORDER BY n.id LIMIT 1)"
 RETRY = f'{{"outcome": "retry", "lease_id": "{LEASE}", "in_s": 0, "error": "busy"}}'
 
-# For every function a call, and what makes it a success; each builds on those above it.
+# A call of every function and its expected result, as one expression. Each call relies on the calls above it.
 CALLS = {
     # Predicates and other small helpers.
     "vigilbase.is_needed": "('acknowledged', 'reminder', false) = false",
@@ -66,7 +66,7 @@ CALLS = {
     "public.vigilbase_create_alert": "('old', 'service_degraded', 'resolved', 'slow', '{}') ->> 'status' = 'resolved'",
     "public.vigilbase_raise_alert": "('old', 'service_down', 'gone', '{}') ->> 'is_new' = 'true'",
     "public.vigilbase_list_alerts": """('["active"]', 'old') -> 0 ->> 'message' = 'gone'""",
-    # The outbox: what is queued for an alert, and what becomes of it.
+    # The outbox.
     "vigilbase.enqueue_alert": f"(vigilbase.read_alert('db', '{ALERT}'), '{ROUTES}', '[]')::text = ''",
     "vigilbase.catch_up_with_alert": f"('db', '{ALERT}')::text = ''",
     "vigilbase.lock_notifications": f"(ARRAY['{ALERT}'::uuid])::text = ''",
@@ -89,7 +89,7 @@ CALLS = {
     "public.vigilbase_record_results": f"""(
         '[{{"outcome": "deferred", "batch_id": "{BATCH}", "lease_id": "{LEASE}", "in_s": 1}}]'
     )::text = ''""",
-    # A batch of checks, with the alert that it opens and the notification about that.
+    # A batch of checks that opens an alert and enqueues a notification.
     "vigilbase.apply_transition": f"""(
         '{{"service_name": "late", "to": "down", "opening": {{"message": "late", "details": {{}}}},
             "routes": {ROUTES}, "tags": ["shop"]}}'
@@ -109,7 +109,7 @@ CALLS = {
     "public.vigilbase_list_notifications": """('["pending"]', 10) -> 0 ->> 'channel' = 'ops'""",
     "public.vigilbase_retry_notification": "(1) ->> 'outcome' = 'not_failed'",
     "public.vigilbase_discard_notification": "(1) ->> 'is_discarded' = 'false'",
-    # By hand.
+    # Manual changes.
     "vigilbase.move_alert": f"('{OTHER}', 'acknowledged', 'ada', NULL) ->> 'status' = 'acknowledged'",
     "public.vigilbase_acknowledge_alert": f"('{OTHER}', 'ada', 'mine') ->> 'status' = 'acknowledged'",
     "public.vigilbase_resolve_alert": f"('{OTHER}', 'ada', 'done') ->> 'status' = 'resolved'",
@@ -123,7 +123,7 @@ CALLS = {
         'maintenance', '{SUPPRESSION}', '{SUPPRESSION}', 1
     ) -> 0 ->> 'tag' = 'shop'""",
     "public.vigilbase_end_suppression": f"('maintenance', '{SUPPRESSION}') ->> 'has_ended' = 'true'",
-    # What there is, and who may do what with it.
+    # Objects and privileges.
     "public.vigilbase_role_info": "() ->> 'is_blind' = 'false'",
     "public.vigilbase_list_migrations": "() ->> 'is_blind' = 'false'",
     "public.vigilbase_list_privileges": "() ->> 'exposed' = '[]'",
@@ -135,8 +135,8 @@ CALLS = {
 }
 
 
-def require_that_every_function_works(connection: psycopg.Connection) -> None:
-    """Call each as the service role, on a database that the migrations have just been applied to."""
+def require_every_function_works(connection: psycopg.Connection) -> None:
+    """Call every function as the service role, on a freshly migrated database."""
     connection.execute(SEED)
     connection.execute("SET ROLE service_role")
     for function, call in CALLS.items():

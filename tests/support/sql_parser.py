@@ -1,4 +1,4 @@
-"""The SQL sources, read by the parser of Postgres itself."""
+"""The SQL sources, parsed by Postgres' own parser."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,94 +9,94 @@ from tools.build_migrations import MODELS
 
 SOURCES = sorted((MODELS / "sql").glob("*/*.sql"))
 
-# How the parser says that an expression is no statement: as in IF or RETURN; as in an assignment.
+# The parser's modes for text that is not a statement: an expression, as in IF or RETURN, and an assignment.
 _EXPRESSION, _ASSIGNMENT = 2, 3
-# The PL/pgSQL parser knows types of pg_catalog and public alone.
+# The PL/pgSQL parser knows only types in pg_catalog and public.
 _SCHEMA, _STAND_IN = "vigilbase.", "public.vigilbase__"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One statement inside a function or view, which is known by its name with its schema."""
+    """One statement inside a function or view; `owner` is its qualified name."""
 
     owner: str
     statement: ast.Node
 
 
-def statements(text: str) -> list[ast.Node]:
+def parse_statements(text: str) -> list[ast.Node]:
     return [raw.stmt for raw in parse_sql(text) if raw.stmt is not None]
 
 
-def name_of(parts: tuple[ast.Node, ...] | None) -> str:
-    """The name that a list of nodes spells, as `public.vigilbase_record`."""
+def join_name(parts: tuple[ast.Node, ...] | None) -> str:
+    """The qualified name that a list of nodes spells, such as `public.vigilbase_record`."""
     return ".".join(str(getattr(part, "sval", part)) for part in parts or ())
 
 
-def relation_name(relation: ast.RangeVar | None) -> str:
-    """The name of a table or view, with its schema where it is written with one."""
+def get_relation_name(relation: ast.RangeVar | None) -> str:
+    """The name of a table or view, with its schema if that is written."""
     if relation is None:
         return ""
     return f"{relation.schemaname}.{relation.relname}" if relation.schemaname else str(relation.relname)
 
 
-def plpgsql_bodies(text: str) -> list[tuple[ast.Node, object]]:
-    """Each CREATE FUNCTION and DO of a text, with its body as the PL/pgSQL parser reads it."""
-    makers = [found for found in statements(text) if isinstance(found, ast.CreateFunctionStmt | ast.DoStmt)]
+def parse_bodies(text: str) -> list[tuple[ast.Node, object]]:
+    """Each CREATE FUNCTION and DO statement of a text, with its body as parsed by the PL/pgSQL parser."""
+    makers = [each for each in parse_statements(text) if isinstance(each, ast.CreateFunctionStmt | ast.DoStmt)]
     bodies = parse_plpgsql(text.replace(_SCHEMA, _STAND_IN))
     return list(zip(makers, bodies, strict=True))
 
 
-def nodes(tree: object) -> Iterator[tuple[str, object]]:
+def walk_nodes(tree: object) -> Iterator[tuple[str, object]]:
     """Every named node of a parsed PL/pgSQL body, depth first."""
     if isinstance(tree, dict):
         for name, value in tree.items():
             yield name, value
-            yield from nodes(value)
+            yield from walk_nodes(value)
     elif isinstance(tree, list):
         for item in tree:
-            yield from nodes(item)
+            yield from walk_nodes(item)
 
 
-def children(tree: object) -> Iterator[ast.Node]:
-    """The nodes right below a node."""
+def list_children(tree: object) -> Iterator[ast.Node]:
+    """The direct children of a node."""
     if isinstance(tree, tuple):
         for item in tree:
-            yield from (item,) if isinstance(item, ast.Node) else children(item)
+            yield from (item,) if isinstance(item, ast.Node) else list_children(item)
     elif isinstance(tree, ast.Node):
         for name in tree:
             value = getattr(tree, name)
-            yield from (value,) if isinstance(value, ast.Node) else children(value)
+            yield from (value,) if isinstance(value, ast.Node) else list_children(value)
 
 
-def descend(tree: object) -> Iterator[ast.Node]:
+def walk(tree: object) -> Iterator[ast.Node]:
     """A node and every node below it."""
     if isinstance(tree, ast.Node):
         yield tree
-    for child in children(tree):
-        yield from descend(child)
+    for child in list_children(tree):
+        yield from walk(child)
 
 
-def queries(text: str) -> Iterator[Query]:
-    """Every statement in the functions and views that a text creates, the expressions of PL/pgSQL among them."""
-    for made in statements(text):
-        if isinstance(made, ast.ViewStmt) and made.query is not None:
-            yield Query(relation_name(made.view), made.query)
-    for maker, body in plpgsql_bodies(text):
+def parse_queries(text: str) -> Iterator[Query]:
+    """Every statement in the functions and views that a text creates, including the expressions of PL/pgSQL."""
+    for statement in parse_statements(text):
+        if isinstance(statement, ast.ViewStmt) and statement.query is not None:
+            yield Query(get_relation_name(statement.view), statement.query)
+    for maker, body in parse_bodies(text):
         if isinstance(maker, ast.CreateFunctionStmt):
-            for statement in _statements_of(maker, body):
-                yield Query(name_of(maker.funcname), statement)
+            for inner in _list_statements(maker, body):
+                yield Query(join_name(maker.funcname), inner)
 
 
-def _statements_of(function: ast.CreateFunctionStmt, body: object) -> Iterator[ast.Node]:
+def _list_statements(function: ast.CreateFunctionStmt, body: object) -> Iterator[ast.Node]:
     options = {option.defname: option.arg for option in function.options or ()}
     if options["language"].sval != "sql":
-        for name, expression in nodes(body):
+        for name, expression in walk_nodes(body):
             if name == "PLpgSQL_expr" and isinstance(expression, dict):
-                yield from statements(_as_statement(expression["query"], expression["parseMode"]))
+                yield from parse_statements(_as_statement(expression["query"], expression["parseMode"]))
     elif function.sql_body is not None:
-        yield from children(function.sql_body)
+        yield from list_children(function.sql_body)
     else:
-        yield from statements(options["as"][0].sval)
+        yield from parse_statements(options["as"][0].sval)
 
 
 def _as_statement(text: str, mode: int) -> str:

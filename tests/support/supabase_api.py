@@ -1,8 +1,8 @@
-"""A real Supabase Data API under the tests: `@supabase/lite` from npm, on a database of the test server.
+"""A real Supabase Data API for the tests: `@supabase/lite` from npm, on a database of the test server.
 
-It is not the hosted PostgREST. A test that has to allow for a difference of 0.10 says which:
-errors carry its own code SUP, without SQLSTATE; filters by equality fail for the words null and true, for quotes around
-a value and for leading spaces; missing table grants of service_role go unnoticed.
+It is not the hosted PostgREST. Version 0.10 differs in three ways, and tests that allow for one say so: errors have the
+code SUP and no SQLSTATE; equality filters fail for the words null and true, for quoted values and for leading spaces;
+missing table grants of service_role have no effect.
 """
 
 import json
@@ -42,7 +42,7 @@ def node() -> Path:
 
 @contextmanager
 def run_supabase_api(server: PostgresServer, database: str, folder: Path) -> Iterator[SupabaseApi]:
-    """Serve a database with the two keys of a Supabase project, until the block ends."""
+    """Serve a database during the block, with the two keys of a Supabase project."""
     port = free_port()
     api = SupabaseApi(
         url=f"http://127.0.0.1:{port}",
@@ -68,14 +68,14 @@ def run_supabase_api(server: PostgresServer, database: str, folder: Path) -> Ite
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_until_it_answers(api, process, log)
+        _wait_until_ready(api, process, log)
         yield api
     finally:
         process.kill()
         process.wait()
 
 
-def _wait_until_it_answers(api: SupabaseApi, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_ready(api: SupabaseApi, process: "subprocess.Popen[bytes]", log: Path) -> None:
     for _ in range(600):
         assert process.poll() is None, f"the Supabase API ended: {log.read_text()}"
         try:

@@ -1,4 +1,4 @@
-"""A pseudo-terminal with the installed command in it, and a screen that shows what a user would see."""
+"""The installed command in a pseudo-terminal, with the screen that a user sees."""
 
 import fcntl
 import os
@@ -7,21 +7,21 @@ import signal
 import struct
 import subprocess
 import termios
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyte
 
+from tests.support.waiting import wait_until
 from tests.support.watched import VIGILBASE
 
 CTRL_C = b"\x03"
-MOST_READS = 64
+MAX_READS = 64
 
 
 class Terminal:
-    """A program on a screen of its own. What it prints is read whenever somebody looks."""
+    """A program with its own screen. Its output is read whenever the screen is."""
 
     def __init__(self, process: subprocess.Popen[bytes], descriptor: int, columns: int, lines: int) -> None:
         self.screen = pyte.HistoryScreen(columns, lines, history=1000, ratio=1)
@@ -31,27 +31,23 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
 
     def lines(self) -> list[str]:
-        """What stands on the screen now, and what has scrolled off it, oldest first."""
-        gone = ["".join(row[x].data for x in range(self.screen.columns)) for row in self.screen.history.top]
-        return [line.rstrip() for line in [*gone, *self.screen.display]]
+        """The lines that have scrolled off the screen and those on it, oldest first."""
+        scrolled = ["".join(row[x].data for x in range(self.screen.columns)) for row in self.screen.history.top]
+        return [line.rstrip() for line in [*scrolled, *self.screen.display]]
 
     def text(self) -> str:
-        """The same as one text."""
+        """The same lines as one text."""
         self._read(0)
         return "\n".join(self.lines())
 
     def visible(self) -> str:
-        """What stands on the screen now, alone."""
+        """The text that is on the screen now."""
         self._read(0)
         return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def wait_for(self, wanted: Callable[[str], object], within_s: float = 30) -> str:
-        """Read until the text is as wanted; fail with the screen as it was last."""
-        deadline = time.monotonic() + within_s
-        while not wanted(text := self.text()):
-            assert time.monotonic() < deadline, f"after {within_s} s the screen is still:\n{text}"
-            self._read(0.05)
-        return text
+    def wait_for(self, is_expected: Callable[[str], object], within_s: float = 30) -> str:
+        """Read until the text is as expected; fail with the last screen."""
+        return wait_until(self.text, is_expected, within_s=within_s)
 
     def type(self, keys: bytes) -> None:
         """Press keys."""
@@ -67,13 +63,10 @@ class Terminal:
         self._process.send_signal(number)
 
     def exit_code(self, within_s: float = 10) -> int:
-        """Read to the end; the program's exit code, negative for a signal."""
-        deadline = time.monotonic() + within_s
-        while (code := self._process.poll()) is None:
-            self._read(0.02)
-            assert time.monotonic() < deadline, f"still running:\n{self.text()}"
+        """Read to the end, and return the program's exit code, negative for a signal."""
+        wait_until(self.text, lambda _: self._process.poll() is not None, within_s=within_s)
         self._read(0.1)
-        return code
+        return self._process.wait()
 
     def close(self) -> None:
         """Kill the program if it still runs."""
@@ -82,12 +75,12 @@ class Terminal:
         os.close(self._descriptor)
 
     def _read(self, wait_s: float) -> None:
-        for _ in range(MOST_READS):  # a program that never stops writing must not outlast its deadline
+        for _ in range(MAX_READS):  # a program that never stops writing must not outlast its deadline
             if not select.select([self._descriptor], [], [], wait_s)[0]:
                 return
             try:
                 data = os.read(self._descriptor, 65_536)
-            except OSError:  # Linux says so when the program has ended
+            except OSError:  # on Linux, the program has ended
                 return
             if not data:
                 return
@@ -100,23 +93,23 @@ class Terminal:
 def terminal(
     arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], columns: int = 100, lines: int = 30
 ) -> Iterator[Terminal]:
-    """The installed command in a pseudo-terminal."""
+    """Run the installed command in a pseudo-terminal; kill it at the end of the block."""
     environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
         environment.pop(name, None)
-    ours, its = os.openpty()
-    _set_size(its, columns, lines)
+    ours, theirs = os.openpty()
+    _set_size(theirs, columns, lines)
     process = subprocess.Popen(
         [VIGILBASE, *arguments],
         cwd=cwd,
         env=environment,
-        stdin=its,
-        stdout=its,
-        stderr=its,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
         start_new_session=True,
-        preexec_fn=_take_the_terminal,  # noqa: PLW1509 (it makes one system call)
+        preexec_fn=_set_controlling_terminal,  # noqa: PLW1509 (it makes one system call)
     )
-    os.close(its)
+    os.close(theirs)
     shown = Terminal(process, ours, columns, lines)
     try:
         yield shown
@@ -128,6 +121,6 @@ def _set_size(descriptor: int, columns: int, lines: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
-def _take_the_terminal() -> None:
-    """Make it the program's controlling terminal, so that Ctrl-C reaches it."""
+def _set_controlling_terminal() -> None:
+    """Make standard input the program's controlling terminal, so that Ctrl-C reaches it."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

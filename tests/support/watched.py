@@ -1,17 +1,13 @@
-"""What the acceptance tests watch, and the program that watches it."""
+"""A website to watch, and the installed command that watches it."""
 
 import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TypeVar
-
-Answer = TypeVar("Answer")
 
 VIGILBASE = str(Path(sys.executable).parent / "vigilbase")
 
@@ -53,7 +49,7 @@ class Website:
 
 @contextmanager
 def running(*arguments: str, cwd: Path, environ: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """The installed command in the background, its events in `cwd/events.log`; killed at the end if it still runs."""
+    """Run the installed command with its output in `cwd/events.log`, and kill it at the end of the block."""
     with (cwd / "events.log").open("a") as log:
         process = subprocess.Popen(
             [VIGILBASE, *arguments],
@@ -72,7 +68,7 @@ def running(*arguments: str, cwd: Path, environ: dict[str, str]) -> Iterator["su
 
 
 def run(*arguments: str, cwd: Path, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """The installed command, to its end."""
+    """Run the installed command to its end."""
     return subprocess.run(
         [VIGILBASE, *arguments],
         cwd=cwd,
@@ -83,12 +79,3 @@ def run(*arguments: str, cwd: Path, environ: dict[str, str]) -> "subprocess.Comp
         timeout=120,
         check=False,
     )
-
-
-def eventually(look: Callable[[], Answer], wanted: Callable[[Answer], bool], *, within_s: float = 30) -> Answer:
-    """Look until what is seen is what is wanted; fail with what was seen last."""
-    deadline = time.monotonic() + within_s
-    while not wanted(seen := look()):
-        assert time.monotonic() < deadline, f"still {seen!r} after {within_s} s"
-        time.sleep(0.02)
-    return seen

@@ -1,16 +1,16 @@
-"""When `vigilbase doctor` finds that two clocks don't agree."""
+"""When `vigilbase doctor` warns that two clocks disagree."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vigilbase.cli.examination import compare_clocks
+from vigilbase.cli.doctor_checks import compare_clocks
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "verdict", "found"),
+    ("ahead_s", "status", "difference"),
     [
         (0, "ok", "0.0 s ahead of"),
         (1.9, "ok", "1.9 s ahead of"),
@@ -19,8 +19,8 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
         (-3600, "warning", "3600.0 s behind"),
     ],
 )
-def test_a_difference_of_more_than_two_seconds_is_a_warning(ahead_s: float, verdict: str, found: str) -> None:
+def test_compare_clocks_difference_over_two_seconds_is_warning(ahead_s: float, status: str, difference: str) -> None:
     finding = compare_clocks(NOON, NOON + timedelta(seconds=ahead_s))
-    assert finding.verdict == verdict
-    assert finding.found == f"the database's is {found} this machine's"
-    assert bool(finding.advice) == (verdict == "warning")
+    assert finding.status == status
+    assert finding.message == f"the database's is {difference} this machine's"
+    assert bool(finding.advice) == (status == "warning")

@@ -1,4 +1,4 @@
-"""Every setting, command, event and public name is documented, links lead somewhere, and examples are true."""
+"""Every setting, command, event and public name is documented, links have targets, and examples are valid."""
 
 import re
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from pydantic import BaseModel
 
 import vigilbase
 from vigilbase import models
-from vigilbase.alerts.channels import CHANNELS
+from vigilbase.channels import CHANNELS
 from vigilbase.cli.main import make_app
-from vigilbase.probes import KINDS
+from vigilbase.configfile import STARTER, parse_config
+from vigilbase.configfile.models import File, Service
+from vigilbase.probes import PROBES
 from vigilbase.settings import Settings
-from vigilbase.spec import STARTER, parse_spec
-from vigilbase.spec.fields import File, Service
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -35,26 +35,26 @@ ENVIRON = {
 
 @pytest.fixture
 def health_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module that the examples of `python:` name."""
+    """The module that examples of `python:` name."""
     (tmp_path / "myapp").mkdir()
     (tmp_path / "myapp" / "health.py").write_text("def queue_depth():\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
 
 
-def _commands() -> dict[str, Any]:
+def _collect_commands() -> dict[str, Any]:
     """Every command by its full name."""
 
-    def flat(command: Any, name: str) -> dict[str, Any]:
+    def flatten(command: Any, name: str) -> dict[str, Any]:
         children = getattr(command, "commands", {})
-        found = {name: command} if not children else {}
+        commands = {name: command} if not children else {}
         for child in children:
-            found |= flat(children[child], f"{name} {child}")
-        return found
+            commands |= flatten(children[child], f"{name} {child}")
+        return commands
 
-    return flat(typer.main.get_command(make_app()), "vigilbase")
+    return flatten(typer.main.get_command(make_app()), "vigilbase")
 
 
-def test_every_setting_is_documented_with_its_help_text() -> None:
+def test_docs_settings_page_lists_every_setting_with_help_text() -> None:
     page = (REFERENCE / "settings.md").read_text().replace("`", "")
     for field in Settings.model_fields.values():
         alias = field.validation_alias
@@ -63,90 +63,95 @@ def test_every_setting_is_documented_with_its_help_text() -> None:
         assert str(field.description).split(" Default:")[0].rstrip(".") in page
 
 
-def test_every_command_and_option_is_documented() -> None:
+def test_docs_command_line_page_lists_every_command_and_option() -> None:
     page = (REFERENCE / "command-line.md").read_text()
-    for name, command in _commands().items():
+    for name, command in _collect_commands().items():
         assert f"`{name}" in page
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name != "help":
                 assert parameter.opts[0] in page, f"{name} {parameter.opts[0]}"
 
 
-def test_every_command_has_a_help_text_with_an_example() -> None:
-    for name, command in _commands().items():
+def test_cli_help_of_every_command_contains_example() -> None:
+    for name, command in _collect_commands().items():
         assert f"Example: {name}" in command.help
 
 
-def _fields(model: type[BaseModel], within: str = "") -> Iterator[str]:
-    """Every field as it is written; of one that is a mapping, what is in it, as `expect.status`."""
+def _list_fields(model: type[BaseModel], parent: str = "") -> Iterator[str]:
+    """Every field as the file has it; instead of a mapping, its fields, such as `expect.status`."""
     for name, field in model.model_fields.items():
-        written = f"{within}{field.alias or name}"
+        path = f"{parent}{field.alias or name}"
         parts = [field.annotation, *get_args(field.annotation)]
         inner = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
         for part in inner:
-            yield from _fields(part, f"{written}.")
+            yield from _list_fields(part, f"{path}.")
         if not inner:
-            yield written
+            yield path
 
 
-def test_every_field_of_the_file_is_documented() -> None:
+def test_docs_config_file_page_lists_every_field() -> None:
     page = (REFERENCE / "vigilbase-yaml.md").read_text()
-    assert {"retention_days", "defaults.every", "degraded_after"} <= {*_fields(File), *_fields(Service)}
-    models: list[type[BaseModel]] = [File, Service, *(kind.target for kind in KINDS.values())]
+    assert {"retention_days", "defaults.interval", "degraded_after"} <= {*_list_fields(File), *_list_fields(Service)}
+    models: list[type[BaseModel]] = [File, Service, *(kind.target for kind in PROBES.values())]
     for model in models:
-        for field in _fields(model):
+        for field in _list_fields(model):
             assert f"`{field.removeprefix('defaults.')}`" in page, field
 
 
 @pytest.mark.parametrize("kind", CHANNELS)
-def test_every_kind_of_channel_is_documented_with_its_fields(kind: str) -> None:
+def test_docs_channels_page_lists_every_kind_with_its_fields(kind: str) -> None:
     page = (REFERENCE / "channels.md").read_text()
     assert re.search(rf"^#+ `?{kind}`?$", page, re.MULTILINE)
-    for field in _fields(CHANNELS[kind].config):
+    for field in _list_fields(CHANNELS[kind].config):
         assert field == "root" or f"`{field}`" in page, field
 
 
-def test_every_public_name_is_documented() -> None:
+def test_public_names_are_documented_and_sorted() -> None:
     page = (REFERENCE / "models.md").read_text() + (DOCS / "architecture.md").read_text()
     for name in {*vigilbase.__all__, *models.__all__}:
         assert name in page
     assert sorted(vigilbase.__all__) == vigilbase.__all__
 
 
-def test_every_event_of_a_running_program_is_documented() -> None:
+def test_docs_command_line_page_lists_every_log_event_above_debug() -> None:
     page = (REFERENCE / "command-line.md").read_text()
     source = ROOT / "src" / "vigilbase"
-    for path in [*(source / "runner").glob("*.py"), *(source / "database").glob("*.py"), source / "cli" / "watch.py"]:
-        for level, event in re.findall(r'log\.(debug|info|warning|error)\("([a-z_.]+)"', path.read_text()):
-            assert level == "debug" or event in page or f"`.{event.split('.')[1]}`" in page, event
+    rooms = ("runner", "notifications", "database")
+    paths = [path for room in rooms for path in (source / room).glob("*.py")]
+    events: set[str] = set()
+    for path in [*paths, source / "cli" / "run.py"]:
+        events |= set(re.findall(r'log\.(?:info|warning|error|exception)\(\s*"([a-z_.]+)"', path.read_text()))
+    assert {"runner.started", "notification.delivered", "migration.applied", "config.created"} <= events
+    for event in events:
+        assert f"`{event}`" in page or f"`.{event.split('.')[1]}`" in page, event
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_link_within_the_project_leads_to_a_file(page: Path) -> None:
+def test_docs_internal_link_resolves_to_file(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_an_example_file_is_one_that_the_program_accepts(page: Path, health_module: None) -> None:
+def test_docs_example_config_is_accepted(page: Path, health_module: None) -> None:
     for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
-        assert parse_spec(example, dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), "a") | ENVIRON).services
+        assert parse_config(example, dict.fromkeys(re.findall(r"\$\{(\w+)\}", example), "a") | ENVIRON).services
 
 
-def test_the_starter_and_everything_that_it_suggests_are_accepted(health_module: None) -> None:
-    assert [spec.name for spec in parse_spec(STARTER, {}).services] == ["vigilbase database"]
+def test_starter_config_and_its_suggestions_are_accepted(health_module: None) -> None:
+    assert [service.name for service in parse_config(STARTER, {}).services] == ["vigilbase database"]
     uncommented = re.sub(r"^(  )?# (?=- |  |\w+:)", r"\1", STARTER, flags=re.MULTILINE)
-    spec = parse_spec(uncommented, ENVIRON)
-    assert {service.kind for service in spec.services} == KINDS.keys()
-    routes = [route for service in spec.services for route in service.routes]
-    assert {channel for route in routes for channel in route.channels} == spec.channels.keys()
+    config = parse_config(uncommented, ENVIRON)
+    assert {service.kind for service in config.services} == PROBES.keys()
+    routes = [route for service in config.services for route in service.routes]
+    assert {channel for route in routes for channel in route.channels} == config.channels.keys()
 
 
-def test_every_decision_is_listed() -> None:
+def test_docs_decision_index_lists_every_decision() -> None:
     index = (DOCS / "decisions" / "README.md").read_text()
-    for note in (DOCS / "decisions").glob("0*.md"):
-        assert f"({note.name})" in index
+    for decision in (DOCS / "decisions").glob("0*.md"):
+        assert f"({decision.name})" in index
 
 
-def test_the_changelog_knows_the_version() -> None:
+def test_changelog_contains_current_version() -> None:
     assert f"## {vigilbase.__version__}" in (ROOT / "CHANGELOG.md").read_text()

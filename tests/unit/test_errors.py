@@ -1,4 +1,4 @@
-"""The maps from the libraries' errors to ours are complete, and carry no secret."""
+"""The conversion of the libraries' errors to ours is complete and reveals no secret."""
 
 import inspect
 import re
@@ -20,23 +20,23 @@ from vigilbase.errors import (
 )
 
 
-def _subclasses(kind: type) -> list[type]:
+def _list_subclasses(kind: type) -> list[type]:
     children: list[type] = kind.__subclasses__()
-    return [kind, *(found for child in children for found in _subclasses(child))]
+    return [kind, *(each for child in children for each in _list_subclasses(child))]
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    drawn = inspect.getdoc(errors) or ""
-    for kind in _subclasses(VigilbaseError):
+def test_errors_docstring_tree_lists_every_class() -> None:
+    tree = inspect.getdoc(errors) or ""
+    for kind in _list_subclasses(VigilbaseError):
         if kind.__module__ == "vigilbase.errors":
-            assert kind.__name__ in drawn
+            assert kind.__name__ in tree
 
 
-@pytest.mark.parametrize("kind", _subclasses(psycopg.Error), ids=lambda kind: kind.__name__)
-def test_every_error_of_psycopg_becomes_one_of_ours(kind: type[psycopg.Error]) -> None:
-    ours = postgres.domain_error("select from t", kind("what the driver says\nand more of it"))
+@pytest.mark.parametrize("kind", _list_subclasses(psycopg.Error), ids=lambda kind: kind.__name__)
+def test_postgres_any_psycopg_error_becomes_database_error(kind: type[psycopg.Error]) -> None:
+    ours = postgres.to_database_error("select from t", kind("the driver's message\nand its detail"))
     assert type(ours) in {DatabaseError, DatabaseUnavailableError, MissingSchemaError, AccessRefusedError}
-    assert str(ours).startswith("select from t: what the driver says")
+    assert str(ours).startswith("select from t: the driver's message")
     assert "\n" not in str(ours)
 
 
@@ -55,8 +55,10 @@ def test_every_error_of_psycopg_becomes_one_of_ours(kind: type[psycopg.Error]) -
         (pg.StringDataRightTruncation("x"), DatabaseError),
     ],
 )
-def test_the_kind_of_an_error_of_psycopg_is_kept(theirs: psycopg.Error, ours: type[DatabaseError]) -> None:
-    assert type(postgres.domain_error("call f", theirs)) is ours
+def test_postgres_psycopg_error_maps_to_matching_database_error(
+    theirs: psycopg.Error, ours: type[DatabaseError]
+) -> None:
+    assert type(postgres.to_database_error("call f", theirs)) is ours
 
 
 @pytest.mark.parametrize(
@@ -79,16 +81,18 @@ def test_the_kind_of_an_error_of_psycopg_is_kept(theirs: psycopg.Error, ours: ty
         (None, None, DatabaseError),
     ],
 )
-def test_the_kind_of_an_error_of_the_data_api_is_kept(
+def test_supabase_api_error_maps_to_matching_database_error(
     code: str | None, message: str | None, ours: type[DatabaseError]
 ) -> None:
-    error = supabase.domain_error("call f", APIError({"code": code, "message": message, "details": "x", "hint": None}))
+    error = supabase.to_database_error(
+        "call f", APIError({"code": code, "message": message, "details": "x", "hint": None})
+    )
     assert type(error) is ours
     assert str(error).startswith("call f: ")
 
 
-@pytest.mark.parametrize("kind", _subclasses(httpx.HTTPError), ids=lambda kind: kind.__name__)
-async def test_every_error_of_httpx_becomes_one_of_ours(kind: type[httpx.HTTPError]) -> None:
+@pytest.mark.parametrize("kind", _list_subclasses(httpx.HTTPError), ids=lambda kind: kind.__name__)
+async def test_supabase_any_httpx_error_becomes_database_unavailable(kind: type[httpx.HTTPError]) -> None:
     client = supabase.SupabaseClient("http://127.0.0.1:1", "sb_secret_x")
 
     async def fail() -> None:
@@ -103,5 +107,5 @@ async def test_every_error_of_httpx_becomes_one_of_ours(kind: type[httpx.HTTPErr
     await client.aclose()
 
 
-def test_clients_show_no_secret() -> None:
+def test_supabase_client_repr_hides_secret() -> None:
     assert "sb_secret_x" not in repr(supabase.SupabaseClient("http://127.0.0.1:1", "sb_secret_x"))

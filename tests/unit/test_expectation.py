@@ -1,8 +1,8 @@
-"""What an answer over HTTP is held against."""
+"""The expectations of HTTP probes."""
 
 import pytest
 
-from vigilbase.probes.expectation import json_unmet, status_ranges
+from vigilbase.probes.expectation import check_json, parse_status_ranges
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ from vigilbase.probes.expectation import json_unmet, status_ranges
         (True, True),
     ],
 )
-def test_a_value_with_all_that_is_expected_is_right(expected: object, got: object) -> None:
-    assert json_unmet(expected, got) is None
+def test_check_json_matching_value_passes(expected: object, got: object) -> None:
+    assert check_json(expected, got) is None
 
 
 @pytest.mark.parametrize(
-    ("expected", "got", "said"),
+    ("expected", "got", "message"),
     [
         (True, 1, "expected json true, got 1"),
         (0, False, "expected json 0, got false"),
@@ -35,13 +35,13 @@ def test_a_value_with_all_that_is_expected_is_right(expected: object, got: objec
         ({"db": {"api_key": "x"}}, {"db": {"api_key": "y"}}, "expected json db.api_key: ****, got ****"),
     ],
 )
-def test_a_value_that_lacks_something_is_told_with_the_place(expected: object, got: object, said: str) -> None:
-    assert json_unmet(expected, got) == said
+def test_check_json_mismatch_is_reported_with_path(expected: object, got: object, message: str) -> None:
+    assert check_json(expected, got) == message
 
 
 @pytest.mark.parametrize(
     "text", ["", "200-", "-200", "300-200", "99", "600", "2xx", "200,,201", "²00", "200-250-299", "9" * 5000]
 )
-def test_what_names_no_status_codes_is_refused(text: str) -> None:
+def test_parse_status_ranges_malformed_text_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="must be status codes such as"):
-        status_ranges(text)
+        parse_status_ranges(text)

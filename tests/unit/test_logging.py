@@ -1,4 +1,4 @@
-"""Events as lines: whatever a field holds, it stays within its line."""
+"""Formatting events as lines. No field can break out of its line."""
 
 import io
 import logging
@@ -10,7 +10,7 @@ from vigilbase.logging import configure_logging, get_logger
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
+def log_stream() -> Iterator[io.StringIO]:
     root, ours = logging.getLogger(), logging.getLogger("vigilbase")
     before = (root.handlers[:], root.level, ours.level)
     stream = io.StringIO()
@@ -21,29 +21,29 @@ def lines() -> Iterator[io.StringIO]:
     ours.setLevel(ours_level)
 
 
-def test_an_event_is_a_line_of_its_name_and_fields(lines: io.StringIO) -> None:
+def test_log_line_contains_event_name_and_fields(log_stream: io.StringIO) -> None:
     get_logger("vigilbase.x").info("alert.opened", service_name="api", n=3, new=True, nothing=None, text="a b")
-    line = lines.getvalue()
+    line = log_stream.getvalue()
     assert line.endswith('info    alert.opened service_name=api n=3 new=true text="a b"\n')
     assert line[:4].isdecimal()
     assert line.split()[0].endswith("Z")
 
 
 @pytest.mark.parametrize("hostile", ["a\nfake event", "\x1b[31mred", 'a"b', "a=b", "", "\u2028", "\u202e"])
-def test_a_field_cannot_break_out_of_its_line(lines: io.StringIO, hostile: str) -> None:
+def test_log_line_hostile_field_is_escaped(log_stream: io.StringIO, hostile: str) -> None:
     get_logger("vigilbase.x").warning("probe.failed", service_name=hostile, last="end")
-    text = lines.getvalue()
+    text = log_stream.getvalue()
     assert text.count("\n") == 1
     assert text.isascii()
     assert "\x1b" not in text
     assert text.endswith(" last=end\n")
 
 
-def test_letters_of_any_language_stay_readable(lines: io.StringIO) -> None:
+def test_log_line_non_ascii_letters_stay_readable(log_stream: io.StringIO) -> None:
     get_logger("vigilbase.x").info("alert.opened", service_name="日本語サービス", message="für dich")
-    assert lines.getvalue().endswith('alert.opened service_name=日本語サービス message="für dich"\n')
+    assert log_stream.getvalue().endswith('alert.opened service_name=日本語サービス message="für dich"\n')
 
 
-def test_events_below_the_level_are_left_out(lines: io.StringIO) -> None:
+def test_logger_event_below_level_is_not_written(log_stream: io.StringIO) -> None:
     get_logger("vigilbase.x").debug("quiet")
-    assert lines.getvalue() == ""
+    assert log_stream.getvalue() == ""

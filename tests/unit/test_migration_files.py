@@ -1,7 +1,4 @@
-"""The migration files as texts: what may stand in one, read by the parser of Postgres itself and by a linter.
-
-And that they are what their sources say, each of which is one function, view or table.
-"""
+"""The rules for migration files, checked with Postgres' own parser and a linter, and for the sources of these files."""
 
 import re
 import shutil
@@ -17,64 +14,68 @@ import pytest
 from pglast import ast
 from pglast.enums import AlterTableType
 
-from tests.support.sql_parser import SOURCES, name_of, nodes, plpgsql_bodies, relation_name, statements
+from tests.support.sql_parser import SOURCES, get_relation_name, join_name, parse_bodies, parse_statements, walk_nodes
 from tools import build_migrations
-from tools.build_migrations import PLAN, build_all, read_created, source_files
-from vigilbase.database.migrate import Migration, discover
+from tools.build_migrations import PLAN, build_all, list_sources, read_created
+from vigilbase.database.migrate import Migration, discover_migrations
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "src" / "vigilbase" / "models" / "migrations"
 LEDGER = ROOT / "src" / "vigilbase" / "database" / "ledger.sql"
-PATHS = [*sorted(FOLDER.glob("*.sql")), LEDGER]  # the ledger is under the same rules as the files that it lists
+PATHS = [*sorted(FOLDER.glob("*.sql")), LEDGER]  # the ledger follows the same rules as the migrations
 LONGEST_SOURCE = 80
 
 each_file = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
-each_migration = pytest.mark.parametrize("migration", discover(), ids=lambda migration: str(migration.number))
+each_migration = pytest.mark.parametrize(
+    "migration", discover_migrations(), ids=lambda migration: str(migration.number)
+)
 each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 
 
-def squawk(*paths: Path) -> "subprocess.CompletedProcess[str]":
+def run_squawk(*paths: Path) -> "subprocess.CompletedProcess[str]":
     program = Path(sys.executable).parent / "squawk"
     command = [program, "--config", ROOT / ".squawk.toml", "--reporter", "gcc", *paths]
     return subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
 
 
-def test_the_linter_finds_nothing() -> None:
-    result = squawk(*PATHS)
+def test_migrations_pass_squawk() -> None:
+    result = run_squawk(*PATHS)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_linter_would_find_what_breaks_a_running_program(tmp_path: Path) -> None:
-    """The configuration is read, and it leaves the rules that matter on."""
+def test_squawk_breaking_change_is_reported(tmp_path: Path) -> None:
+    """The configuration is used, and leaves the important rules enabled."""
     bad = tmp_path / "bad.sql"
     bad.write_text("ALTER TABLE alert_events DROP COLUMN message;\nALTER TABLE alert_events ADD at TIMESTAMP;\n")
-    result = squawk(bad)
+    result = run_squawk(bad)
     assert result.returncode == 1
     assert "ban-drop-column" in result.stdout
     assert "prefer-timestamp-tz" in result.stdout
 
 
-def test_numbers_begin_at_012_and_leave_no_gap() -> None:
-    numbers = [migration.number for migration in discover()]
+def test_migration_numbers_start_at_012_without_gaps() -> None:
+    numbers = [migration.number for migration in discover_migrations()]
     assert numbers == list(range(12, 12 + len(numbers)))
     assert len(numbers) >= 2  # the tables and their privileges
 
 
-def test_every_file_of_the_folder_is_found() -> None:
-    """A file with a name that the runner can't read would be left out without a word."""
-    assert [f"{m.number:03}_{m.name}.sql" for m in discover()] == sorted(path.name for path in FOLDER.iterdir())
+def test_discover_migrations_finds_every_file() -> None:
+    """The runner would silently skip a file with another form of name."""
+    assert [f"{m.number:03}_{m.name}.sql" for m in discover_migrations()] == sorted(
+        path.name for path in FOLDER.iterdir()
+    )
 
 
-def test_the_files_are_found_as_a_part_of_the_installed_package() -> None:
+def test_discover_migrations_text_equals_packaged_files() -> None:
     packaged = files("vigilbase.models").joinpath("migrations")
-    for migration in discover():
+    for migration in discover_migrations():
         text = packaged.joinpath(f"{migration.number:03}_{migration.name}.sql").read_bytes()
         assert text == migration.sql.encode()
-        assert b"\r" not in text  # the checksum would be another on another system
+        assert b"\r" not in text  # line endings would change the checksum
 
 
 @each_migration
-def test_the_header_says_what_and_when(migration: Migration) -> None:
+def test_migration_header_has_name_date_and_purpose(migration: Migration) -> None:
     name, created, blank, purpose, *_ = migration.sql.splitlines()
     assert name == f"-- {migration.number:03}_{migration.name}.sql"
     dated = re.fullmatch(r"-- Created: (\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?)", created)
@@ -84,16 +85,16 @@ def test_the_header_says_what_and_when(migration: Migration) -> None:
     assert re.match(r"-- [A-Z]\w*\W+\w+.*[.:]$", purpose)
 
 
-def test_files_are_dated_in_the_order_of_their_numbers() -> None:
-    """Other migrators sort by date first."""
-    names = [migration.supabase_filename for migration in discover()]
+def test_migration_dates_follow_number_order() -> None:
+    """Other migration tools sort by date first."""
+    names = [migration.supabase_filename for migration in discover_migrations()]
     assert names == sorted(names)
 
 
 def is_allowed(statement: ast.Node) -> bool:
-    """DDL that adds, in a form that may run again.
+    """Whether a statement is repeatable DDL that only adds.
 
-    By a list of what may be, so that everything else is out: DROP, CREATE TYPE … ENUM, CREATE EXTENSION, DML, SET.
+    This is an allowlist, so it excludes DROP, CREATE TYPE … ENUM, CREATE EXTENSION, DML, SET and everything else.
     """
     match statement:
         case ast.CreateStmt() | ast.IndexStmt():
@@ -114,7 +115,7 @@ def is_security_invoker(view: ast.ViewStmt) -> bool:
 
 
 def is_allowed_change(change: ast.Node) -> bool:
-    """Row-level security, or a column that older programs needn't know: with no constraint, not even NOT NULL."""
+    """Whether a change enables row-level security, or adds a column without constraints, not even NOT NULL."""
     if not isinstance(change, ast.AlterTableCmd):
         return False
     if change.subtype == AlterTableType.AT_AddColumn:
@@ -123,10 +124,10 @@ def is_allowed_change(change: ast.Node) -> bool:
 
 
 @each_file
-def test_only_ddl_that_may_run_again(path: Path) -> None:
-    found = statements(path.read_text())
-    assert found
-    assert [statement for statement in found if not is_allowed(statement)] == []
+def test_migration_contains_only_repeatable_ddl(path: Path) -> None:
+    parsed = parse_statements(path.read_text())
+    assert parsed
+    assert [statement for statement in parsed if not is_allowed(statement)] == []
 
 
 @pytest.mark.parametrize(
@@ -154,17 +155,17 @@ def test_only_ddl_that_may_run_again(path: Path) -> None:
         "SET search_path = app",
     ],
 )
-def test_the_rule_about_statements_has_teeth(statement: str) -> None:
-    assert [is_allowed(parsed) for parsed in statements(statement)] == [False]
+def test_statement_rule_disallowed_statement_is_rejected(statement: str) -> None:
+    assert [is_allowed(parsed) for parsed in parse_statements(statement)] == [False]
 
 
-def do_blocks(text: str) -> list[object]:
-    """The parsed bodies of the DO statements."""
-    return [body for maker, body in plpgsql_bodies(text) if isinstance(maker, ast.DoStmt)]
+def parse_do_blocks(text: str) -> list[object]:
+    """The parsed bodies of all DO statements."""
+    return [body for maker, body in parse_bodies(text) if isinstance(maker, ast.DoStmt)]
 
 
-def other_than_privileges(block: object) -> list[str]:
-    """Whatever a DO block does besides granting, revoking, making our schema, and refusing to go on."""
+def find_disallowed_statements(block: object) -> list[str]:
+    """The statements of a DO block other than control flow, GRANT, REVOKE, and CREATE SCHEMA vigilbase."""
     control = {
         "PLpgSQL_stmt_block",
         "PLpgSQL_stmt_if",
@@ -174,20 +175,20 @@ def other_than_privileges(block: object) -> list[str]:
         "PLpgSQL_stmt_raise",
     }
     runs_sql = {"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_execsql"}
-    found = []
-    for name, value in nodes(block):
+    disallowed = []
+    for name, value in walk_nodes(block):
         if name.startswith("PLpgSQL_stmt_") and name not in control:
-            # The statement as it stands, or the expression that makes it.
-            query = next((text for key, text in nodes(value) if key == "query" and isinstance(text, str)), "")
+            # The statement itself, or the expression that builds it.
+            query = next((text for key, text in walk_nodes(value) if key == "query" and isinstance(text, str)), "")
             allowed = r"(format\(')?(GRANT|REVOKE) |CREATE SCHEMA vigilbase$"
             if name not in runs_sql or not re.match(allowed, query):
-                found.append(f"{name}: {query}")
-    return found
+                disallowed.append(f"{name}: {query}")
+    return disallowed
 
 
 @each_file
-def test_do_blocks_grant_and_revoke_and_do_nothing_else(path: Path) -> None:
-    assert [other for block in do_blocks(path.read_text()) for other in other_than_privileges(block)] == []
+def test_migration_do_blocks_only_grant_and_revoke(path: Path) -> None:
+    assert [other for block in parse_do_blocks(path.read_text()) for other in find_disallowed_statements(block)] == []
 
 
 @pytest.mark.parametrize(
@@ -202,22 +203,22 @@ def test_do_blocks_grant_and_revoke_and_do_nothing_else(path: Path) -> None:
         "CREATE SCHEMA again;",
     ],
 )
-def test_the_rule_about_do_blocks_has_teeth(body: str) -> None:
-    (block,) = do_blocks(f"DO $$ BEGIN {body} END; $$")
-    assert len(other_than_privileges(block)) == 1
+def test_do_block_rule_disallowed_statement_is_reported(body: str) -> None:
+    (block,) = parse_do_blocks(f"DO $$ BEGIN {body} END; $$")
+    assert len(find_disallowed_statements(block)) == 1
 
 
 def is_well_named(function: str) -> bool:
-    """What clients call is public and has our name, with a version from the second on; helpers have neither."""
+    """Whether a client function is in public with our prefix and a version from 2 on, and a helper has neither."""
     client = r"public\.vigilbase(_[a-z]+)+(_v([2-9]|[1-9][0-9]+))?"
     helper = r"vigilbase\.(?!vigilbase_)[a-z]+(_[a-z]+)*"
     return bool(re.fullmatch(f"{client}|{helper}", function))
 
 
 @each_migration
-def test_functions_carry_their_schema_and_a_version_from_the_second_on(migration: Migration) -> None:
-    made = [found for found in statements(migration.sql) if isinstance(found, ast.CreateFunctionStmt)]
-    assert [name for name in (name_of(function.funcname) for function in made) if not is_well_named(name)] == []
+def test_migration_function_names_have_schema_and_version(migration: Migration) -> None:
+    functions = [each for each in parse_statements(migration.sql) if isinstance(each, ast.CreateFunctionStmt)]
+    assert [name for name in (join_name(function.funcname) for function in functions) if not is_well_named(name)] == []
 
 
 @pytest.mark.parametrize(
@@ -233,17 +234,19 @@ def test_functions_carry_their_schema_and_a_version_from_the_second_on(migration
         ("vigilbase.vigilbase_record", False),
     ],
 )
-def test_the_rule_about_names_has_teeth(name: str, is_good: bool) -> None:
+def test_function_name_rule_separates_valid_from_invalid_names(name: str, is_good: bool) -> None:
     assert is_well_named(name) == is_good
 
 
-def test_sources_and_files_agree() -> None:
+def test_build_migrations_output_equals_committed_files() -> None:
     """If not, run `make migrations`."""
-    made = {path: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.sql") if not path.name.startswith("012_")}
-    assert build_all(read_created()) == made
+    committed = {
+        path: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.sql") if not path.name.startswith("012_")
+    }
+    assert build_all(read_created()) == committed
 
 
-def test_a_changed_source_would_be_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_build_migrations_changed_source_changes_its_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = build_all(read_created())
     shutil.copytree(build_migrations.SOURCES, tmp_path / "sql")
     with (tmp_path / "sql" / "notifications" / "is_needed.sql").open("a") as source:
@@ -253,50 +256,54 @@ def test_a_changed_source_would_be_noticed(monkeypatch: pytest.MonkeyPatch, tmp_
     assert [path.name for path in before if before[path] != after[path]] == ["016_queue_notifications.sql"]
 
 
-def test_every_source_is_part_of_a_file() -> None:
-    planned = [path for built in PLAN for path in source_files(built)]
+def test_build_migrations_plan_includes_every_source() -> None:
+    planned = [path for plan in PLAN for path in list_sources(plan)]
     assert sorted(planned) == SOURCES
     assert len(SOURCES) > 70
 
 
-def made_by(text: str) -> list[str]:
-    """The names of the functions, views and tables that a text makes."""
-    return [name for name in map(made_name, statements(text)) if name]
+def list_created_names(text: str) -> list[str]:
+    """The names of the functions, views and tables that a text creates."""
+    return [name for name in map(get_created_name, parse_statements(text)) if name]
 
 
-def made_name(statement: ast.Node) -> str:
+def get_created_name(statement: ast.Node) -> str:
     match statement:
         case ast.CreateFunctionStmt():
-            return name_of(statement.funcname)
+            return join_name(statement.funcname)
         case ast.ViewStmt():
-            return relation_name(statement.view)
+            return get_relation_name(statement.view)
         case ast.CreateStmt():
-            return relation_name(statement.relation)
+            return get_relation_name(statement.relation)
     return ""
 
 
-def more_than_once(names: Iterable[str]) -> list[str]:
+def find_duplicates(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def test_everything_is_made_once() -> None:
-    assert more_than_once(name for migration in discover() for name in made_by(migration.sql)) == []
-    assert more_than_once(name for path in SOURCES for name in made_by(path.read_text())) == []
+def test_migrations_and_sources_define_each_object_once() -> None:
+    assert (
+        find_duplicates(name for migration in discover_migrations() for name in list_created_names(migration.sql)) == []
+    )
+    assert find_duplicates(name for path in SOURCES for name in list_created_names(path.read_text())) == []
 
 
-def test_the_rule_that_everything_is_made_once_has_teeth() -> None:
-    one = "CREATE OR REPLACE FUNCTION vigilbase.one(a {}) RETURNS void LANGUAGE sql AS '';"
-    assert more_than_once(made_by(one.format("integer") + one.format("text"))) == ["vigilbase.one"]
+def test_define_once_rule_overload_is_reported() -> None:
+    function = "CREATE OR REPLACE FUNCTION vigilbase.one(a {}) RETURNS void LANGUAGE sql AS '';"
+    assert find_duplicates(list_created_names(function.format("integer") + function.format("text"))) == [
+        "vigilbase.one"
+    ]
 
 
-def source_faults(name: str, text: str) -> list[str]:
-    """What is wrong with the form of a source, whose file has a name."""
+def find_source_faults(name: str, text: str) -> list[str]:
+    """The faults in the form of a source; `name` is that of its file."""
     faults = []
-    made = [found.rpartition(".")[2] for found in made_by(text)]
-    if made and made != [name]:
-        faults.append(f"makes {made}")
-    if not made and len(statements(text)) != 1:
-        faults.append("is neither one thing nor one statement")
+    created = [each.rpartition(".")[2] for each in list_created_names(text)]
+    if created and created != [name]:
+        faults.append(f"creates {created}")
+    if not created and len(parse_statements(text)) != 1:
+        faults.append("is neither one object nor one statement")
     if not re.match(r"(?:-- +\S.*\n)+(?:CREATE|DO)\b", text):
         faults.append("has no comment above")
     if text.count("\n") > LONGEST_SOURCE:
@@ -307,19 +314,19 @@ def source_faults(name: str, text: str) -> list[str]:
 
 
 @each_source
-def test_a_source_makes_one_thing_and_says_above_what_it_is(path: Path) -> None:
-    assert source_faults(path.stem, path.read_text()) == []
+def test_sql_source_defines_one_object_below_comment(path: Path) -> None:
+    assert find_source_faults(path.stem, path.read_text()) == []
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("-- One.\nCREATE VIEW vigilbase.two AS SELECT 1;\n", "makes ['two']"),
+        ("-- One.\nCREATE VIEW vigilbase.two AS SELECT 1;\n", "creates ['two']"),
         (
             "-- One.\nCREATE VIEW vigilbase.one AS SELECT 1;\nCREATE TABLE vigilbase.two ();\n",
-            "makes ['one', 'two']",
+            "creates ['one', 'two']",
         ),
-        ("-- One.\nDO ''; DO '';\n", "is neither one thing nor one statement"),
+        ("-- One.\nDO ''; DO '';\n", "is neither one object nor one statement"),
         ("CREATE VIEW vigilbase.one AS SELECT 1;\n", "has no comment above"),
         ("-- One.\n\nCREATE VIEW vigilbase.one AS SELECT 1;\n", "has no comment above"),
         ("--\nCREATE VIEW vigilbase.one AS SELECT 1;\n", "has no comment above"),
@@ -327,10 +334,10 @@ def test_a_source_makes_one_thing_and_says_above_what_it_is(path: Path) -> None:
         ("-- One.\nCREATE VIEW vigilbase.one AS SELECT 1;", "doesn't end with its last line"),
     ],
 )
-def test_the_rule_about_sources_has_teeth(text: str, fault: str) -> None:
-    assert source_faults("one", text) == [fault]
+def test_sql_source_rule_fault_is_reported(text: str, fault: str) -> None:
+    assert find_source_faults("one", text) == [fault]
 
 
 @each_file
-def test_a_file_is_ascii_so_that_a_database_of_any_encoding_takes_it(path: Path) -> None:
+def test_migration_file_is_ascii(path: Path) -> None:
     assert path.read_text(encoding="utf-8").isascii()

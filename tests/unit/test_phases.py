@@ -1,4 +1,4 @@
-"""Phases as the table stores them, and back."""
+"""The short form of phases in the database."""
 
 import math
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vigilbase.domain import JSON
 from vigilbase.phases import PHASES, pack_phases, unpack_phases
-from vigilbase.vocabulary import JSON
 
 _TENTHS = st.integers(0, 999_999_999).map(lambda tenths: tenths / 10)
 _PHASES = st.dictionaries(st.sampled_from([f"{phase}_ms" for phase in PHASES]), _TENTHS, min_size=1)
@@ -17,7 +17,7 @@ _ANYTHING: st.SearchStrategy[JSON] = st.recursive(
 )
 
 
-def test_phases_stored_before_keep_their_positions() -> None:
+def test_phases_stored_names_keep_positions() -> None:
     assert PHASES[:7] == ("dns", "connect", "tls", "first_byte", "transfer", "query", "ping")
 
 
@@ -35,7 +35,7 @@ def test_phases_stored_before_keep_their_positions() -> None:
         ({phase + "_ms": 1.5 for phase in PHASES}, " ".join(["1.5"] * len(PHASES))),
     ],
 )  # fmt: skip
-def test_phases_of_known_names_become_a_text_and_back(phases: dict[str, JSON], text: str) -> None:
+def test_pack_phases_known_names_become_text_and_unpack(phases: dict[str, JSON], text: str) -> None:
     details: dict[str, JSON] = {"status_code": 200, "phases": phases, "body_bytes": 2}
     packed = pack_phases(details)
     assert packed == {"status_code": 200, "phases": text, "body_bytes": 2}
@@ -46,7 +46,7 @@ def test_phases_of_known_names_become_a_text_and_back(phases: dict[str, JSON], t
 @pytest.mark.parametrize(
     ("value", "text"), [(0.04, "0"), (0.06, "0.1"), (9.96, "10"), (-0.0, "0"), (1e-300, "0"), (123.456, "123.5")]
 )
-def test_pack_phases_finer_value_is_rounded(value: float, text: str) -> None:
+def test_pack_phases_value_is_rounded_to_tenths(value: float, text: str) -> None:
     assert pack_phases({"phases": {"dns_ms": value}}) == {"phases": text}
 
 
@@ -72,7 +72,7 @@ def test_pack_phases_finer_value_is_rounded(value: float, text: str) -> None:
         None,
     ],
 )
-def test_pack_phases_anything_else_stays(phases: JSON) -> None:
+def test_pack_phases_unsupported_value_is_unchanged(phases: JSON) -> None:
     details = {"phases": phases}
     assert pack_phases(details) is details
 
@@ -110,30 +110,30 @@ def test_pack_phases_anything_else_stays(phases: JSON) -> None:
         None,
     ],
 )
-def test_unpack_phases_anything_but_the_short_form_stays(phases: JSON) -> None:
+def test_unpack_phases_unpacked_or_malformed_value_is_unchanged(phases: JSON) -> None:
     details = {"phases": phases}
     assert unpack_phases(details) is details
 
 
-def test_phases_details_without_any_stay() -> None:
+def test_phases_details_without_phases_are_unchanged() -> None:
     details: dict[str, JSON] = {"status_code": 200}
     assert pack_phases(details) is details
     assert unpack_phases(details) is details
 
 
 @given(_PHASES)
-def test_phases_packed_and_unpacked_are_the_same(phases: dict[str, JSON]) -> None:
+def test_unpack_phases_reverses_pack_phases(phases: dict[str, JSON]) -> None:
     assert unpack_phases(pack_phases({"phases": phases})) == {"phases": phases}
 
 
 @given(_PHASES | _ANYTHING)
-def test_pack_phases_twice_is_as_once(phases: JSON) -> None:
+def test_pack_phases_is_idempotent(phases: JSON) -> None:
     packed = pack_phases({"phases": phases})
     assert pack_phases(packed) is packed
 
 
 @given(st.text("0123456789.- ", max_size=20) | st.lists(st.sampled_from(["-", "0", "1.5", "20"])).map(" ".join))
-def test_unpack_phases_text_it_takes_is_the_one_that_packing_gives(text: str) -> None:
+def test_unpack_phases_accepted_text_packs_to_same_text(text: str) -> None:
     details = {"phases": text}
     unpacked = unpack_phases(details)
     assert unpacked is details or pack_phases(unpacked) == details

@@ -1,4 +1,4 @@
-"""Which messages are owed: as a table, and as rules that hold for any routes."""
+"""Routing: a table of routes, and properties of any routes."""
 
 from typing import Literal
 
@@ -6,69 +6,88 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vigilbase.alerts.routing import OCCASIONS, Owed, Route, owed
+from vigilbase.alerts.routing import ROUTE_EVENTS, PlannedNotification, Route, plan_notifications
 
 QUARTER = 900.0
 
 
-def _route(channels: str, on: str = "down degraded recovery", after_s: float = 0, *, unless: bool = False) -> Route:
-    occasions = frozenset(word for word in OCCASIONS if word in on.split())
-    return Route(tuple(channels.split()), occasions, after_s, unless)
+def _make_route(
+    channels: str, on: str = "down degraded recovery", after_s: float = 0, *, unless: bool = False
+) -> Route:
+    events = frozenset(event for event in ROUTE_EVENTS if event in on.split())
+    return Route(tuple(channels.split()), events, after_s, unless)
 
 
-def _now(channel: str, *, tells_recovery: bool = True) -> Owed:
-    return Owed(channel, 0, unless_acknowledged=False, tells_recovery=tells_recovery)
+def _make_immediate(channel: str, *, send_resolved: bool = True) -> PlannedNotification:
+    return PlannedNotification(channel, 0, unless_acknowledged=False, send_resolved=send_resolved)
 
 
-def _later(channel: str, *, unless: bool, tells_recovery: bool) -> Owed:
-    return Owed(channel, QUARTER, unless_acknowledged=unless, tells_recovery=tells_recovery)
+def _make_delayed(channel: str, *, unless: bool, send_resolved: bool) -> PlannedNotification:
+    return PlannedNotification(channel, QUARTER, unless_acknowledged=unless, send_resolved=send_resolved)
 
 
 @pytest.mark.parametrize(
     ("routes", "down", "degraded"),
     [
         pytest.param([], [], [], id="no routes"),
-        pytest.param([_route("")], [], [], id="no channels"),
-        pytest.param([_route("ops team")], [_now("ops"), _now("team")], [_now("ops"), _now("team")], id="everything"),
-        pytest.param([_route("ops", "down")], [_now("ops", tells_recovery=False)], [], id="one occasion"),
-        pytest.param([_route("ops", "degraded recovery")], [], [_now("ops")], id="the other, and its end"),
-        pytest.param([_route("ops", "recovery")], [], [], id="an end without a beginning"),
+        pytest.param([_make_route("")], [], [], id="no channels"),
         pytest.param(
-            [_route("ops team"), _route("boss", "down", QUARTER, unless=True)],
-            [_now("ops"), _now("team"), _later("boss", unless=True, tells_recovery=False)],
-            [_now("ops"), _now("team")],
+            [_make_route("ops team")],
+            [_make_immediate("ops"), _make_immediate("team")],
+            [_make_immediate("ops"), _make_immediate("team")],
+            id="all events",
+        ),
+        pytest.param([_make_route("ops", "down")], [_make_immediate("ops", send_resolved=False)], [], id="down only"),
+        pytest.param(
+            [_make_route("ops", "degraded recovery")], [], [_make_immediate("ops")], id="degraded and recovery"
+        ),
+        pytest.param([_make_route("ops", "recovery")], [], [], id="recovery only"),
+        pytest.param(
+            [_make_route("ops team"), _make_route("boss", "down", QUARTER, unless=True)],
+            [_make_immediate("ops"), _make_immediate("team"), _make_delayed("boss", unless=True, send_resolved=False)],
+            [_make_immediate("ops"), _make_immediate("team")],
             id="escalation to another channel",
         ),
         pytest.param(
-            [_route("ops"), _route("ops", "down recovery", QUARTER)],
-            [_now("ops"), _later("ops", unless=False, tells_recovery=True)],
-            [_now("ops")],
+            [_make_route("ops"), _make_route("ops", "down recovery", QUARTER)],
+            [_make_immediate("ops"), _make_delayed("ops", unless=False, send_resolved=True)],
+            [_make_immediate("ops")],
             id="escalation to the same channel",
         ),
         pytest.param(
-            [_route("ops", "down"), _route("team ops")],
-            [_now("ops"), _now("team")],
-            [_now("team"), _now("ops")],
-            id="two routes to one channel",
-        ),
-        pytest.param([_route("ops"), _route("ops", "down")], [_now("ops")], [_now("ops")], id="the other way round"),
-        pytest.param(
-            [_route("boss", "down", QUARTER, unless=True), _route("boss", "down", QUARTER)],
-            [_later("boss", unless=False, tells_recovery=False)],
-            [],
-            id="acknowledged or not",
+            [_make_route("ops", "down"), _make_route("team ops")],
+            [_make_immediate("ops"), _make_immediate("team")],
+            [_make_immediate("team"), _make_immediate("ops")],
+            id="two routes to one channel, second with recovery",
         ),
         pytest.param(
-            [_route("boss", "down", QUARTER, unless=True), _route("boss", "down recovery", QUARTER, unless=True)],
-            [_later("boss", unless=True, tells_recovery=True)],
+            [_make_route("ops"), _make_route("ops", "down")],
+            [_make_immediate("ops")],
+            [_make_immediate("ops")],
+            id="two routes to one channel, first with recovery",
+        ),
+        pytest.param(
+            [_make_route("boss", "down", QUARTER, unless=True), _make_route("boss", "down", QUARTER)],
+            [_make_delayed("boss", unless=False, send_resolved=False)],
             [],
-            id="not when acknowledged, twice",
+            id="one route unless acknowledged",
+        ),
+        pytest.param(
+            [
+                _make_route("boss", "down", QUARTER, unless=True),
+                _make_route("boss", "down recovery", QUARTER, unless=True),
+            ],
+            [_make_delayed("boss", unless=True, send_resolved=True)],
+            [],
+            id="both routes unless acknowledged",
         ),
     ],
 )
-def test_what_is_owed(routes: list[Route], down: list[Owed], degraded: list[Owed]) -> None:
-    assert owed(routes, "down") == down
-    assert owed(routes, "degraded") == degraded
+def test_plan_notifications_routes_give_expected_notifications(
+    routes: list[Route], down: list[PlannedNotification], degraded: list[PlannedNotification]
+) -> None:
+    assert plan_notifications(routes, "down") == down
+    assert plan_notifications(routes, "degraded") == degraded
 
 
 CHANNELS = st.sampled_from(["ops", "team", "boss"])
@@ -77,42 +96,42 @@ ROUTES = st.lists(
     st.builds(
         Route,
         channels=st.lists(CHANNELS, max_size=3).map(tuple),
-        on=st.frozensets(st.sampled_from(OCCASIONS)),
+        on=st.frozensets(st.sampled_from(ROUTE_EVENTS)),
         after_s=DELAYS,
         unless_acknowledged=st.booleans(),
     ),
     max_size=6,
 )
-BAD: st.SearchStrategy[Literal["down", "degraded"]] = st.sampled_from(["down", "degraded"])
+STATUSES: st.SearchStrategy[Literal["down", "degraded"]] = st.sampled_from(["down", "degraded"])
 
 
-@given(ROUTES, BAD)
-def test_there_is_one_message_for_each_channel_and_delay_that_a_route_names(
-    routes: list[Route], to: Literal["down", "degraded"]
+@given(ROUTES, STATUSES)
+def test_plan_notifications_gives_one_per_channel_and_delay(
+    routes: list[Route], status: Literal["down", "degraded"]
 ) -> None:
-    named = {(channel, route.after_s) for route in routes if to in route.on for channel in route.channels}
-    found = [(message.channel, message.after_s) for message in owed(routes, to)]
-    assert set(found) == named
-    assert len(found) == len(named)
+    expected = {(channel, route.after_s) for route in routes if status in route.on for channel in route.channels}
+    planned = [(each.channel, each.after_s) for each in plan_notifications(routes, status)]
+    assert set(planned) == expected
+    assert len(planned) == len(expected)
 
 
-@given(ROUTES, BAD)
-def test_one_route_is_enough_to_be_told_and_all_are_needed_to_be_spared(
-    routes: list[Route], to: Literal["down", "degraded"]
+@given(ROUTES, STATUSES)
+def test_plan_notifications_send_resolved_needs_any_route_unless_acknowledged_needs_all(
+    routes: list[Route], status: Literal["down", "degraded"]
 ) -> None:
-    for message in owed(routes, to):
+    for planned in plan_notifications(routes, status):
         causes = [
             route
             for route in routes
-            if to in route.on and message.channel in route.channels and route.after_s == message.after_s
+            if status in route.on and planned.channel in route.channels and route.after_s == planned.after_s
         ]
-        assert message.tells_recovery == any("recovery" in route.on for route in causes)
-        assert message.unless_acknowledged == all(route.unless_acknowledged for route in causes)
+        assert planned.send_resolved == any("recovery" in route.on for route in causes)
+        assert planned.unless_acknowledged == all(route.unless_acknowledged for route in causes)
 
 
-@given(ROUTES, BAD)
-def test_neither_the_order_of_routes_nor_saying_them_twice_changes_what_is_owed(
-    routes: list[Route], to: Literal["down", "degraded"]
+@given(ROUTES, STATUSES)
+def test_plan_notifications_route_order_and_duplicates_have_no_effect(
+    routes: list[Route], status: Literal["down", "degraded"]
 ) -> None:
-    assert owed(routes + routes, to) == owed(routes, to)
-    assert set(owed(routes[::-1], to)) == set(owed(routes, to))
+    assert plan_notifications(routes + routes, status) == plan_notifications(routes, status)
+    assert set(plan_notifications(routes[::-1], status)) == set(plan_notifications(routes, status))

@@ -3,39 +3,39 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vigilbase.runner.schedule import missed, next_due, phase
+from vigilbase.runner.schedule import compute_next_due, compute_phase, count_missed_ticks
 
 NAMES = st.text(min_size=1, max_size=100)
 INTERVALS = st.floats(0.1, 86_400)
 MOMENTS = st.floats(0, 1e7)
 
 
-@given(name=NAMES, every=INTERVALS, after=MOMENTS)
-def test_a_service_is_due_within_one_interval_and_always_later(name: str, every: float, after: float) -> None:
-    due = next_due(name, every, after)
-    assert after < due <= after + every * 1.000001
+@given(name=NAMES, interval_s=INTERVALS, after=MOMENTS)
+def test_compute_next_due_is_later_by_at_most_one_interval(name: str, interval_s: float, after: float) -> None:
+    due = compute_next_due(name, interval_s, after)
+    assert after < due <= after + interval_s * 1.000001
 
 
 @given(name=NAMES, after=st.floats(0, 1e6), late=st.lists(st.floats(0, 20), max_size=30))
-def test_however_late_a_probe_is_the_next_is_on_the_grid(name: str, after: float, late: list[float]) -> None:
-    offset = phase(name, 30)
+def test_compute_next_due_late_probe_stays_on_grid(name: str, after: float, late: list[float]) -> None:
+    offset = compute_phase(name, 30)
     for delay in late:
-        due = next_due(name, 30, after)
-        turns = (due - offset) / 30
-        assert abs(turns - round(turns)) < 1e-6
+        due = compute_next_due(name, 30, after)
+        ticks = (due - offset) / 30
+        assert abs(ticks - round(ticks)) < 1e-6
         after = due + delay
 
 
-def test_a_thousand_services_are_spread_over_the_interval() -> None:
-    tenths = [int(phase(f"service {number}", 30) // 3) for number in range(1000)]
+def test_compute_phase_spreads_services_over_interval() -> None:
+    tenths = [int(compute_phase(f"service {number}", 30) // 3) for number in range(1000)]
     assert all(60 <= tenths.count(tenth) <= 140 for tenth in range(10))
 
 
-def test_the_phase_of_a_name_never_changes() -> None:
-    # Another version, another machine: the same service is due at the same place in its interval.
-    assert round(phase("website", 30), 6) == 13.649853
+def test_compute_phase_of_name_is_constant() -> None:
+    # On every machine and in every version, a service is due at the same point of its interval.
+    assert round(compute_phase("website", 30), 6) == 13.649853
 
 
-def test_ticks_that_passed_unused_are_counted() -> None:
-    assert missed(100, 130, 30) == 0
-    assert missed(100, 220, 30) == 3
+def test_count_missed_ticks_counts_skipped_ticks() -> None:
+    assert count_missed_ticks(100, 130, 30) == 0
+    assert count_missed_ticks(100, 220, 30) == 3

@@ -1,4 +1,4 @@
-"""Settings: which transport they mean, and what is caught at start, each with one line that says what to set."""
+"""Settings: which transport they choose, and which mistakes are reported at start, each in one line with a remedy."""
 
 import base64
 import json
@@ -6,14 +6,14 @@ import json
 import pytest
 
 from vigilbase import ConfigurationError
-from vigilbase.settings import Settings, chosen_transport, database_variable, load_settings
+from vigilbase.settings import Settings, choose_transport, find_database_variable, load_settings
 
 SECRET = "sb_secret_0123456789abcdef"
 URL = "https://abcdefgh.supabase.co"
 POSTGRES = "postgresql://monitor:hunter2@db.example.com:5432/app"
 
 
-def _jwt(role: str) -> str:
+def _make_jwt(role: str) -> str:
     def part(claims: dict[str, str]) -> str:
         return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
 
@@ -28,7 +28,7 @@ def _jwt(role: str) -> str:
         ({"DATABASE_URL": "postgres:///app?host=/run/postgresql"}, "postgres"),
         ({"VIGILBASE_DATABASE_URL": POSTGRES}, "postgres"),
         ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": SECRET}, "supabase"),
-        ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _jwt("service_role")}, "supabase"),
+        ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _make_jwt("service_role")}, "supabase"),
         ({"SUPABASE_URL": "http://127.0.0.1:54321/", "SUPABASE_SERVICE_ROLE_KEY": SECRET}, "supabase"),
         ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": SECRET, "DATABASE_URL": POSTGRES}, "supabase"),
         (
@@ -44,18 +44,18 @@ def _jwt(role: str) -> str:
         ({"DATABASE_URL": "", "SUPABASE_URL": " "}, "embedded"),
     ],
 )
-def test_the_settings_choose_the_transport(environ: dict[str, str], transport: str) -> None:
-    assert chosen_transport(load_settings(environ)) == transport
+def test_choose_transport_follows_environment(environ: dict[str, str], transport: str) -> None:
+    assert choose_transport(load_settings(environ)).name == transport
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         ({"SUPABASE_URL": URL}, "set SUPABASE_SECRET_KEY to the project's secret key"),
         ({"SUPABASE_SECRET_KEY": SECRET}, "SUPABASE_URL is not set"),
-        ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "sb_publishable_abc"}, "is a publishable .anon. one"),
-        ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _jwt("anon")}, "is a publishable .anon. one"),
-        ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _jwt("authenticated")}, "set SUPABASE_SECRET_KEY"),
+        ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "sb_publishable_abc"}, "is a publishable .anon. key"),
+        ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _make_jwt("anon")}, "is a publishable .anon. key"),
+        ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _make_jwt("authenticated")}, "set SUPABASE_SECRET_KEY"),
         ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "hunter2"}, "neither a secret key"),
         ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "a.b.c"}, "neither a secret key"),
         ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": f"{SECRET} {SECRET}"}, "characters that no key has"),
@@ -85,8 +85,8 @@ def test_the_settings_choose_the_transport(environ: dict[str, str], transport: s
         ({"VIGILBASE_LOG_LEVEL": "loud"}, "VIGILBASE_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )
-def test_a_wrong_setting_is_refused_in_one_line_without_its_value(environ: dict[str, str], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said) as caught:
+def test_load_settings_invalid_value_is_rejected_without_showing_it(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
         load_settings(environ)
     text = str(caught.value)
     assert "\n" not in text
@@ -103,20 +103,20 @@ def test_a_wrong_setting_is_refused_in_one_line_without_its_value(environ: dict[
         ({"DATABASE_URL": POSTGRES, "VIGILBASE_DATABASE_URL": " "}, "DATABASE_URL"),
     ],
 )
-def test_the_programs_own_variable_goes_before_the_applications(environ: dict[str, str], variable: str) -> None:
-    assert database_variable(environ) == variable
+def test_load_settings_vigilbase_database_url_takes_precedence(environ: dict[str, str], variable: str) -> None:
+    assert find_database_variable(environ) == variable
     url = load_settings(environ).database_url
     assert (url.get_secret_value() if url else None) == (POSTGRES if environ else None)
 
 
-def test_a_wrong_url_is_told_by_the_variable_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_settings_malformed_url_error_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", POSTGRES)
     monkeypatch.setenv("VIGILBASE_DATABASE_URL", "mysql://u:hunter2@h/d")
     with pytest.raises(ConfigurationError, match=r"^VIGILBASE_DATABASE_URL is malformed"):
         load_settings()
 
 
-def test_a_settings_object_shows_no_secret() -> None:
+def test_settings_text_and_json_hide_secrets() -> None:
     settings = load_settings(
         {"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": SECRET, "DATABASE_URL": POSTGRES, "VIGILBASE_HOME": "/srv/v"}
     )
@@ -125,7 +125,7 @@ def test_a_settings_object_shows_no_secret() -> None:
         assert "hunter2" not in shown
 
 
-def test_every_setting_has_a_variable_and_a_help_text() -> None:
+def test_settings_every_field_has_variable_and_description() -> None:
     for field in Settings.model_fields.values():
         assert field.validation_alias
         assert field.description

@@ -1,20 +1,20 @@
-"""What `silence add` and `maintenance add` refuse before they look for a database."""
+"""The options that `silence add` and `maintenance add` reject before they open a database."""
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from vigilbase.cli import maintenance, silences
-from vigilbase.cli.withholding import length
+from vigilbase.cli import maintenance, silence
+from vigilbase.cli.silence_options import parse_length
 from vigilbase.errors import VigilbaseError
-from vigilbase.models import CreateSilenceData
-from vigilbase.models.silence import silence_arguments
+from vigilbase.models import CreateSuppressionData
+from vigilbase.models.suppression import make_suppression_arguments
 
 NO_TIME = "--until must be a time with its offset from UTC, such as 2026-12-01T08:00Z"
 
 
-def refusal(app: typer.Typer, *arguments: str) -> str:
-    """The one line that the program ends with."""
+def get_error(app: typer.Typer, *arguments: str) -> str:
+    """The one line with which the program ends."""
     result = CliRunner().invoke(app, ["add", *arguments, "--comment", "x", "--by", "ada"])
     assert isinstance(result.exception, VigilbaseError)
     assert result.output == ""
@@ -22,12 +22,12 @@ def refusal(app: typer.Typer, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--for", "2h"], "say which services, by --service GLOB or by --tag TAG, and not by both"),
+        (["--for", "2h"], "give the services either by --service GLOB or by --tag TAG"),
         (
             ["--service", "a", "--tag", "b", "--for", "2h"],
-            "say which services, by --service GLOB or by --tag TAG, and not by both",
+            "give the services either by --service GLOB or by --tag TAG",
         ),
         (["--tag", "b", "--for", "soon"], "--for must be a duration from 1s to 3660d, such as 30s, 5m or 1h"),
         (["--tag", "b", "--for", "0s"], "--for must be a duration from 1s to 3660d, such as 30s, 5m or 1h"),
@@ -37,21 +37,21 @@ def refusal(app: typer.Typer, *arguments: str) -> str:
         (["--service", " ", "--for", "1h"], "--service must not be empty or blank"),
     ],
 )
-def test_what_is_wrong_with_a_silence_is_said_in_one_line(arguments: list[str], said: str) -> None:
-    assert refusal(silences.app, *arguments) == said
+def test_silence_add_invalid_options_are_rejected_in_one_line(arguments: list[str], message: str) -> None:
+    assert get_error(silence.app, *arguments) == message
 
 
 @pytest.mark.parametrize("text", ["1s", "3660d"])
-def test_a_silence_may_be_as_short_and_as_long_as_is_said(text: str) -> None:
-    data = CreateSilenceData("ada", "x", tag="b", length_s=length("--for", text))
-    assert silence_arguments(data)["p_length_s"] == data.length_s
+def test_parse_length_shortest_and_longest_are_accepted(text: str) -> None:
+    data = CreateSuppressionData("silence", "ada", "x", tag="b", length_s=parse_length("--for", text))
+    assert make_suppression_arguments(data)["p_length_s"] == data.length_s
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        ([], "say until when, by --for DURATION or by --until TIME, or how it comes again, by --cron"),
-        (["--cron", "0 3 * * 0"], "say how long it is each time, by --duration"),
+        ([], "give the end by --for DURATION or --until TIME, or a recurring start by --cron"),
+        (["--cron", "0 3 * * 0"], "--cron needs --duration: give the length of each window"),
         (
             ["--cron", "0 3 * *", "--duration", "2h"],
             '--cron must have 5 fields, as "0 3 * * 0" (Sundays at 3:00) has',
@@ -77,7 +77,7 @@ def test_a_silence_may_be_as_short_and_as_long_as_is_said(text: str) -> None:
         ),
         (
             ["--cron", "0 3 * * 0", "--duration", "2h", "--until", "ended"],
-            f"{NO_TIME}; with --cron, leave it out to go on until somebody ends it",
+            f"{NO_TIME}; with --cron, leave it out to recur until you end it",
         ),
         (
             ["--cron", "0 3 * * 0", "--duration", "2h", "--time-zone", "Berlin"],
@@ -85,13 +85,13 @@ def test_a_silence_may_be_as_short_and_as_long_as_is_said(text: str) -> None:
         ),
         (
             ["--cron", "0 3 * * 0", "--duration", "2h", "--for", "1h"],
-            "--for says how long a window lasts that comes once; give it without --until and --cron",
+            "--for is the length of a one-off window: give it without --until and --cron",
         ),
         (
             ["--for", "1h", "--time-zone", "UTC"],
-            "--duration and --time-zone belong to --cron; for once, give --for or --until",
+            "--duration and --time-zone need --cron; for a one-off window, give --for or --until",
         ),
     ],
 )
-def test_what_is_wrong_with_a_maintenance_window_is_said_in_one_line(arguments: list[str], said: str) -> None:
-    assert refusal(maintenance.app, "--service", "db", *arguments) == said
+def test_maintenance_add_invalid_options_are_rejected_in_one_line(arguments: list[str], message: str) -> None:
+    assert get_error(maintenance.app, "--service", "db", *arguments) == message

@@ -1,13 +1,13 @@
-"""Signatures, by the example of the reference libraries and by what may be a secret."""
+"""Standard Webhooks: signatures as in the reference libraries, and valid secrets."""
 
 import base64
 from datetime import UTC, datetime
 
 import pytest
 
-from vigilbase.alerts.channels.standard_webhooks import key_of, signed_headers
+from vigilbase.channels.standard_webhooks import make_signed_headers, parse_secret
 
-# Of the tests of the reference libraries (standard-webhooks/standard-webhooks, libraries/*).
+# From the tests of the reference libraries (standard-webhooks/standard-webhooks, libraries/*).
 ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 AT = datetime.fromtimestamp(1614265330, UTC)
 BODY = b'{"test": 2432232314}'
@@ -15,29 +15,31 @@ SECRET = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_the_signature_is_that_of_the_reference_libraries() -> None:
-    assert signed_headers(ID, AT, BODY, [key_of(f"whsec_{SECRET}")]) == {
+def test_make_signed_headers_signature_matches_reference_libraries() -> None:
+    assert make_signed_headers(ID, AT, BODY, [parse_secret(f"whsec_{SECRET}")]) == {
         "webhook-id": ID,
         "webhook-timestamp": "1614265330",
         "webhook-signature": SIGNATURE,
     }
 
 
-def test_each_key_has_a_signature_so_that_one_may_replace_the_other() -> None:
-    signatures = signed_headers(ID, AT, BODY, [key_of("old"), key_of(f"whsec_{SECRET}")])["webhook-signature"]
+def test_make_signed_headers_each_key_gives_one_signature() -> None:
+    signatures = make_signed_headers(ID, AT, BODY, [parse_secret("old"), parse_secret(f"whsec_{SECRET}")])[
+        "webhook-signature"
+    ]
     old, new = signatures.split(" ")
     assert new == SIGNATURE
     assert old != new
 
 
-def test_without_a_key_there_is_no_signature() -> None:
-    assert "webhook-signature" not in signed_headers(ID, AT, BODY, [])
+def test_make_signed_headers_without_key_has_no_signature() -> None:
+    assert "webhook-signature" not in make_signed_headers(ID, AT, BODY, [])
 
 
-def test_a_plain_secret_is_taken_as_it_is_and_padding_may_be_missing() -> None:
-    assert key_of("wörd") == "wörd".encode()
+def test_parse_secret_plain_text_and_missing_padding_are_accepted() -> None:
+    assert parse_secret("wörd") == "wörd".encode()
     encoded = base64.b64encode(b"0123456789" * 5).decode()
-    assert key_of(f"whsec_{encoded}") == key_of(f"whsec_{encoded.rstrip('=')}") == b"0123456789" * 5
+    assert parse_secret(f"whsec_{encoded}") == parse_secret(f"whsec_{encoded.rstrip('=')}") == b"0123456789" * 5
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,6 @@ def test_a_plain_secret_is_taken_as_it_is_and_padding_may_be_missing() -> None:
         ("whsec_a", "base64"),
     ],
 )
-def test_what_is_no_secret_is_refused(secret: str, rule: str) -> None:
+def test_parse_secret_invalid_value_is_rejected(secret: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
-        key_of(secret)
+        parse_secret(secret)

@@ -1,9 +1,10 @@
-"""Threads that hold up neither each other nor the end of the program."""
+"""Threads that block neither each other nor the exit of the program."""
 
 import asyncio
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import wait
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from vigilbase.threads import DaemonThreads
 
 
-def test_calls_that_hang_hold_up_no_other_until_there_are_very_many() -> None:
+def test_daemon_threads_hanging_calls_block_others_only_when_all_are_busy() -> None:
     threads, gate = DaemonThreads(max_threads=8), threading.Event()
     hanging = [threads.submit(gate.wait, 10) for _ in range(7)]
     assert threads.submit(lambda: "answered").result(5) == "answered"
@@ -19,18 +20,20 @@ def test_calls_that_hang_hold_up_no_other_until_there_are_very_many() -> None:
     assert not late[1].done()
     gate.set()
     assert late[1].result(5) == "late"
-    assert all(wait(hanging, 5).done)
+    assert not wait(hanging, 5).not_done
 
 
-def test_a_thread_is_used_again() -> None:
+def test_daemon_threads_idle_thread_is_reused() -> None:
     threads = DaemonThreads()
-    names = set()
+    idents = set()
     for _ in range(50):
-        names.add(threads.submit(threading.get_ident).result(5))
-    assert len(names) < 50
+        idents.add(threads.submit(threading.get_ident).result(5))
+        while threads._outstanding:  # a thread becomes idle shortly after it has set the result
+            time.sleep(0.001)
+    assert len(idents) == 1
 
 
-def test_an_exception_reaches_whoever_asked_and_the_thread_lives_on() -> None:
+def test_daemon_threads_exception_reaches_caller_and_thread_survives() -> None:
     threads = DaemonThreads(max_threads=1)
     with pytest.raises(ZeroDivisionError):
         threads.submit(lambda: 1 // 0).result(5)
@@ -39,24 +42,24 @@ def test_an_exception_reaches_whoever_asked_and_the_thread_lives_on() -> None:
     assert threads.submit(lambda: 1).result(5) == 1
 
 
-def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
-    threads, gate, begun = DaemonThreads(max_threads=1), threading.Event(), threading.Event()
+def test_daemon_threads_cancelled_call_never_starts() -> None:
+    threads, gate, started = DaemonThreads(max_threads=1), threading.Event(), threading.Event()
     hanging = threads.submit(gate.wait, 10)
-    given_up = threads.submit(begun.set)
-    assert given_up.cancel()
+    cancelled = threads.submit(started.set)
+    assert cancelled.cancel()
     gate.set()
     assert hanging.result(5)
     threads.submit(lambda: None).result(5)
-    assert not begun.is_set()
+    assert not started.is_set()
 
 
-async def test_an_event_loop_takes_it_for_its_own() -> None:
+async def test_daemon_threads_serve_as_event_loop_executor() -> None:
     asyncio.get_running_loop().set_default_executor(DaemonThreads())
     assert await asyncio.to_thread(lambda: 42) == 42
     assert await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
 
 
-def test_a_program_ends_though_a_thread_of_it_hangs() -> None:
+def test_daemon_threads_hanging_thread_does_not_block_exit() -> None:
     program = (
         "import asyncio, time\n"
         "from vigilbase.threads import DaemonThreads\n"

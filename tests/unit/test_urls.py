@@ -1,13 +1,13 @@
-"""A connection URL as it may be shown, and as a program's environment."""
+"""Connection URLs: redacted, and as the environment of a program."""
 
 import pytest
 
 from vigilbase import ConfigurationError
-from vigilbase.database.urls import environment_of, masked
+from vigilbase.database.urls import make_environment, redact_url
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "redacted"),
     [
         ("postgresql://u:sekret@h:5432/db", "postgresql://u:*****@h:5432/db"),
         ("postgres://u:sek%40ret@[::1]/db", "postgresql://u:*****@[::1]/db"),
@@ -22,13 +22,13 @@ from vigilbase.database.urls import environment_of, masked
         ("postgresql://postgres@/v?host=%2Frun%2Fx&port=5432", "postgresql://postgres@/v?host=%2Frun%2Fx&port=5432"),
     ],
 )
-def test_secrets_are_stars_wherever_they_stand(url: str, shown: str) -> None:
-    assert masked(url) == shown
-    assert "sek" not in masked(url)
+def test_redact_url_secret_is_replaced_in_any_position(url: str, redacted: str) -> None:
+    assert redact_url(url) == redacted
+    assert "sek" not in redact_url(url)
 
 
-def test_a_program_gets_the_url_by_its_environment() -> None:
-    assert environment_of("postgresql://u:se%40kret@h:1/db?sslmode=require") == {
+def test_make_environment_url_becomes_pg_variables() -> None:
+    assert make_environment("postgresql://u:se%40kret@h:1/db?sslmode=require") == {
         "PGUSER": "u",
         "PGPASSWORD": "se@kret",
         "PGHOST": "h",
@@ -38,7 +38,7 @@ def test_a_program_gets_the_url_by_its_environment() -> None:
     }
 
 
-def test_a_malformed_url_is_refused_without_being_shown() -> None:
+def test_redact_url_malformed_url_is_rejected_without_showing_it() -> None:
     with pytest.raises(ConfigurationError, match="malformed") as caught:
-        masked("postgresql://u:sekret@h/db?nonsense=1")
+        redact_url("postgresql://u:sekret@h/db?nonsense=1")
     assert "sekret" not in str(caught.value)

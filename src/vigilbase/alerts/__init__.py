@@ -1,1 +1,1 @@
-"""How observations become alert events."""
+"""The rules of alerting, all pure: judge, routes, suppression, and the text of alerts and notifications."""

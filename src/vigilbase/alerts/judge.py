@@ -1,7 +1,6 @@
-"""The judge: a pure function from a service's state and one observation to its next state and, maybe, a transition.
+"""The judge: from a service's state and one probe result to its next state and, perhaps, a transition. Pure.
 
-No clock and no I/O, so the runner, the rebuild after a restart and a replay of recorded history are the same thing over
-different inputs.
+The runner, the rebuild after a restart and a replay of recorded history are this function over different inputs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,10 +9,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from vigilbase.vocabulary import Observation, Policy, Status, Transition
+from vigilbase.domain import Policy, ProbeResult, Status, Transition
 
 
-class Seen(NamedTuple):
+class RecentCheck(NamedTuple):
     """What the judge remembers of a check."""
 
     id: UUID
@@ -23,83 +22,83 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedService:
-    """Where a service stands.
+class ServiceState:
+    """A service's current status and the streak of checks that may change it.
 
-    `judged` is its judged status and `since` when the first of the checks that made it so ran (None if it is healthy);
-    `recent` are its last checks in a row, oldest first, as many as the policy looks at.
+    `since` is when the first of the checks ran that caused the current status; None while it is healthy. `streak` has
+    the last consecutive checks, oldest first, as many as the policy needs.
     """
 
     service_name: str
-    judged: Status = "healthy"
+    status: Status = "healthy"
     since: datetime | None = None
-    recent: tuple[Seen, ...] = ()
+    streak: tuple[RecentCheck, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A service that is judged one of `judged` becomes `becomes` when enough checks in a row are among `checks`."""
+    """A service with a status in `from_statuses` gets `to_status` after enough consecutive checks in `checks`."""
 
-    judged: Sequence[Status]
-    becomes: Status
+    from_statuses: Sequence[Status]
+    to_status: Status
     checks: Sequence[Status]
-    in_words: str
+    text: str
 
 
-# Rules that end well wait for `successes` checks in a row, the others for `failures`.
-_FAILING = (
+_FAILURE_RULES = (
     _Rule(("healthy", "degraded"), "down", ("down",), "down"),
     _Rule(("healthy",), "degraded", ("degraded", "down"), "not healthy"),
 )
-_PASSING = (
+_SUCCESS_RULES = (
     _Rule(("degraded", "down"), "healthy", ("healthy",), "healthy"),
     _Rule(("down",), "degraded", ("healthy", "degraded"), "not down"),
 )
 
 
-def judge(state: JudgedService, observation: Observation, policy: Policy) -> tuple[JudgedService, Transition | None]:
-    """The state after an observation, and the transition that it causes, if it causes one."""
-    state = _remember(state, observation, policy)
-    for rules, count in ((_FAILING, policy.failures), (_PASSING, policy.successes)):
-        streak = state.recent[-count:]
+def judge(state: ServiceState, result: ProbeResult, policy: Policy) -> tuple[ServiceState, Transition | None]:
+    """The state after a probe result, and the transition that it causes, if any."""
+    state = _append_check(state, result, policy)
+    for rules, threshold in ((_FAILURE_RULES, policy.failure_threshold), (_SUCCESS_RULES, policy.success_threshold)):
+        streak = state.streak[-threshold:]
+        if len(streak) < threshold:
+            continue
         for rule in rules:
-            if len(streak) == count and state.judged in rule.judged and all(s.status in rule.checks for s in streak):
-                transition = _transition(state, rule, streak)
-                since = None if rule.becomes == "healthy" else transition.since
-                return replace(state, judged=rule.becomes, since=since), transition
+            if state.status in rule.from_statuses and all(check.status in rule.checks for check in streak):
+                transition = _make_transition(state, rule, streak)
+                since = None if rule.to_status == "healthy" else transition.since
+                return replace(state, status=rule.to_status, since=since), transition
     return state, None
 
 
-def rebuild(
-    service_name: str, judged: Status, since: datetime | None, checks: Iterable[Observation], policy: Policy
-) -> JudgedService:
-    """The state that history tells: the judged status, since when, and the last checks, oldest first."""
-    state = JudgedService(service_name, judged, since)
-    for observation in checks:
-        state = _remember(state, observation, policy)
+def rebuild_state(
+    service_name: str, status: Status, since: datetime | None, checks: Iterable[ProbeResult], policy: Policy
+) -> ServiceState:
+    """The state after a restart, from the recorded status and the last checks, oldest first."""
+    state = ServiceState(service_name, status, since)
+    for result in checks:
+        state = _append_check(state, result, policy)
     return state
 
 
-def _remember(state: JudgedService, observation: Observation, policy: Policy) -> JudgedService:
-    """The state with one more check in a row, or with the first of a new row after a gap."""
-    before = state.recent
-    if before and observation.checked_at - before[-1].checked_at > policy.max_gap:
-        before = ()
-    seen = Seen(observation.id, observation.status, observation.checked_at, observation.error_message)
-    depth = max(policy.failures, policy.successes)
-    return replace(state, recent=(*before, seen)[-depth:])
+def _append_check(state: ServiceState, result: ProbeResult, policy: Policy) -> ServiceState:
+    streak = state.streak
+    if streak and result.checked_at - streak[-1].checked_at > policy.max_gap:
+        streak = ()  # nothing watched the service in between, so the checks are not consecutive
+    check = RecentCheck(result.id, result.status, result.checked_at, result.error_message)
+    depth = max(policy.failure_threshold, policy.success_threshold)
+    return replace(state, streak=(*streak, check)[-depth:])
 
 
-def _transition(state: JudgedService, rule: _Rule, streak: Sequence[Seen]) -> Transition:
-    count = "a check was" if len(streak) == 1 else f"{len(streak)} checks in a row were"
+def _make_transition(state: ServiceState, rule: _Rule, streak: Sequence[RecentCheck]) -> Transition:
+    count = "1 check was" if len(streak) == 1 else f"{len(streak)} consecutive checks were"
     return Transition(
         service_name=state.service_name,
-        was=state.judged,
-        to=rule.becomes,
+        from_status=state.status,
+        to_status=rule.to_status,
         at=streak[-1].checked_at,
         since=streak[0].checked_at,
-        was_since=state.since,
-        reason=f"{count} {rule.in_words}",
-        check_ids=tuple(seen.id for seen in streak),
-        last_error=next((seen.error_message for seen in reversed(streak) if seen.error_message), None),
+        previous_since=state.since,
+        reason=f"{count} {rule.text}",
+        check_ids=tuple(check.id for check in streak),
+        last_error=next((check.error_message for check in reversed(streak) if check.error_message), None),
     )

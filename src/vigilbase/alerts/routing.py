@@ -1,56 +1,56 @@
-"""Which messages are owed when an alert opens: to which channel, and when. Pure."""
+"""Which notifications an alert causes: for which channels, and when. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Occasion = Literal["down", "degraded", "recovery"]
-"""What a message may be about."""
+RouteEvent = Literal["down", "degraded", "recovery"]
+"""What a route sends notifications about."""
 
-OCCASIONS: tuple[Occasion, ...] = ("down", "degraded", "recovery")
+ROUTE_EVENTS: tuple[RouteEvent, ...] = ("down", "degraded", "recovery")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """To which channels alerts go, on which occasions, and after how many seconds.
+    """To which channels notifications go, about which events, and after how many seconds.
 
-    With `unless_acknowledged`, those that are acknowledged by then don't.
+    With `unless_acknowledged`, alerts that are acknowledged by then cause none.
     """
 
     channels: tuple[str, ...]
-    on: frozenset[Occasion]
+    on: frozenset[RouteEvent]
     after_s: float = 0
     unless_acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """A message that a channel is owed so many seconds after an alert opens, unless it is resolved by then.
+class PlannedNotification:
+    """A notification that is due so many seconds after its alert opens, unless the alert is resolved by then.
 
-    `tells_recovery` says whether the channel is told of a resolution whose alert it was not told of; a message that was
+    `send_resolved`: whether the channel also learns of a resolution when the trigger never went out. A trigger that was
     delivered is followed by its resolution in any case.
     """
 
     channel: str
     after_s: float
     unless_acknowledged: bool
-    tells_recovery: bool
+    send_resolved: bool
 
 
-def owed(routes: Iterable[Route], to: Literal["down", "degraded"]) -> list[Owed]:
-    """What is owed when an alert of a kind opens: one message for each channel and delay, as they are first named.
+def plan_notifications(routes: Iterable[Route], status: Literal["down", "degraded"]) -> list[PlannedNotification]:
+    """What an alert of this status enqueues: one notification for each channel and delay, in the order of the routes.
 
-    Where several routes come to the same, it is told of recoveries if one of them says so, and left out when the alert
-    is acknowledged only if all of them do.
+    Where several routes agree on both, one that includes recoveries is enough to send them, and one without
+    `unless_acknowledged` is enough to notify of acknowledged alerts.
     """
-    found: dict[tuple[str, float], Owed] = {}
+    planned: dict[tuple[str, float], PlannedNotification] = {}
     for route in routes:
-        for channel in route.channels if to in route.on else ():
-            known = found.get((channel, route.after_s))
-            found[channel, route.after_s] = Owed(
+        for channel in route.channels if status in route.on else ():
+            known = planned.get((channel, route.after_s))
+            planned[channel, route.after_s] = PlannedNotification(
                 channel,
                 route.after_s,
                 unless_acknowledged=route.unless_acknowledged and (known is None or known.unless_acknowledged),
-                tells_recovery="recovery" in route.on or (known is not None and known.tells_recovery),
+                send_resolved="recovery" in route.on or (known is not None and known.send_resolved),
             )
-    return list(found.values())
+    return list(planned.values())

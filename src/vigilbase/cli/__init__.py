@@ -1,1 +1,1 @@
-"""The command line: parse, call, render. No SQL, no rules."""
+"""The command line: parses, calls and prints. It has no SQL, no rules, and no JSON of its own."""

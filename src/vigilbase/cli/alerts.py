@@ -1,55 +1,47 @@
 """`vigilbase alerts list|show|ack|resolve`."""
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from vigilbase.alerts.wording import in_words
-from vigilbase.cli.authors import By, author_of
+from vigilbase.alerts.alert_json import alert_json
 from vigilbase.cli.completion import service_names
-from vigilbase.cli.context import AsJson, out, ready_database, run
-from vigilbase.cli.history import find_meant
-from vigilbase.cli.limit import Limit, valid_limit
-from vigilbase.cli.owed import delivery_as_json, gather_windows, table_of_owed
-from vigilbase.cli.render import ago, alert_as_json, clock, new_table, plain, print_json
-from vigilbase.cli.timeline import entry_as_json, timeline_table
+from vigilbase.cli.group_windows import load_group_windows
+from vigilbase.cli.history import suggest_service
+from vigilbase.cli.options import AsJson, By, Limit, find_author, parse_limit
+from vigilbase.cli.output import console, print_json, print_line
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.database.values import parse_timestamp
 from vigilbase.errors import InvalidInputError, VigilbaseError
 from vigilbase.models import (
-    AlertDelivery,
     AlertEvent,
     AlertEventModel,
-    DeliveryModel,
     HealthCheckModel,
+    Notification,
+    NotificationModel,
     TimelineEntry,
     TimelineModel,
 )
 from vigilbase.models.validation import MAX_INTEGER
 from vigilbase.settings import load_settings
-from vigilbase.vocabulary import JSON
+from vigilbase.times import format_ago
+from vigilbase.views.alerts import SHORT_ID, make_alert_table, make_alerts_table
+from vigilbase.views.notifications import make_unfinished_table, notification_json
+from vigilbase.views.terminal import escape
+from vigilbase.views.timeline import make_timeline_table, timeline_entry_json
 
-app = typer.Typer(help="List alerts, look at one, acknowledge or resolve it.", no_args_is_help=True)
+app = typer.Typer(help="List, show, acknowledge and resolve alerts.", no_args_is_help=True)
 
-SHORT_ID = 8
-SEE_IDS = "`vigilbase alerts list --all` shows the ids"
+IDS_HINT = "`vigilbase alerts list --all` lists the ids"
 
-AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or enough of its beginning.")]
-All = Annotated[bool, typer.Option("--all", help="Also those that are resolved.")]
+AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or its first 4 or more digits.")]
+All = Annotated[bool, typer.Option("--all", help="Include resolved alerts.")]
 Service = Annotated[
     str | None,
-    typer.Option("--service", metavar="NAME", help="Only those of one service.", autocompletion=service_names),
+    typer.Option("--service", metavar="NAME", help="Only alerts of this service.", autocompletion=service_names),
 ]
-Comment = Annotated[
-    str | None,
-    typer.Option("--comment", metavar="TEXT", help="Why, or what else there is to say; kept in its timeline."),
-]
+Comment = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="A comment for the alert's timeline.")]
 
 
 @app.command("list")
@@ -58,205 +50,130 @@ def list_(*, every: All = False, service: Service = None, limit: Limit = "50", a
 
     Example: vigilbase alerts list --all --service website
     """
-    number = valid_limit(limit)
-    alerts, hint = run(_list(number, service, only_open=not every))
+    number = parse_limit(limit)
+    alerts, hint = run_command(_list(number, service, only_open=not every))
     if as_json:
-        print_json({"alerts": [alert_as_json(alert) for alert in alerts]})
+        print_json({"alerts": [alert_json(alert) for alert in alerts]})
         return
     if alerts:
-        out.print(_table(alerts, utc_now()))
+        console.print(make_alerts_table(alerts, utc_now(), console.width))
     else:
-        of_it = f" of {plain(service)}" if service else ""
-        out.print(f"No {'' if every else 'open '}alerts{of_it}{hint or '.'}", markup=False)
+        of_service = f" of {escape(service)}" if service else ""
+        print_line(f"No {'' if every else 'open '}alerts{of_service}{hint or '.'}")
     if len(alerts) == number:
-        out.print(f"There may be more: --limit {min(2 * number, MAX_INTEGER)} shows them.")
+        print_line(f"There may be more: --limit {min(2 * number, MAX_INTEGER)} shows them.")
 
 
 @app.command()
 def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
-    """Show all that is known of an alert, and its timeline: what happened to it, who was told, and who did what.
+    """Show everything about an alert: its details, its timeline, and its unfinished notifications.
 
     Example: vigilbase alerts show 4f3a21c9
     """
-    alert, timeline, owed = run(_find(alert_id))
+    alert, timeline, notifications = run_command(_load_alert(alert_id))
     if as_json:
-        entries, deliveries = map(entry_as_json, timeline), map(delivery_as_json, owed)
-        print_json({**alert_as_json(alert), "timeline": list(entries), "owed": list(deliveries)})
+        entries, unfinished = map(timeline_entry_json, timeline), map(notification_json, notifications)
+        print_json({**alert_json(alert), "timeline": list(entries), "notifications": list(unfinished)})
         return
-    out.print(_portrait(alert, utc_now()))
+    now = utc_now()
+    console.print(make_alert_table(alert, now))
     if timeline:
-        out.print()
-        out.print(timeline_table(alert, timeline))
-    if owed:
-        out.print()
-        out.print(table_of_owed(owed, gather_windows(), utc_now()))
+        console.print()
+        console.print(make_timeline_table(alert, timeline, console.width))
+    if notifications:
+        console.print("\nUnfinished notifications", style="bold")
+        console.print(make_unfinished_table(notifications, load_group_windows(), now, console.width))
 
 
 @app.command()
 def ack(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_json: AsJson = False) -> None:
-    """Acknowledge an alert, which stays open: somebody is at it.
+    """Acknowledge an alert: you are working on it. The alert stays open.
 
     Example: vigilbase alerts ack 4f3a21c9 --by ada --comment "looking into it"
     """
-    before, alert = run(_acknowledge(alert_id, author_of(by), comment))
-    again = before.status == "acknowledged"
-    said = f"was acknowledged already, {ago(alert.acknowledged_at, utc_now())}" if again else "is acknowledged"
-    _tell(alert, said, as_json=as_json)
+    before, alert = run_command(_acknowledge(alert_id, find_author(by), comment))
+    was_acknowledged = before.status == "acknowledged"
+    when = f" already, {format_ago(alert.acknowledged_at, utc_now())}"
+    _print_result(alert, f"was acknowledged{when}" if was_acknowledged else "is acknowledged", as_json=as_json)
 
 
 @app.command()
 def resolve(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_json: AsJson = False) -> None:
     """Resolve an alert by hand.
 
-    Vigilbase resolves its own when the service is healthy again.
+    Vigilbase resolves its own alerts when the service is healthy again.
 
     Example: vigilbase alerts resolve 4f3a21c9 --comment "a false alarm"
     """
-    before, alert = run(_resolve(alert_id, author_of(by), comment))
+    before, alert = run_command(_resolve(alert_id, find_author(by), comment))
     if before.status == "resolved":
-        said = f"was resolved already, {ago(alert.resolved_at, utc_now())}"
+        outcome = f"was resolved already, {format_ago(alert.resolved_at, utc_now())}"
     elif (alert.details or {}).get("source") == "judge":
-        # For the judge the episode goes on: only checks end it.
-        said = f"is resolved; Vigilbase stays quiet until {plain(alert.service_name)} is healthy again"
+        # The judge's current status stays as it is: only checks change it.
+        outcome = f"is resolved; no new alert opens until {escape(alert.service_name)} has been healthy again"
     else:
-        said = "is resolved"
-    _tell(alert, said, as_json=as_json)
+        outcome = "is resolved"
+    _print_result(alert, outcome, as_json=as_json)
 
 
 async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[list[AlertEvent], str]:
-    """The alerts; and, of a service that nothing is known of, what to say about its name."""
-    async with ready_database(load_settings(), migrate=False):
-        found = await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
-        if found or service is None or await HealthCheckModel.find_latest_by_service(service):
-            return found, ""
-        return found, f", and no checks are recorded of it; {await find_meant(service)}"
+    """The alerts, and a hint about the name of a service that the database doesn't know."""
+    async with open_database(load_settings(), migrate=False):
+        alerts = await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
+        if alerts or service is None or await HealthCheckModel.find_latest_by_service(service):
+            return alerts, ""
+        return alerts, f", and no checks of it are recorded; {await suggest_service(service)}"
 
 
-async def _find(prefix: str) -> tuple[AlertEvent, list[TimelineEntry], list[AlertDelivery]]:
-    """An alert, what happened to it, and what is still owed of it."""
-    async with ready_database(load_settings(), migrate=False):
-        alert = await _the_one(prefix)
-        timeline, owed = await asyncio.gather(
+async def _load_alert(prefix: str) -> tuple[AlertEvent, list[TimelineEntry], list[Notification]]:
+    """An alert, its timeline, and its notifications that are pending, or that failed and are still needed."""
+    async with open_database(load_settings(), migrate=False):
+        alert = await _find_one_alert(prefix)
+        timeline, notifications = await asyncio.gather(
             TimelineModel.find_by_alert(alert.id),
-            DeliveryModel.find(statuses=("pending", "failed"), alert_id=alert.id, windows=gather_windows()),
+            NotificationModel.find(statuses=("pending", "failed"), alert_id=alert.id, windows=load_group_windows()),
         )
-        return alert, timeline, [one for one in owed if one.status == "pending" or one.is_needed]
+        return alert, timeline, [each for each in notifications if each.status == "pending" or each.is_needed]
 
 
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
-    """The alert as it was and as it is."""
-    async with ready_database(load_settings(), migrate=False):
-        before = await _the_one(prefix)
+    """The alert before and after."""
+    async with open_database(load_settings(), migrate=False):
+        before = await _find_one_alert(prefix)
         after = await AlertEventModel.acknowledge(before.id, author=author, comment=comment)
-        return before, _still_there(after, prefix)
+        return before, _require_found(after, prefix)
 
 
 async def _resolve(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
-    """The alert as it was and as it is."""
-    async with ready_database(load_settings(), migrate=False):
-        before = await _the_one(prefix)
+    """The alert before and after."""
+    async with open_database(load_settings(), migrate=False):
+        before = await _find_one_alert(prefix)
         after = await AlertEventModel.resolve(before.id, author=author, comment=comment)
-        return before, _still_there(after, prefix)
+        return before, _require_found(after, prefix)
 
 
-async def _the_one(prefix: str) -> AlertEvent:
+async def _find_one_alert(prefix: str) -> AlertEvent:
     try:
         found = await AlertEventModel.find_by_id_prefix(prefix)
     except InvalidInputError as error:
-        raise VigilbaseError(f'"{plain(prefix)}": {error}; {SEE_IDS}') from None
+        raise VigilbaseError(f'"{escape(prefix)}": {error}; {IDS_HINT}') from None
     if len(found) > 1:
         ids = ", ".join(str(alert.id) for alert in found)
-        raise VigilbaseError(f"several alerts begin with {prefix}: {ids}: give more of the id; {SEE_IDS}")
-    return _still_there(found[0] if found else None, prefix)
+        raise VigilbaseError(f"several alerts begin with {prefix}: {ids}: give more of the id; {IDS_HINT}")
+    return _require_found(found[0] if found else None, prefix)
 
 
-def _still_there(alert: AlertEvent | None, prefix: str) -> AlertEvent:
+def _require_found(alert: AlertEvent | None, prefix: str) -> AlertEvent:
     if alert is None:
-        raise VigilbaseError(f"there is no alert {prefix}; {SEE_IDS}")
+        raise VigilbaseError(f"there is no alert {prefix}; {IDS_HINT}")
     return alert
 
 
-def _tell(alert: AlertEvent, said: str, *, as_json: bool) -> None:
+def _print_result(alert: AlertEvent, outcome: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(alert_as_json(alert))
+        print_json(alert_json(alert))
     else:
-        out.print(f"{plain(alert.service_name)}: {alert.alert_type} {str(alert.id)[:SHORT_ID]} {said}.", markup=False)
-
-
-def _table(alerts: Sequence[AlertEvent], now: datetime) -> Table:
-    wraps = {"service", "opened", "lasted", "message"}
-    table = new_table("id", "service", "type", "status", "opened", "lasted", "message", wraps=wraps)
-    for alert in alerts:
-        table.add_row(
-            str(alert.id)[:SHORT_ID],
-            plain(alert.service_name),
-            alert.alert_type,
-            alert.status,
-            ago(alert.created_at, now),
-            _lasted(alert, now),
-            plain((alert.message or "").removeprefix(f"{alert.service_name} is ")),
-        )
-    return table
-
-
-def _portrait(alert: AlertEvent, now: datetime) -> Table:
-    table = Table("", "", box=None, show_header=False)
-    rows = {
-        "id": Text(str(alert.id)),
-        "service": plain(alert.service_name),
-        "type": Text(alert.alert_type),
-        "status": Text(alert.status),
-        "message": plain(alert.message),
-        "opened": _moment(alert.created_at, now),
-        "acknowledged": _moment(alert.acknowledged_at, now),
-        "resolved": _moment(alert.resolved_at, now),
-        "lasted": Text(_lasted(alert, now)),
-        **_details(alert.details or {}, now),
-    }
-    for name, value in rows.items():
-        if value.plain:
-            table.add_row(plain(name), value, style="")
-    return table
-
-
-def _details(details: Mapping[str, JSON], now: datetime) -> dict[str, Text]:
-    """The reason and the error first, the checks that caused it last."""
-    order = {"reason": 0, "last_error": 1, "check_ids": 3}
-    names = sorted(details, key=lambda name: (order.get(name, 2), name))
-    return dict(_detail(name, details[name], now) for name in names)
-
-
-def _detail(name: str, value: JSON, now: datetime) -> tuple[str, Text]:
-    """A detail's name and value: a time and a length of time as they are shown elsewhere."""
-    words = name.replace("_", " ")
-    try:
-        if isinstance(value, str) and name.endswith(("_since", "_at")):
-            return words, _moment(parse_timestamp(value), now)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and name.endswith("_s"):
-            return words.removesuffix(" s"), Text(in_words(timedelta(seconds=value)))
-    except (ValueError, OverflowError):  # somebody else's detail, which means something else
-        pass
-    return words, _readable(value)
-
-
-def _readable(value: JSON) -> Text:
-    if value is None or isinstance(value, str):
-        return plain(value)
-    if isinstance(value, list):
-        return Text("\n").join(_readable(item) for item in value)
-    return plain(json.dumps(value, ensure_ascii=False))
-
-
-def _moment(moment: datetime | None, now: datetime) -> Text:
-    return Text(f"{clock(moment)} ({ago(moment, now)})" if moment else "")
-
-
-def _lasted(alert: AlertEvent, now: datetime) -> str:
-    """How long, or for how long so far; a recovery is a moment."""
-    if alert.created_at is None or alert.alert_type == "recovery":
-        return ""
-    length = in_words(max((alert.resolved_at or now) - alert.created_at, now - now))
-    return length if alert.status == "resolved" else f"{length} so far"
+        print_line(f"{escape(alert.service_name)}: {alert.alert_type} {str(alert.id)[:SHORT_ID]} {outcome}.")
 
 
 def register(parent: typer.Typer) -> None:

@@ -2,201 +2,154 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from vigilbase.alerts.channels import CHANNELS, Channel, deliver
-from vigilbase.alerts.channels.sending import DeliveryError
-from vigilbase.alerts.message import Message
-from vigilbase.alerts.wording import in_words
-from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, ready_database, run
-from vigilbase.cli.owed import switched_off, tell_off, tell_owed, tell_unnamed
-from vigilbase.cli.render import ago, iso, new_table, plain, print_json
+from vigilbase.alerts.batch import Batch
+from vigilbase.channels import Channel, send_batch
+from vigilbase.channels.errors import DeliveryError
+from vigilbase.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from vigilbase.cli.output import console, print_json, print_line
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
+from vigilbase.configfile import load_config
+from vigilbase.domain import NotificationKind
 from vigilbase.errors import VigilbaseError
-from vigilbase.models import AlertEvent, ChannelState, DeliveryModel
+from vigilbase.models import AlertEvent, ChannelModel, ChannelState
 from vigilbase.settings import load_settings
-from vigilbase.spec import load_spec
-from vigilbase.vocabulary import DeliveryKind
+from vigilbase.views.channel_state import warn_of_unnamed_channels
+from vigilbase.views.channels import channel_json, make_channels_table
+from vigilbase.views.terminal import escape
 
-app = typer.Typer(help="List the channels of the file, and try one.", no_args_is_help=True)
+app = typer.Typer(help="List, test and enable channels.", no_args_is_help=True)
 
 TIME_LIMIT_S = 30.0
-TESTED = "vigilbase test"
+TEST_SERVICE = "vigilbase test"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The channel's name in the file.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A test message and what became of it: the receiver's answer, or the error."""
+class TestResult:
+    """A test notification, and the receiver's answer or the error."""
 
-    kind: DeliveryKind
+    kind: NotificationKind
     answer: str | None
     error: str | None
 
 
 @app.command("list")
 def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """List the channels that the file names, where they lead to (no secrets), and whether they are switched off.
+    """List the channels of the file: where they send to (without secrets), their state, and their notifications.
 
     Example: vigilbase channels list --config vigilbase.yaml
     """
-    channels = load_spec(config).channels
-    states, unknown = run(_load_states())
+    channels = load_config(config).channels
+    states, failure = run_command(_load_states())
     if as_json:
-        print_json({"channels": [_as_json(channel, states.get(channel.name)) for channel in channels.values()]})
+        print_json({"channels": [channel_json(channel, states.get(name)) for name, channel in channels.items()]})
     elif channels:
-        out.print(_table(list(channels.values()), None if unknown else states, utc_now()))
+        known = None if failure else states
+        console.print(make_channels_table(list(channels.values()), known, utc_now(), console.width))
     else:
-        out.print(f"{config} names no channels.", markup=False)
-    if unknown:
-        typer.echo(f"What the database knows of them can't be read: {unknown}", err=True)
+        print_line(f"{config} has no channels.")
+    if failure:
+        typer.echo(f"The state of the channels can't be read from the database: {failure}", err=True)
     elif not as_json:
-        for said, advice in tell_unnamed(list(states.values()), list(channels), config):
-            out.print(f"{said}: {advice}", markup=False)
+        for finding, advice in warn_of_unnamed_channels(list(states.values()), list(channels), config):
+            print_line(f"{finding}: {advice}")
 
 
 async def _load_states() -> tuple[Mapping[str, ChannelState], str]:
-    """What the database knows of channels, or why it doesn't say. The file alone is worth a list."""
+    """The state of every channel, or why it can't be read; the list of the file is useful without it."""
     try:
-        async with ready_database(load_settings(), migrate=False):
-            return {state.channel: state for state in await DeliveryModel.find_channels()}, ""
+        async with open_database(load_settings(), migrate=False):
+            return {state.channel: state for state in await ChannelModel.find_all()}, ""
     except VigilbaseError as error:
         return {}, str(error)
 
 
 @app.command("test")
-def try_(name: Name, config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """Send a real alert of a made-up service, and then that it is over. Exit code 1 if the channel doesn't take them.
+def send_test(name: Name, config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
+    """Send a test alert and its resolution through a channel. Exit code 1 if the receiver rejects them.
 
     Example: vigilbase channels test team
     """
-    channel = _the_one(name, load_spec(config).channels)
-    trials = run(_send_to(channel))
-    failed = any(trial.error for trial in trials)
+    channel = _require_channel(name, load_config(config).channels)
+    results = run_command(_send_all(channel))
+    has_failed = any(result.error for result in results)
     if as_json:
-        sent = [{"kind": trial.kind, "answer": trial.answer, "error": trial.error} for trial in trials]
-        print_json({"channel": channel.name, "kind": channel.kind, "delivered": not failed, "messages": sent})
+        sent = [asdict(result) for result in results]
+        fields = {"channel": channel.name, "kind": channel.kind, "is_delivered": not has_failed}
+        print_json({**fields, "notifications": sent})
     else:
-        for trial in trials:
-            said = plain(trial.error or trial.answer)
-            typer.echo(f"{channel.name}: {trial.kind}: {said}", err=bool(trial.error))
-    if failed:
+        for result in results:
+            answer = escape(result.error or result.answer)
+            typer.echo(f"{channel.name}: {result.kind}: {answer}", err=bool(result.error))
+    if has_failed:
         sys.exit(1)
 
 
 @app.command()
 def enable(name: Name, config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Switch a channel on again that was switched off, or has asked for a pause; what waits for it goes out.
+    """Enable a channel that was disabled after an error, or end its pause. Its pending notifications are sent.
 
     Example: vigilbase channels enable ops
     """
-    was_off = run(_enable(name, load_spec(config).channels))
-    out.print(f"{name} {'is on again' if was_off else 'was not switched off'}", markup=False)
+    was_disabled = run_command(_enable(name, load_config(config).channels))
+    print_line(f"{name} {'is enabled' if was_disabled else 'was not disabled'}.")
 
 
 async def _enable(name: str, channels: Mapping[str, Channel]) -> bool:
-    """Whether it was off; one that the file doesn't name any more may be, too."""
-    async with ready_database(load_settings(), migrate=False):
-        if name not in {state.channel for state in switched_off(await DeliveryModel.find_channels())}:
-            _the_one(name, channels)
-        return await DeliveryModel.switch_channel_on(name)
+    """Whether it was disabled. A disabled channel need not be in the file any more."""
+    async with open_database(load_settings(), migrate=False):
+        if name not in {state.channel for state in await ChannelModel.find_all() if state.is_disabled}:
+            _require_channel(name, channels)
+        return await ChannelModel.enable(name)
 
 
-def _the_one(name: str, channels: Mapping[str, Channel]) -> Channel:
+def _require_channel(name: str, channels: Mapping[str, Channel]) -> Channel:
     if name in channels:
         return channels[name]
-    known = f"there are {', '.join(channels)}" if channels else "the file names none, under `channels:`"
-    raise VigilbaseError(f'there is no channel "{plain(name)}"; {known}')
+    known = f"the file has {', '.join(channels)}" if channels else "the file has none under `channels:`"
+    raise VigilbaseError(f'there is no channel "{escape(name)}"; {known}')
 
 
-async def _send_to(channel: Channel) -> list[Trial]:
-    """Send one message after the other, up to the first that isn't taken."""
-    trials: list[Trial] = []
-    for message in made_up(channel.name, utc_now()):
+async def _send_all(channel: Channel) -> list[TestResult]:
+    """The results up to the first failure."""
+    results: list[TestResult] = []
+    for batch in make_test_batches(channel.name, utc_now()):
         try:
             async with asyncio.timeout(TIME_LIMIT_S):
-                trials.append(Trial(message.kind, await deliver(channel, message), None))
+                results.append(TestResult(batch.kind, await send_batch(channel, batch), None))
         except TimeoutError:
-            return [*trials, Trial(message.kind, None, f"no answer within {TIME_LIMIT_S:g} s")]
+            return [*results, TestResult(batch.kind, None, f"no answer within {TIME_LIMIT_S:g} s")]
         except DeliveryError as error:
-            return [*trials, Trial(message.kind, None, str(error))]
-    return trials
+            return [*results, TestResult(batch.kind, None, str(error))]
+    return results
 
 
-def made_up(channel: str, now: datetime) -> Iterator[Message]:
-    """An alert that says of itself that it is a test, and its end, so that it stays open nowhere."""
-    said = f'this is a test of the channel "{channel}", nothing is wrong'
+def make_test_batches(channel: str, now: datetime) -> Iterator[Batch]:
+    """An alert whose text says that it is a test, then its resolution, so that no receiver keeps it open."""
+    text = f'this is a test of the channel "{channel}", nothing is wrong'
     alert = AlertEvent(
         id=uuid4(),
-        service_name=TESTED,
+        service_name=TEST_SERVICE,
         alert_type="service_down",
         status="active",
-        message=f"{TESTED} is down: {said}",
-        details={"test": True, "last_error": said},
+        message=f"{TEST_SERVICE} is down: {text}",
+        details={"test": True, "last_error": text},
         created_at=now,
         acknowledged_at=None,
         resolved_at=None,
     )
-    over = replace(alert, status="resolved", resolved_at=now)
-    yield Message(uuid4(), "triggered", now, [alert])
-    yield Message(uuid4(), "resolved", now, [over])
-
-
-def _receiver(channel: Channel) -> str | None:
-    return CHANNELS[channel.kind].receiver(channel.config)
-
-
-def _as_json(channel: Channel, state: ChannelState | None) -> dict[str, object]:
-    return {
-        "name": channel.name,
-        "kind": channel.kind,
-        "receiver": _receiver(channel),
-        "off_since": state and iso(state.off_since),
-        "off_reason": state and state.off_reason,
-        "paused_until": state and iso(state.paused_until),
-        "last_delivered_at": state and iso(state.last_delivered_at),
-        "last_error": state and state.last_error,
-        "waiting": state and state.waiting,
-        "failing": state and state.failing,
-        "withheld": state and state.withheld,
-        "given_up": state and state.given_up,
-    }
-
-
-def _table(channels: Sequence[Channel], states: Mapping[str, ChannelState] | None, now: datetime) -> Table:
-    names = ("name", "kind", "receiver", "state", "messages", "last taken")
-    table = new_table(*names, wraps={"name", "receiver", "state", "messages", "last taken"})
-    for channel in channels:
-        state = states.get(channel.name) if states is not None else None
-        table.add_row(
-            plain(channel.name),
-            channel.kind,
-            plain(_receiver(channel)),
-            "" if states is None else _state(state, now),
-            tell_owed(state) if state else "",
-            ago(state.last_delivered_at, now) if state else "",
-        )
-    return table
-
-
-def _state(state: ChannelState | None, now: datetime) -> Text:
-    if state is not None and state.off_reason is not None:
-        return Text(tell_off(state, now), style="red")
-    if state is not None and state.paused_until is not None and state.paused_until > now:
-        left = in_words(state.paused_until - now)
-        return Text(f"asked for a pause, which lasts {left} more: {plain(state.last_error)}", style="yellow")
-    if state is not None and state.failing:
-        return Text(f"on, but fails: {plain(state.last_error)}", style="yellow")
-    return Text("on")
+    yield Batch(uuid4(), "triggered", now, [alert])
+    yield Batch(uuid4(), "resolved", now, [replace(alert, status="resolved", resolved_at=now)])
 
 
 def register(parent: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""What the shell's completion needs besides Typer's own: service names."""
+"""Completion of service names in the shell."""
 
 import os
 import re
@@ -6,29 +6,29 @@ from typing import Self, SupportsIndex
 
 import yaml
 
-from vigilbase.cli.context import DEFAULT_CONFIG
+from vigilbase.cli.options import DEFAULT_CONFIG
 from vigilbase.errors import ConfigurationError
 from vigilbase.files import read_text
 
-# What no shell takes for anything but itself, once spaces are dealt with.
-_HARMLESS = re.compile(r"[\w./@+-]+(?: [\w./@+-]+)*")
+# Characters that every shell takes literally, apart from the spaces between them.
+_LITERAL = re.compile(r"[\w./@+-]+(?: [\w./@+-]+)*")
 
 
 def service_names(incomplete: str) -> list[str]:
-    """The names in the current folder's vigilbase.yaml that begin so; none if the file can't be read."""
+    """The services of the current folder's vigilbase.yaml whose names begin like this; none if it can't be read."""
     try:
-        # Only names are wanted, so the file needn't be right in all else.
+        # Names are all that matters here, so the rest of the file may be wrong.
         services = yaml.safe_load(read_text(DEFAULT_CONFIG))["services"]
         names = [str(service["name"]) for service in services]
     except (ConfigurationError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
         return []
-    found = [name for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
-    # Bash puts the word on the line as it comes; the other shells quote it themselves.
-    return list(map(_Escaped, found)) if _completes_bare_word_of_bash() else found
+    matching = [name for name in names if name.startswith(incomplete) and _LITERAL.fullmatch(name)]
+    # Bash inserts the word as it is; the other shells quote it themselves.
+    return list(map(_Escaped, matching)) if _is_bare_word_in_bash() else matching
 
 
 class _Escaped(str):
-    """A name as bash needs it on the line. Typer looks whether it begins with what was typed, without backslashes."""
+    """A name with escaped spaces, for bash. Typer compares it with what was typed, which has no backslashes."""
 
     def __new__(cls, name: str) -> Self:
         return super().__new__(cls, name.replace(" ", "\\ "))
@@ -37,8 +37,8 @@ class _Escaped(str):
         return self.replace("\\ ", " ").startswith(prefix, *within)
 
 
-def _completes_bare_word_of_bash() -> bool:
-    """Whether bash asks, and for a word that isn't in quotes: there a backslash is a backslash."""
+def _is_bare_word_in_bash() -> bool:
+    """Whether bash completes a word without quotes, within which a backslash is a backslash."""
     if os.environ.get("_VIGILBASE_COMPLETE") != "complete_bash":
         return False
     words, index = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")

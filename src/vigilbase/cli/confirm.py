@@ -1,4 +1,4 @@
-"""Asking before something goes for good, or is made where it may not be wanted."""
+"""Asks before something is dropped for good, or created where it may not be wanted."""
 
 import asyncio
 import signal
@@ -6,69 +6,71 @@ import sys
 
 import typer
 
-from vigilbase.cli.context import out, postgres_for_ddl, run, warn_of_host
+from vigilbase.cli.output import print_line
+from vigilbase.cli.session import open_ddl_postgres, run_command, warn_about_host
 from vigilbase.database.host import Host
-from vigilbase.database.urls import place_of
+from vigilbase.database.urls import find_host
 from vigilbase.errors import ConfigurationError
-from vigilbase.settings import OWN_DATABASE_VARIABLE, Settings, chosen_transport, database_variable
+from vigilbase.settings import OWN_DATABASE_VARIABLE, Settings, choose_transport, find_database_variable
 
 
 def require_yes(question: str, *, without_terminal: str) -> None:
-    """Go on only where somebody at a terminal says yes; a no ends the command with exit code 1.
+    """Continue if the answer at the terminal is yes; a no ends the command with exit code 1.
 
     Raises:
-        ConfigurationError: there is no terminal to ask at; it says `without_terminal`.
+        ConfigurationError: there is no terminal; `without_terminal` is the message.
 
     """
     if not sys.stdin.isatty():
         raise ConfigurationError(without_terminal)
     if not typer.confirm(question):
-        out.print("Nothing was changed.")
+        print_line("Nothing was changed.")
         raise typer.Exit(1)
 
 
-def is_wanted_there(settings: Settings) -> bool:
-    """Ask where DATABASE_URL, which may be the application's, leads to a database with tables and none of ours.
+def confirm_host(settings: Settings) -> bool:
+    """Ask before `up` creates tables in an application's database, to which DATABASE_URL may lead.
 
-    False if the program is told to stop before the database has answered; a no ends the command.
+    False if the program is stopped before the database has answered; a no ends the command.
 
     Raises:
         ConfigurationError: there is no terminal to ask at.
         DatabaseError: the database can't be reached.
 
     """
-    if settings.database_url is None or chosen_transport(settings) == "embedded":
+    transport = choose_transport(settings)
+    if transport.ddl_url is None:
         return True
-    host = run(_look_unless_stopped(settings))
+    host = run_command(_read_host_unless_stopped(settings))
     if host is None:
         return False
-    if host.has_ours or not host.other_tables or database_variable() == OWN_DATABASE_VARIABLE:
+    if host.has_ours or not host.other_tables or find_database_variable() == OWN_DATABASE_VARIABLE:
         return True
-    place = place_of(settings.database_url.get_secret_value())
+    place = find_host(transport.ddl_url.get_secret_value())
     tables = f"{host.other_tables:,} table{'s' if host.other_tables > 1 else ''}"
-    found = f"the database {host.database} at {place} holds {tables} and none of Vigilbase's"
+    finding = f"the database {host.database} at {place} has {tables} and none of Vigilbase's"
     require_yes(
-        f"{found}: create them there?",
-        without_terminal=f"{found}: run `vigilbase migrate` if they belong there, or set {OWN_DATABASE_VARIABLE}",
+        f"{finding}: create them there?",
+        without_terminal=f"{finding}: run `vigilbase migrate` if they belong there, or set {OWN_DATABASE_VARIABLE}",
     )
     return True
 
 
-async def _look_unless_stopped(settings: Settings) -> Host | None:
+async def _read_host_unless_stopped(settings: Settings) -> Host | None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    looking = asyncio.create_task(_look(settings))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
+    reading = asyncio.create_task(_read_host(settings))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({reading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
     if stop.is_set():
-        looking.cancel()
-        await asyncio.wait({looking})
+        reading.cancel()
+        await asyncio.wait({reading})
         return None
-    return await looking
+    return await reading
 
 
-async def _look(settings: Settings) -> Host:
-    async with postgres_for_ddl(settings) as url:
-        return await warn_of_host(url, settings)
+async def _read_host(settings: Settings) -> Host:
+    async with open_ddl_postgres(settings) as url:
+        return await warn_about_host(url, settings)

@@ -3,127 +3,115 @@
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from vigilbase import __version__
-from vigilbase.cli.context import DEFAULT_CONFIG, AsJson, ConfigFile, out, run
-from vigilbase.cli.examination import examine_database
-from vigilbase.cli.findings import Finding, ok, problem, warning
-from vigilbase.cli.render import plain, print_json
-from vigilbase.config.supabase import embedded_server
+from vigilbase.cli.doctor_checks import check_database
+from vigilbase.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from vigilbase.cli.output import console, print_json
+from vigilbase.cli.session import run_command
+from vigilbase.config.supabase import make_embedded_server
+from vigilbase.configfile import Config, load_config
+from vigilbase.database.binaries import find_account, require_reachable
 from vigilbase.database.embedded import EmbeddedServer
-from vigilbase.database.programs import account_if_there, require_reachable
-from vigilbase.database.urls import masked
+from vigilbase.database.urls import redact_url
 from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
-from vigilbase.settings import Settings, chosen_transport, database_variable, load_settings
-from vigilbase.spec import Spec, load_spec
+from vigilbase.settings import Settings, choose_transport, find_database_variable, load_settings
+from vigilbase.views.findings import (
+    Finding,
+    finding_json,
+    make_findings_table,
+    make_ok,
+    make_problem,
+    make_warning,
+)
 
-LEAST_FREE_BYTES = 1_000_000_000
-VERDICTS = {
-    "ok": Text("ok", style="green"),
-    "warning": Text("warning", style="yellow"),
-    "problem": Text("problem", style="bold red"),
-}
+MIN_FREE_BYTES = 1_000_000_000
 
 
 def doctor(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """Say whether everything is set up as it should be.
-
-    Looks at everything that Vigilbase needs, and says what to do. Exit code 1 if there is a problem.
+    """Check everything that Vigilbase needs, and say what to fix. Exit code 1 if there is a problem.
 
     Example: vigilbase doctor --config vigilbase.yaml
     """
-    findings = run(_examine(config))
+    findings = run_command(_run_checks(config))
     if as_json:
-        print_json({"findings": [asdict(finding) for finding in findings]})
+        print_json({"findings": [finding_json(finding) for finding in findings]})
     else:
-        out.print(_table(findings))
-    if any(finding.verdict == "problem" for finding in findings):
+        console.print(make_findings_table(findings))
+    if any(finding.status == "problem" for finding in findings):
         sys.exit(1)
 
 
-async def _examine(config: Path) -> list[Finding]:
-    version = ok("version", f"vigilbase {__version__} on Python {platform.python_version()}")
-    configuration, spec = _examine_config(config)
-    findings = [version, configuration]
+async def _run_checks(path: Path) -> list[Finding]:
+    version = make_ok("version", f"vigilbase {__version__} on Python {platform.python_version()}")
+    file_finding, config = _check_config(path)
+    findings = [version, file_finding]
     try:
         settings = load_settings()
-        findings.append(ok("settings", _chosen(settings)))
+        findings.append(make_ok("settings", _describe_transport(settings)))
     except ConfigurationError as error:
-        return [*findings, problem("settings", str(error))]
-    if chosen_transport(settings) == "embedded":
-        folder, has_data = _examine_folder(embedded_server(settings))
-        findings.append(folder)
+        return [*findings, make_problem("settings", str(error))]
+    if choose_transport(settings).has_own_server:
+        folder_finding, has_data = _check_folder(make_embedded_server(settings))
+        findings.append(folder_finding)
         if not has_data:
-            return [*findings, ok("connection", "there is no database yet", "`vigilbase up` makes one")]
-    return findings + await examine_database(settings, config, spec)
+            return [*findings, make_ok("connection", "there is no database yet", "`vigilbase up` creates one")]
+    return findings + await check_database(settings, path, config)
 
 
-def _examine_config(path: Path) -> tuple[Finding, Spec | None]:
-    """What is found of the file, and what it says."""
-    with suppress(OSError):  # what can't even be looked for, reading says better
+def _check_config(path: Path) -> tuple[Finding, Config | None]:
+    with suppress(OSError):  # reading a path that can't even be examined gives the better message
         if not path.exists():
-            advice = f"`vigilbase up --config {path}` writes one"
-            return warning("configuration", f"{path}: there is no such file", advice), None
+            advice = f"`vigilbase up --config {path}` creates one"
+            return make_warning("configuration", f"{path}: does not exist", advice), None
     try:
-        spec = load_spec(path)
+        config = load_config(path)
     except ConfigurationError as error:
-        return problem("configuration", str(error)), None
-    count = len(spec.services)
-    return ok("configuration", f"{path}: {count} service{'s' if count > 1 else ''}"), spec
+        return make_problem("configuration", str(error)), None
+    count = len(config.services)
+    return make_ok("configuration", f"{path}: {count} service{'s' if count > 1 else ''}"), config
 
 
-def _chosen(settings: Settings) -> str:
-    """Which database is meant and why, without a secret."""
-    transport = chosen_transport(settings)
-    url = masked(settings.database_url.get_secret_value()) if settings.database_url else None
-    by_hand = "VIGILBASE_TRANSPORT says so" if settings.transport else None
-    match transport:
+def _describe_transport(settings: Settings) -> str:
+    """The chosen database and the reason, without secrets."""
+    url = redact_url(settings.database_url.get_secret_value()) if settings.database_url else None
+    is_forced = "VIGILBASE_TRANSPORT says so" if settings.transport else None
+    match choose_transport(settings).name:
         case "supabase":
-            also = f"; migrations go to {url}" if url else ""
-            return f"the Supabase Data API of {settings.supabase_url}, as {by_hand or 'SUPABASE_URL is set'}{also}"
+            migrations = f"; migrations go to {url}" if url else ""
+            reason = is_forced or "SUPABASE_URL is set"
+            return f"the Supabase Data API of {settings.supabase_url}, because {reason}{migrations}"
         case "postgres":
-            return f"{url}, as {by_hand or f'{database_variable()} is set'}"
-        case _:
-            return f"the embedded Postgres, as {by_hand or 'neither SUPABASE_URL nor DATABASE_URL is set'}"
+            return f"{url}, because {is_forced or f'{find_database_variable()} is set'}"
+        case "embedded":
+            return f"the embedded Postgres, because {is_forced or 'neither SUPABASE_URL nor DATABASE_URL is set'}"
 
 
-def _examine_folder(server: EmbeddedServer) -> tuple[Finding, bool]:
-    """Where the data is or will be, and whether there is any."""
-    advice = "set VIGILBASE_HOME to a folder that can be made and written to"
+def _check_folder(server: EmbeddedServer) -> tuple[Finding, bool]:
+    """The folder of the embedded server, and whether it has data."""
+    advice = "set VIGILBASE_HOME to a folder that you can create and write to"
     folder = server.home
     try:
         while not folder.exists():
             folder = folder.parent
         if not folder.is_dir():
-            return problem("data folder", f"{folder} is no folder", advice), False
+            return make_problem("data folder", f"{folder} is not a folder", advice), False
         free, has_data = shutil.disk_usage(folder).free, server.data.exists()
     except OSError as error:
-        return problem("data folder", f"{folder}: {error.strerror}", advice), False
+        return make_problem("data folder", f"{folder}: {error.strerror}", advice), False
     try:
-        require_reachable(folder, account_if_there())
+        require_reachable(folder, find_account())
     except EmbeddedPostgresError as error:
-        return problem("data folder", str(error)), has_data
-    found = f"{server.home}: {free / 1e9:.1f} GB free"
-    if free < LEAST_FREE_BYTES:
-        return warning("data folder", found, "make room, or set VIGILBASE_HOME to a folder on a larger disk"), has_data
-    return ok("data folder", found), has_data
-
-
-def _table(findings: Sequence[Finding]) -> Table:
-    table = Table("verdict", "about", "found, and what to do", box=None, header_style="bold")
-    for finding in findings:
-        table.add_row(VERDICTS[finding.verdict], finding.subject, plain(finding.found))
-        if finding.advice:
-            table.add_row("", "", plain(f"→ {finding.advice}"))
-    return table
+        return make_problem("data folder", str(error)), has_data
+    message = f"{server.home}: {free / 1e9:.1f} GB free"
+    if free < MIN_FREE_BYTES:
+        advice = "free some space, or set VIGILBASE_HOME to a folder on a larger disk"
+        return make_warning("data folder", message, advice), has_data
+    return make_ok("data folder", message), has_data
 
 
 def register(app: typer.Typer) -> None:

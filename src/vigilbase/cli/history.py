@@ -7,29 +7,33 @@ from difflib import get_close_matches
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
+from vigilbase.alerts.alert_json import alert_json
 from vigilbase.cli.completion import service_names
-from vigilbase.cli.context import AsJson, out, ready_database, run
-from vigilbase.cli.limit import Limit, valid_limit
-from vigilbase.cli.render import STYLES, ago, alert_as_json, check_as_json, clock, new_table, plain, print_json
+from vigilbase.cli.options import AsJson, Limit, parse_limit
+from vigilbase.cli.output import console, print_json
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.durations import duration_s
+from vigilbase.durations import parse_duration
 from vigilbase.errors import InvalidInputError, VigilbaseError
 from vigilbase.models import AlertEvent, AlertEventModel, CheckHistory, HealthCheckModel, ServiceHealthCheck
 from vigilbase.models.validation import MAX_DAYS
 from vigilbase.settings import load_settings
+from vigilbase.times import format_time
+from vigilbase.views.checks import check_json, describe_no_checks, make_history_table, summarize_history
+from vigilbase.views.terminal import escape
 
 MAX_ALERTS = 1000
 
-ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="Its name.", autocompletion=service_names)]
-Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="How far back to look, such as 1h or 7d.")]
+ServiceName = Annotated[
+    str, typer.Argument(metavar="SERVICE", help="The service's name.", autocompletion=service_names)
+]
+Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="How far to look back, such as 1h or 7d.")]
 
 
 @dataclass(frozen=True, slots=True)
 class _Period:
-    """What happened to a service in a period; `newest` is its newest check, in the period or before."""
+    """A service's checks and alerts in a period; `newest` is its newest check, which may be older."""
 
     history: CheckHistory
     alerts: Sequence[AlertEvent]
@@ -41,29 +45,32 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
 
     Example: vigilbase history website --last 7d
     """
-    period = run(_load(service, _length("--last", last), valid_limit(limit)))
+    period = run_command(_load(service, _parse_length("--last", last), parse_limit(limit)))
     checks, alerts = period.history.checks, period.alerts
     if as_json:
         print_json(
             {
                 "service_name": service,
-                "checks": [check_as_json(check) for check in checks],
-                "alerts": [alert_as_json(alert) for alert in alerts],
+                "checks": [check_json(check) for check in checks],
+                "alerts": [alert_json(alert) for alert in alerts],
             }
         )
         return
-    cut = sum(period.history.counts.values()) > len(checks)
-    # Below the oldest check that is shown, checks are left out, so alerts are, too.
-    oldest = clock(checks[-1].checked_at) if cut else ""
-    shown = [alert for alert in alerts if clock(alert.created_at) >= oldest]
+    is_cut = sum(period.history.counts.values()) > len(checks)
+    # Checks older than the last one shown are left out, so alerts of that time are, too.
+    oldest = format_time(checks[-1].checked_at) if is_cut else ""
+    shown = [alert for alert in alerts if format_time(alert.created_at) >= oldest]
     if checks or shown:
-        out.print(_table(checks, shown))
-    out.print(_summary(service, period, last, cut=cut))
+        console.print(make_history_table(checks, shown, console.width))
+    if any(period.history.counts.values()):
+        console.print(summarize_history(period.history, alerts, last))
+    else:
+        console.print(describe_no_checks(period.newest, last, utc_now()))
 
 
-def _length(field: str, text: str) -> timedelta:
+def _parse_length(field: str, text: str) -> timedelta:
     try:
-        seconds = duration_s(text)
+        seconds = parse_duration(text)
     except ValueError:
         raise InvalidInputError(field, "must be a duration such as 30m, 24h or 7d") from None
     if seconds > timedelta(days=MAX_DAYS).total_seconds():
@@ -72,63 +79,21 @@ def _length(field: str, text: str) -> timedelta:
 
 
 async def _load(service: str, length: timedelta, limit: int) -> _Period:
-    async with ready_database(load_settings(), migrate=False):
+    async with open_database(load_settings(), migrate=False):
         since = utc_now() - length
         found = await HealthCheckModel.find_history(service, since=since, limit=limit)
         newest = found.checks[0] if found.checks else await HealthCheckModel.find_latest_by_service(service)
         if newest is None:
-            raise VigilbaseError(f'no checks of "{plain(service)}" are recorded; {await find_meant(service)}')
+            raise VigilbaseError(f'no checks of "{escape(service)}" are recorded; {await suggest_service(service)}')
         alerts = await AlertEventModel.find_newest(limit=MAX_ALERTS, service_name=service, since=since)
         return _Period(found, alerts, newest)
 
 
-async def find_meant(service: str) -> str:
-    """Which service may be meant by a name that nothing is recorded of."""
+async def suggest_service(service: str) -> str:
+    """A question or hint for a service name that the database doesn't know."""
     known = [check.service_name for check in await HealthCheckModel.find_latest()]
     close = get_close_matches(service, known, n=1)
-    return f'did you mean "{plain(close[0])}"?' if close else "`vigilbase status` shows which there are"
-
-
-def _table(checks: Sequence[ServiceHealthCheck], alerts: Sequence[AlertEvent]) -> Table:
-    table = new_table("time", "status", "latency", "error", wraps={"error"})
-    table.columns[2].justify = "right"
-    # The sort is stable: in the same second, an alert stands above the check, which came first and caused it.
-    rows = [(clock(alert.created_at), *_alert_row(alert)) for alert in alerts]
-    rows += [(clock(check.checked_at), *_check_row(check)) for check in checks]
-    for row in sorted(rows, key=lambda row: row[0], reverse=True):
-        table.add_row(*row)
-    return table
-
-
-def _check_row(check: ServiceHealthCheck) -> tuple[Text, str, Text]:
-    latency = "" if check.latency_ms is None else f"{check.latency_ms} ms"
-    return STYLES[check.status], latency, plain(check.error_message)
-
-
-def _alert_row(alert: AlertEvent) -> tuple[Text, str, Text]:
-    return Text(f"{alert.alert_type}, {alert.status}", style="magenta"), "", plain(alert.message)
-
-
-def _summary(service: str, period: _Period, last: str, *, cut: bool) -> Text:
-    counts = period.history.counts
-    total = sum(counts.values())
-    name, length = plain(service), plain(last)
-    if not total:
-        ran = period.newest.checked_at
-        newest = f"the newest ran {ago(ran, utc_now())}" if ran else "when the newest ran is not recorded"
-        return Text(f"No checks of {name} in the last {length}; {newest}.")
-    outages = sum(alert.alert_type == "service_down" for alert in period.alerts)
-    without = "down without an alert" if counts["down"] else "never down"
-    times = {0: without, 1: "down once", 2: "down twice"}.get(outages, f"down {outages} times")
-    many = len(period.history.checks)
-    shown = f" The newest {f'{many:,} are' if many != 1 else 'one is'} shown." if cut else ""
-    checks = "1 check" if total == 1 else f"{total:,} checks"
-    return Text(f"{checks} in the last {length}: {_share(counts['healthy'], total)} healthy, {times}.{shown}")
-
-
-def _share(part: int, whole: int) -> str:
-    """A part in percent, cut to two decimals: 100 % means all."""
-    return f"{part * 10_000 // whole / 100:g} %"
+    return f'did you mean "{escape(close[0])}"?' if close else "`vigilbase status` lists the services"
 
 
 def register(app: typer.Typer) -> None:

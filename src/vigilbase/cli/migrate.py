@@ -8,74 +8,72 @@ from typing import Annotated
 import typer
 
 from vigilbase.cli.confirm import require_yes
-from vigilbase.cli.context import (
-    embedded_if_chosen,
+from vigilbase.cli.output import print_line
+from vigilbase.cli.session import (
+    NO_CONNECTION,
     find_damage,
     find_pending,
-    has_only_the_data_api,
-    out,
-    postgres_for_ddl,
-    remedy,
-    run,
-    warn_of_host,
+    find_remedy,
+    keep_own_server_running,
+    open_ddl_postgres,
+    run_command,
+    warn_about_host,
 )
-from vigilbase.database.migrate import Migration, apply_pending, discover
-from vigilbase.database.remove import Made, find_ours, rebuild, remove
+from vigilbase.database.migrate import Migration, apply_pending, discover_migrations
+from vigilbase.database.remove import OwnedObject, list_owned, rebuild, remove
 from vigilbase.database.repair import Damage, repair
-from vigilbase.database.script import as_script
+from vigilbase.database.script import render_script
 from vigilbase.database.supabase_files import write_supabase_files
 from vigilbase.errors import ConfigurationError
-from vigilbase.settings import Settings, load_settings
+from vigilbase.settings import Settings, choose_transport, load_settings
 
-WITHOUT_CONNECTION = (
-    "this needs a connection to Postgres, and Supabase's keys are none: set DATABASE_URL to the project's connection "
-    "string"
-)
-KEPT = "Kept: service_health_checks and alert_events with their rows."
+KEPT_TABLES = "Kept: service_health_checks and alert_events with their rows."
+PLURALS = {"index": "indexes"}
 
 
 def migrate(
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say what is pending or missing; exit code 1 if anything is.")
+        bool, typer.Option("--check", help="Only list what is pending or missing; exit code 1 if anything is.")
     ] = False,
-    print_sql: Annotated[bool, typer.Option("--print", help="Write the SQL, for an SQL editor or psql.")] = False,
+    print_sql: Annotated[bool, typer.Option("--print", help="Print the SQL, for an SQL editor or psql.")] = False,
     supabase: Annotated[
         Path | None,
-        typer.Option(
-            "--supabase", metavar="DIR", help="Write the files into a Supabase project's supabase/migrations/."
-        ),
+        typer.Option("--supabase", metavar="DIR", help="Write the files to a Supabase project's supabase/migrations/."),
     ] = None,
     from_scratch: Annotated[
         bool,
         typer.Option(
             "--rebuild",
-            help="Replace what an earlier build made, but not service_health_checks and alert_events; "
+            help="Replace everything that an earlier build created except service_health_checks and alert_events; "
             "with --supabase, replace its files.",
         ),
     ] = False,
-    take_away: Annotated[
-        bool, typer.Option("--remove", help="Drop all that Vigilbase made but service_health_checks and alert_events.")
+    drop_all: Annotated[
+        bool,
+        typer.Option(
+            "--remove", help="Drop everything that Vigilbase created except service_health_checks and alert_events."
+        ),
     ] = False,
-    history: Annotated[bool, typer.Option("--history", help="With --remove: drop these two as well.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="With --remove: drop these two tables as well.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --rebuild or --remove: don't ask.")] = False,
 ) -> None:
     """Bring the database's schema up to date.
 
-    What is pending is applied in order, each file in one transaction; what is missing is made again.
+    Applies pending migrations in order, each file in one transaction, and recreates missing objects.
 
     Example: vigilbase migrate --check
     """
-    _refuse_what_excludes(check + print_sql + (supabase is not None or from_scratch) + take_away)
-    if history and not take_away:
-        raise ConfigurationError("--history goes with --remove")
+    _require_one_action(check + print_sql + (supabase is not None or from_scratch) + drop_all)
+    if history and not drop_all:
+        raise ConfigurationError("--history needs --remove")
     if print_sql:
-        sys.stdout.write(as_script(discover()))
+        sys.stdout.write(render_script(discover_migrations()))
     elif supabase is not None:
-        _write(supabase, replace=from_scratch)
+        _write_files(supabase, replace=from_scratch)
     elif check:
         _check()
-    elif take_away:
+    elif drop_all:
         _remove(load_settings(), history=history, yes=yes)
     elif from_scratch:
         _rebuild(load_settings(), yes=yes)
@@ -83,132 +81,136 @@ def migrate(
         _migrate(load_settings())
 
 
-def _refuse_what_excludes(chosen: int) -> None:
-    if chosen > 1:
+def _require_one_action(count: int) -> None:
+    if count > 1:
         raise ConfigurationError(
-            "--check, --print, --supabase, --rebuild and --remove exclude each other, but for --rebuild with "
-            "--supabase: choose one"
+            "choose one of --check, --print, --supabase, --rebuild and --remove; only --supabase and --rebuild go "
+            "together"
         )
 
 
 def _migrate(settings: Settings) -> None:
-    applied, damage = run(_apply(settings))
+    applied, damage = run_command(_apply(settings))
     for migration in applied:
-        out.print(f"applied  {_name(migration)}")
-    for what in damage.lost:
-        without_rows = " (without its rows)" if what.startswith("table ") else ""
-        out.print(f"made again  {what}{without_rows}", markup=False)
-    for what in damage.exposed:
-        out.print(f"closed to anon and authenticated  {what}", markup=False)
+        print_line(f"applied  {_format_name(migration)}")
+    for name in damage.lost:
+        without_rows = " (without its rows)" if name.startswith("table ") else ""
+        print_line(f"recreated  {name}{without_rows}")
+    for name in damage.exposed:
+        print_line(f"closed to anon and authenticated  {name}")
     if not applied and not damage:
-        out.print("Nothing is pending.")
+        print_line("Nothing is pending.")
 
 
 async def _apply(settings: Settings) -> tuple[list[Migration], Damage]:
-    async with postgres_for_ddl(settings) as url:
-        await warn_of_host(url, settings)
-        applied = await apply_pending(url, discover(), timeout=settings.timeout)
-        return applied, await repair(url, discover(), timeout=settings.timeout)
+    async with open_ddl_postgres(settings) as url:
+        await warn_about_host(url, settings)
+        applied = await apply_pending(url, discover_migrations(), timeout=settings.timeout)
+        return applied, await repair(url, discover_migrations(), timeout=settings.timeout)
 
 
 def _check() -> None:
     settings = load_settings()
-    waiting, damage = run(_look(settings))
-    for migration in waiting:
-        out.print(f"pending  {_name(migration)}")
-    for what in damage.lost:
-        out.print(f"missing  {what}", markup=False)
-    for what in damage.exposed:
-        out.print(f"open to anon or authenticated  {what}", markup=False)
+    pending, damage = run_command(_find_problems(settings))
+    for migration in pending:
+        print_line(f"pending  {_format_name(migration)}")
+    for name in damage.lost:
+        print_line(f"missing  {name}")
+    for name in damage.exposed:
+        print_line(f"open to anon or authenticated  {name}")
     if damage:
-        out.print(f"Not as the migrations made it: {remedy(settings)}.", markup=False)
-    if waiting or damage:
+        print_line(f"The schema differs from the migrations: {find_remedy(settings)}.")
+    if pending or damage:
         sys.exit(1)
-    out.print("Nothing is pending.")
+    print_line("Nothing is pending.")
 
 
-async def _look(settings: Settings) -> tuple[list[Migration], Damage]:
-    async with embedded_if_chosen(settings):
-        if not has_only_the_data_api(settings):
-            async with postgres_for_ddl(settings) as url:
-                await warn_of_host(url, settings)
-        waiting = await find_pending(settings)
-        return waiting, await find_damage(settings)
+async def _find_problems(settings: Settings) -> tuple[list[Migration], Damage]:
+    async with keep_own_server_running(settings):
+        if choose_transport(settings).can_run_ddl:
+            async with open_ddl_postgres(settings) as url:
+                await warn_about_host(url, settings)
+        pending = await find_pending(settings)
+        return pending, await find_damage(settings)
 
 
 def _remove(settings: Settings, *, history: bool, yes: bool) -> None:
-    async def look() -> list[Made]:
-        async with postgres_for_ddl(settings, WITHOUT_CONNECTION) as url:
-            return await find_ours(url, timeout=settings.timeout, history=history)
+    async def find() -> list[OwnedObject]:
+        async with open_ddl_postgres(settings, NO_CONNECTION) as url:
+            return await list_owned(url, timeout=settings.timeout, history=history)
 
-    async def act() -> None:
-        async with postgres_for_ddl(settings, WITHOUT_CONNECTION) as url:
+    async def drop() -> None:
+        async with open_ddl_postgres(settings, NO_CONNECTION) as url:
             await remove(url, timeout=settings.timeout, history=history)
 
-    if not (ours := run(look())):
-        out.print("There is nothing of Vigilbase's to remove.")
+    if not (owned := run_command(find())):
+        print_line("The database contains nothing of Vigilbase's.")
         return
-    _ask_and_do("Remove", ours, act, yes=yes, kept=not history)
-    out.print("Removed. `vigilbase migrate` makes it anew, empty.")
+    _confirm_and_run("Remove", owned, drop, yes=yes, keeps_history=not history)
+    print_line("Removed. `vigilbase migrate` creates everything again, empty.")
 
 
 def _rebuild(settings: Settings, *, yes: bool) -> None:
-    async def look() -> list[Made]:
-        async with postgres_for_ddl(settings, WITHOUT_CONNECTION) as url:
-            await warn_of_host(url, settings)
-            return await find_ours(url, timeout=settings.timeout, history=False)
+    async def find() -> list[OwnedObject]:
+        async with open_ddl_postgres(settings, NO_CONNECTION) as url:
+            await warn_about_host(url, settings)
+            return await list_owned(url, timeout=settings.timeout, history=False)
 
-    async def act() -> None:
-        async with postgres_for_ddl(settings, WITHOUT_CONNECTION) as url:
-            await rebuild(url, discover(), timeout=settings.timeout)
+    async def drop_and_apply() -> None:
+        async with open_ddl_postgres(settings, NO_CONNECTION) as url:
+            await rebuild(url, discover_migrations(), timeout=settings.timeout)
 
-    _ask_and_do("Drop these and make the rest anew", run(look()), act, yes=yes, kept=True)
-    for migration in discover():
-        out.print(f"applied  {_name(migration)}")
+    question = "Drop these and create the rest again"
+    _confirm_and_run(question, run_command(find()), drop_and_apply, yes=yes, keeps_history=True)
+    for migration in discover_migrations():
+        print_line(f"applied  {_format_name(migration)}")
 
 
-def _ask_and_do(
-    question: str, ours: Sequence[Made], work: Callable[[], Coroutine[object, object, None]], *, yes: bool, kept: bool
+def _confirm_and_run(
+    question: str,
+    owned: Sequence[OwnedObject],
+    act: Callable[[], Coroutine[object, object, None]],
+    *,
+    yes: bool,
+    keeps_history: bool,
 ) -> None:
-    """Say what goes, ask unless `yes`, and do the work."""
-    for line in _listed(ours):
-        out.print(line, markup=False)
-    if kept:
-        out.print(KEPT)
-    if not yes and ours:
-        require_yes(f"{question}?", without_terminal="this drops what is listed, for good: say --yes to do it")
-    run(work())
+    """List what is dropped, ask unless `yes`, and act."""
+    for line in _list_drops(owned):
+        print_line(line)
+    if keeps_history:
+        print_line(KEPT_TABLES)
+    if not yes and owned:
+        require_yes(f"{question}?", without_terminal="this drops the objects above for good: add --yes to do it")
+    run_command(act())
 
 
-def _listed(ours: Sequence[Made]) -> list[str]:
-    """Tables one by one, with what would be lost in them; the rest in one line."""
-    lines = [f"drop  table {made.signature} ({made.rows:,} rows)" for made in ours if made.rows is not None]
-    kinds = [made.kind.lower() for made in ours if made.rows is None]
-    plural = {"index": "indexes"}
-    counted = [
-        f"{kinds.count(kind)} {kind if kinds.count(kind) == 1 else plural.get(kind, f'{kind}s')}"
+def _list_drops(owned: Sequence[OwnedObject]) -> list[str]:
+    """A line for each table, with its rows; one line for the rest."""
+    lines = [f"drop  table {each.signature} ({each.rows:,} rows)" for each in owned if each.rows is not None]
+    kinds = [each.kind.lower() for each in owned if each.rows is None]
+    counts = [
+        f"{kinds.count(kind)} {kind if kinds.count(kind) == 1 else PLURALS.get(kind, f'{kind}s')}"
         for kind in dict.fromkeys(kinds)
     ]
-    return lines + ([f"drop  {', '.join(counted)}"] if counted else [])
+    return lines + ([f"drop  {', '.join(counts)}"] if counts else [])
 
 
-def _write(project: Path, *, replace: bool) -> None:
-    done = write_supabase_files(project, discover(), replace=replace)
-    for path in done.removed:
-        out.print(f"removed  {path}", markup=False)
-    for path in done.written:
-        out.print(f"written  {path}", markup=False)
-    for path in done.kept:
-        out.print(f"kept     {path}", markup=False)
-    if done.reverted:
-        out.print(
-            "If they were pushed before: `vigilbase migrate --rebuild` with DATABASE_URL set, then "
-            f"`supabase migration repair --status reverted {' '.join(done.reverted)}` and `supabase db push`.",
-            markup=False,
+def _write_files(project: Path, *, replace: bool) -> None:
+    changes = write_supabase_files(project, discover_migrations(), replace=replace)
+    for path in changes.removed:
+        print_line(f"removed  {path}")
+    for path in changes.written:
+        print_line(f"written  {path}")
+    for path in changes.kept:
+        print_line(f"kept     {path}")
+    if changes.reverted:
+        print_line(
+            "If you have pushed the removed files: run `vigilbase migrate --rebuild` with DATABASE_URL set, then "
+            f"`supabase migration repair --status reverted {' '.join(changes.reverted)}` and `supabase db push`."
         )
 
 
-def _name(migration: Migration) -> str:
+def _format_name(migration: Migration) -> str:
     return f"{migration.number:03}_{migration.name}"
 
 

@@ -1,4 +1,4 @@
-"""A connection of its own, for what needs more than the service client: DDL, the catalog, locks."""
+"""Direct connections for what the service client can't do: DDL, catalog queries, locks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,23 +6,29 @@ from contextlib import asynccontextmanager
 import psycopg
 
 from vigilbase.database.pool import Connection
-from vigilbase.database.postgres import check_conninfo, connect, domain_error
+from vigilbase.database.postgres import check_conninfo, connect, to_database_error
 
 
 @asynccontextmanager
-async def connected(attempt: str, conninfo: str, timeout: float) -> AsyncIterator[Connection]:
-    """A connection for the block, and the driver's errors in it as ours; `timeout`: seconds to wait for it."""
+async def open_direct_connection(attempt: str, conninfo: str, timeout: float) -> AsyncIterator[Connection]:
+    """A connection for the block, with the driver's errors as ours; `timeout`: seconds to connect.
+
+    Raises:
+        ConfigurationError: `conninfo` is malformed.
+        DatabaseError: the connection or a statement fails; the message begins with `attempt`.
+
+    """
     check_conninfo(conninfo)
     try:
         async with await connect(conninfo, timeout) as connection:
             yield connection
     except psycopg.Error as error:
-        raise domain_error(attempt, error) from error
+        raise to_database_error(attempt, error) from error
 
 
 @asynccontextmanager
 async def transaction(connection: Connection) -> AsyncIterator[None]:
-    """A transaction whose statements see what others have written, whatever the database's default is."""
+    """A READ COMMITTED transaction, whatever the database's default is."""
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         yield

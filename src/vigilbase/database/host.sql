@@ -1,10 +1,10 @@
--- A host's database, in one row. Tables of extensions and of the system don't count.
+-- Describes a host's database in one row. Tables of extensions and of the system don't count.
 WITH tables AS (
     SELECT n.nspname AS schema, c.relname AS name,
         n.nspname = 'vigilbase'
             OR n.nspname = 'public'
                 AND c.relname IN ('service_health_checks', 'alert_events', 'vigilbase_migrations') AS is_ours,
-        -- What 012 makes of the two tables of the contract; without a ledger, another table of that name isn't ours.
+        -- The columns that 012 creates. Without a ledger, a table with other columns isn't ours.
         (
             SELECT pg_catalog.string_agg(a.attname, ' ' ORDER BY a.attname) FROM pg_catalog.pg_attribute AS a
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -32,7 +32,7 @@ SELECT
             AND NOT EXISTS (SELECT FROM tables AS p WHERE p.schema = 'public' AND p.name = t.name)
         ORDER BY 1
     ) AS strays,
-    -- Without a ledger, whatever has one of our names and isn't what a migration makes.
+    -- Without a ledger: tables that have a name or the schema of ours, but that no migration creates.
     ARRAY(
         SELECT pg_catalog.format('%I.%I', t.schema, t.name) FROM tables AS t
         WHERE to_regclass('vigilbase.migrations') IS NULL AND to_regclass('public.vigilbase_migrations') IS NULL

@@ -1,19 +1,19 @@
-"""The ledger of what has been applied: read over a connection or a service client, and told apart by builds."""
+"""The ledger of applied migrations: read over a connection or a service client, and compared with a build's own."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from vigilbase.database.blindness import BlindRoleError
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.pool import Connection
+from vigilbase.database.row_security import HiddenRowsError
 from vigilbase.errors import DatabaseError, MigrationError, MissingSchemaError
 
 READER = "vigilbase_list_migrations"
-EARLIER_LEDGER = "vigilbase_migrations"  # in public: the first builds had it there
-EARLIER = (
-    "run `vigilbase migrate --rebuild`, which keeps service_health_checks and alert_events with their rows and makes "
-    "the rest anew (silences, maintenance windows, undelivered notifications and timelines are lost)"
+EARLIER_LEDGER = "vigilbase_migrations"  # the ledger of the first builds, in the schema public
+REBUILD_ADVICE = (
+    "run `vigilbase migrate --rebuild`, which keeps service_health_checks and alert_events with their rows and "
+    "recreates the rest (silences, maintenance windows, undelivered notifications and timelines are lost)"
 )
 CONTRACT = 12  # the number of the migration that never changes
 LOCK = "LOCK TABLE vigilbase.migrations IN ACCESS EXCLUSIVE MODE"
@@ -29,23 +29,23 @@ class Applied:
 
 
 class EarlierBuildError(MigrationError):
-    """The database was made by a build of Vigilbase whose migrations were others; `what` tells it."""
+    """A build of Vigilbase with other migrations created the database; `evidence` says how this is known."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"the database was made by an earlier build of Vigilbase ({what}): {EARLIER}")
+    def __init__(self, evidence: str) -> None:
+        super().__init__(f"the database was created by an earlier build of Vigilbase ({evidence}): {REBUILD_ADVICE}")
 
 
-def ledger_sql() -> str:
-    """What creates the schema and the ledger where they aren't."""
+def read_ledger_sql() -> str:
+    """The SQL that creates the schema and the ledger if they don't exist."""
     return files("vigilbase.database").joinpath("ledger.sql").read_text(encoding="utf-8")
 
 
-def refuse_other_builds(known: Iterable[Applied], ledger: Iterable[Applied]) -> None:
-    """Let only a ledger pass whose entries are those of this program, as far as this program has the numbers.
+def require_same_build(known: Iterable[Applied], ledger: Iterable[Applied]) -> None:
+    """Reject a ledger with an entry that differs from the known migration of the same number.
 
     Raises:
-        EarlierBuildError: a migration had another text or name. Until the first release, 013 and later are rebuilt.
-        MigrationError: the text of the contract, 012, was another.
+        EarlierBuildError: 013 or later has another text or name; until the first release, they may be rebuilt.
+        MigrationError: the contract, 012, has another text or name.
 
     """
     ours = {entry.number: entry for entry in known}
@@ -58,14 +58,14 @@ def refuse_other_builds(known: Iterable[Applied], ledger: Iterable[Applied]) -> 
                 f"{expected.number:03}_{expected.name}.sql was edited after it was applied: "
                 "restore the file as it was, and put the change into a new migration"
             )
-        raise EarlierBuildError(f"its migration {entry.number:03}_{entry.name} isn't the one of this program")
+        raise EarlierBuildError(f"its migration {entry.number:03}_{entry.name} differs from this version's")
 
 
-def refuse_ahead(known: Iterable[Applied], ledger: Iterable[Applied]) -> None:
-    """Let only a database pass that has no migrations behind this program's last.
+def require_not_ahead(known: Iterable[Applied], ledger: Iterable[Applied]) -> None:
+    """Reject a ledger with migrations later than the last known one.
 
     Raises:
-        MigrationError: it has.
+        MigrationError: there are such migrations.
 
     """
     last = max((entry.number for entry in known), default=0)
@@ -73,17 +73,17 @@ def refuse_ahead(known: Iterable[Applied], ledger: Iterable[Applied]) -> None:
     if later:
         newest = max(later, key=lambda entry: entry.number)
         raise MigrationError(
-            f"the database is ahead of this program (it has migration {newest.number:03}_{newest.name}): "
+            f"the database is ahead of this version (it has migration {newest.number:03}_{newest.name}): "
             "upgrade vigilbase"
         )
 
 
 async def read_entries(connection: Connection) -> list[Applied]:
-    """What the ledger holds; nothing where there is none yet.
+    """The entries of the ledger; empty if there is no ledger yet.
 
     Raises:
-        EarlierBuildError: the ledger of the first builds is there.
-        BlindRoleError: row-level security hides the ledger from the role.
+        EarlierBuildError: the ledger of the first builds exists.
+        HiddenRowsError: row-level security hides the ledger from the role.
 
     """
     if await has_earlier_ledger(connection):
@@ -92,50 +92,50 @@ async def read_entries(connection: Connection) -> list[Applied]:
 
 
 async def read_own_entries(connection: Connection) -> list[Applied]:
-    """The same of a ledger in its place, whatever else there is."""
-    if not await _is_there(connection, "vigilbase.migrations"):
+    """Like `read_entries`, but ignores the ledger of the first builds."""
+    if not await _table_exists(connection, "vigilbase.migrations"):
         return []
     cursor = await connection.execute("SELECT number, name, sha256 FROM vigilbase.migrations ORDER BY number")
     rows = await cursor.fetchall()
     if not rows:
-        await _require_sight(connection)
+        await _require_visible(connection)
     return [Applied(**row) for row in rows]
 
 
 async def has_earlier_ledger(connection: Connection) -> bool:
-    """Whether one of the first builds made the database."""
-    return await _is_there(connection, f"public.{EARLIER_LEDGER}")
+    """Whether one of the first builds created the database."""
+    return await _table_exists(connection, f"public.{EARLIER_LEDGER}")
 
 
-async def _is_there(connection: Connection, table: str) -> bool:
-    cursor = await connection.execute("SELECT to_regclass(%s) IS NOT NULL AS is_there", [table])
+async def _table_exists(connection: Connection, table: str) -> bool:
+    cursor = await connection.execute("SELECT to_regclass(%s) IS NOT NULL AS exists", [table])
     answer = await cursor.fetchone()
-    return bool(answer and answer["is_there"])
+    return bool(answer and answer["exists"])
 
 
-async def read_entries_through(client: ServiceClient) -> Sequence[Applied]:
-    """What the ledger holds, through a service client, for when there is only the Data API.
+async def read_entries_via(client: ServiceClient) -> Sequence[Applied]:
+    """The entries of the ledger, read through a service client, for when there is only the Data API.
 
     Raises:
-        EarlierBuildError: the ledger of the first builds is there.
-        BlindRoleError: row-level security hides the ledger from the role.
+        EarlierBuildError: the ledger of the first builds exists.
+        HiddenRowsError: row-level security hides the ledger from the role.
         DatabaseError: the database can't be reached.
 
     """
     try:
         answer = await client.call(READER)
-    except MissingSchemaError:  # 012 alone, or nothing, or an earlier build
-        await _refuse_earlier_ledger_through(client)
+    except MissingSchemaError:  # only 012, nothing at all, or an earlier build
+        await _require_no_earlier_ledger(client)
         return []
     match answer:
         case {"is_blind": True, "role": role, "migrations": []}:
-            raise BlindRoleError(role)
+            raise HiddenRowsError(role)
         case {"migrations": list(rows)}:
             return [Applied(**row) for row in rows if isinstance(row, dict)]
-    raise DatabaseError(f"call {READER}: the database answered something else than this program expects")
+    raise DatabaseError(f"call {READER}: the database returned an unexpected answer")
 
 
-async def _refuse_earlier_ledger_through(client: ServiceClient) -> None:
+async def _require_no_earlier_ledger(client: ServiceClient) -> None:
     try:
         await client.select(EARLIER_LEDGER, limit=1)
     except MissingSchemaError:
@@ -143,11 +143,11 @@ async def _refuse_earlier_ledger_through(client: ServiceClient) -> None:
     raise EarlierBuildError(f"it has a table public.{EARLIER_LEDGER}")
 
 
-async def _require_sight(connection: Connection) -> None:
-    """Refuse to take a ledger for empty that is only hidden."""
+async def _require_visible(connection: Connection) -> None:
+    """Raise if an empty ledger may only be hidden by row-level security."""
     cursor = await connection.execute(
         "SELECT row_security_active('vigilbase.migrations') AS hidden, current_user AS role"
     )
     answer = await cursor.fetchone()
     if answer and answer["hidden"]:
-        raise BlindRoleError(answer["role"])
+        raise HiddenRowsError(answer["role"])

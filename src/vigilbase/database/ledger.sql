@@ -1,9 +1,9 @@
--- The ledger of what has been applied, in the schema of all that Vigilbase has beside its two contract tables. The
--- migrations runner creates it before anything else and locks it; the printed migrations carry it along, so that
--- `vigilbase migrate --check` knows of them too. Privileges on both are 018's.
+-- The ledger of applied migrations, and the schema of everything except the two contract tables. The migrations runner
+-- creates both before anything else and locks the ledger. Printed migrations contain this text, too, so that
+-- `vigilbase migrate --check` knows about them. Migration 018 grants the privileges.
 DO $$
 BEGIN
-    -- CREATE SCHEMA IF NOT EXISTS asks for a privilege that a role needn't have where the schema is there.
+    -- CREATE SCHEMA IF NOT EXISTS needs a privilege that a role may lack, even if the schema exists.
     IF to_regnamespace('vigilbase') IS NULL THEN
         CREATE SCHEMA vigilbase;
     END IF;

@@ -1,5 +1,5 @@
--- All that Vigilbase has made in a database, with the kind and the signature that DROP needs, what was made last first.
--- %(tables)s: the tables of the schema public that are meant too.
+-- All objects of Vigilbase in a database, with the kind and the signature that DROP needs, the newest first.
+-- %(tables)s: the tables of the schema public to include.
 SELECT made.kind, made.signature FROM (
     SELECT c.oid, CASE c.relkind
             WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
@@ -8,7 +8,7 @@ SELECT made.kind, made.signature FROM (
         pg_catalog.format('%%I.%%I', n.nspname, c.relname) AS signature
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE (n.nspname = 'vigilbase' AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))
-        -- A sequence of an identity goes with its table.
+        -- The sequence of an identity column is dropped with its table.
         OR (n.nspname = 'vigilbase' AND c.relkind = 'S' AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_depend AS d
             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'

@@ -1,8 +1,8 @@
-"""Connections to Postgres that are kept for the next statement. Nothing runs in the background.
+"""A pool of Postgres connections without background tasks.
 
-psycopg's own pool (psycopg_pool 3.3) does more, and for a library within somebody else's event loop too much: its
-worker tasks swallow a cancellation while they connect, so a program that ends without closing the pool hangs now and
-then; and it says after the timeout that there is no connection, where the refusal itself is known at once.
+psycopg's own pool (psycopg_pool 3.3) doesn't suit a library in a host's event loop. Its worker tasks swallow a
+cancellation while they connect, so a program that ends without closing the pool sometimes hangs. It also reports a
+refused connection only after the timeout, and without the reason.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from vigilbase.clock import monotonic
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 
-# Longer than a firewall or a pooler is sure to remember a silent connection, it isn't trusted.
+# Firewalls and poolers may silently drop a connection that is idle for longer.
 _MAX_IDLE_S = 120.0
 
 
 class ConnectionPool:
-    """At most `size` connections, made by `connect` when they are needed."""
+    """At most `size` connections, opened by `connect` on demand."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], size: int) -> None:
         self._connect = connect
@@ -35,9 +35,9 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for one statement, and back afterwards, unless it broke meanwhile."""
+        """A connection for the block; it returns to the pool if it is still usable."""
         async with self._free:
-            connection = await self._take()
+            connection = await self._acquire()
             try:
                 yield connection
             finally:
@@ -47,13 +47,13 @@ class ConnectionPool:
                     self._idle.append((connection, monotonic()))
 
     async def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
+        """Close the idle connections now, and the others when they return."""
         self._closed = True
         while self._idle:
             connection, _ = self._idle.pop()
             await connection.close()
 
-    async def _take(self) -> Connection:
+    async def _acquire(self) -> Connection:
         while self._idle:
             connection, since = self._idle.pop()
             if monotonic() - since < _MAX_IDLE_S and _is_open(connection):
@@ -67,7 +67,7 @@ def _is_idle(connection: Connection) -> bool:
 
 
 def _is_open(connection: Connection) -> bool:
-    """Whether the server has not closed it meanwhile; without a round trip, as an idle one has nothing to read."""
+    """Whether the server hasn't closed the connection. No round trip is needed: on an open one, nothing is readable."""
     if connection.closed:
         return False
     try:

@@ -1,7 +1,7 @@
-"""The service client over a Postgres connection, pooled: any Postgres 15+, the embedded one, Supabase's poolers.
+"""The service client over pooled Postgres connections: any Postgres 15+, the embedded one, Supabase's poolers.
 
-Each verb is one statement in a transaction of its own, in one round trip; nothing is prepared, set or locked beyond it,
-so a pooler in transaction mode works too. See docs/decisions/0002-psycopg.md.
+Each verb is one statement in a transaction of its own, in one round trip. No prepared statement, setting or lock
+outlives it, so a pooler in transaction mode works too. See docs/decisions/0002-psycopg.md.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from vigilbase.clock import monotonic
+from vigilbase.database.adapters import register_adapters
 from vigilbase.database.client import (
     MAX_ROWS,
     Order,
@@ -32,10 +33,10 @@ from vigilbase.database.client import (
     require_where,
     retry_conflicts,
 )
+from vigilbase.database.connection_errors import parse_connection_error
 from vigilbase.database.pool import Connection, ConnectionPool
-from vigilbase.database.refusals import refusal_of
-from vigilbase.database.tolerance import be_tolerant
 from vigilbase.database.transaction import Rows, run_in_transaction
+from vigilbase.domain import JSON
 from vigilbase.errors import (
     AccessRefusedError,
     ConfigurationError,
@@ -44,25 +45,24 @@ from vigilbase.errors import (
     EmbeddedPostgresError,
     MissingSchemaError,
 )
-from vigilbase.settings import database_variable
-from vigilbase.vocabulary import JSON
+from vigilbase.settings import find_database_variable
 
 Conninfo = Callable[[], Awaitable[str]]
 Statement: TypeAlias = "asyncio.Future[Rows]"
 
 _OPERATORS: Mapping[str, LiteralString] = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _NULL_TESTS: Mapping[str, LiteralString] = {"eq": "IS NULL", "neq": "IS NOT NULL"}
-# As it is: a server that isn't in UTF-8 may hold a letter, and refuse its escape sequence.
+# Unescaped: a server with another encoding may accept a character, but reject its escape sequence.
 _dump_json = partial(json.dumps, ensure_ascii=False)
-_HEARD_WITHIN_S = 2.0
-_GRACE_S = 1.0  # for the server to confirm a cancellation, before the connection is cut
+_LISTEN_TIMEOUT_S = 2.0
+_GRACE_S = 1.0  # the time for the server to confirm a cancellation before the connection is cut
 
 
 class PostgresClient:
-    """A `ServiceClient` over a pool of connections, opened at the first use.
+    """A `ServiceClient` over a pool of connections, which are opened on demand.
 
-    `conninfo` is awaited for each new connection: the embedded server is started by it, and started again when it died.
-    `on_close` is awaited once the connections are closed.
+    `conninfo` is awaited for each new connection, so it can start the embedded server, or restart it. `on_close` is
+    awaited after the connections are closed. `timeout`: seconds for a statement, including the wait for a connection.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class PostgresClient:
         """See `ServiceClient.select`."""
         require_limit(limit)
         conditions, parameters = _conditions(where, _placeholders())
-        query = sql.SQL("SELECT * FROM {}{}{} LIMIT {}").format(_table(table), conditions, _ordering(order), limit)
+        query = sql.SQL("SELECT * FROM {}{}{} LIMIT {}").format(_table(table), conditions, _order_by(order), limit)
         return await self._rows(f"select from {table}", query, parameters)
 
     async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
@@ -125,28 +125,28 @@ class PostgresClient:
 
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
         """See `ServiceClient.call`."""
-        given, placeholders = arguments or {}, _placeholders()
+        values, placeholders = arguments or {}, _placeholders()
         query = sql.SQL("SELECT {}({}) AS answer").format(
             sql.Identifier("public", function),
-            sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), next(placeholders)) for name in given),
+            sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), next(placeholders)) for name in values),
         )
-        rows, _ = await self._run(f"call {function}", query, [_parameter(value) for value in given.values()])
+        rows, _ = await self._run(f"call {function}", query, [_parameter(value) for value in values.values()])
         return cast("JSON", rows[0]["answer"])
 
-    async def notifications(self, channel: str) -> AsyncIterator[None]:
-        """See `Listener.notifications`. Over a connection of its own, which tells itself first whether it can hear."""
+    async def listen(self, channel: str) -> AsyncIterator[None]:
+        """See `Listener.listen`. Uses a connection of its own, and first sends itself a test notification."""
         attempt = f"listen on {channel}"
         try:
             async with await self._connect() as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-                await connection.execute("SELECT pg_notify(%s, 'heard?')", [channel])
-                if not [heard async for heard in connection.notifies(timeout=_HEARD_WITHIN_S, stop_after=1)]:
-                    raise DatabaseUnavailableError(f"{attempt}: notifications don't come through")
+                await connection.execute("SELECT pg_notify(%s, 'test')", [channel])
+                if not [test async for test in connection.notifies(timeout=_LISTEN_TIMEOUT_S, stop_after=1)]:
+                    raise DatabaseUnavailableError(f"{attempt}: notifications don't arrive")
                 yield
                 async for _ in connection.notifies():
                     yield
         except psycopg.Error as error:
-            raise domain_error(attempt, error) from error
+            raise to_database_error(attempt, error) from error
         except EmbeddedPostgresError as error:
             raise DatabaseUnavailableError(f"{attempt}: {error}") from error
         raise DatabaseUnavailableError(f"{attempt}: the connection ended")
@@ -160,10 +160,10 @@ class PostgresClient:
 
     async def _rows(self, attempt: str, query: sql.Composed, parameters: Sequence[object]) -> list[Row]:
         rows, _ = await self._run(attempt, query, parameters)
-        return [{column: _plain(value) for column, value in row.items()} for row in rows]
+        return [{column: _to_utc(value) for column, value in row.items()} for row in rows]
 
     async def _run(self, attempt: str, query: sql.Composed, parameters: Sequence[object]) -> Rows:
-        """Run one transaction within the timeout, the wait for a connection included; return rows and row count."""
+        """Run one transaction within the timeout, including the wait for a connection; return rows and row count."""
         if self._closed:
             raise DatabaseError(f"{attempt}: the service client is closed")
         deadline = monotonic() + self._timeout
@@ -180,10 +180,10 @@ class PostgresClient:
         except TimeoutError as error:
             raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
         except psycopg.Error as error:
-            raise domain_error(attempt, error) from error
+            raise to_database_error(attempt, error) from error
         except EmbeddedPostgresError as error:
             raise DatabaseUnavailableError(f"{attempt}: {error}") from error
-        except OSError as error:  # no file descriptor left, say
+        except OSError as error:  # for example, no file descriptor is left
             raise DatabaseUnavailableError(f"{attempt}: {error.strerror or error}") from error
         except UnicodeEncodeError as error:
             raise DatabaseError(f"{attempt}: a text can't be sent: {error.reason}") from error
@@ -197,10 +197,10 @@ class PostgresClient:
 
 
 async def connect(conninfo: str, timeout: float) -> Connection:
-    """A connection as a pooler in transaction mode bears it; `timeout`: seconds for it to be there.
+    """Open a connection that also works through a pooler in transaction mode; `timeout`: seconds to connect.
 
     Raises:
-        psycopg.Error: the server can't be reached, or refuses.
+        psycopg.Error: the server is unreachable or rejects the connection.
 
     """
     connection = await psycopg.AsyncConnection.connect(
@@ -210,14 +210,14 @@ async def connect(conninfo: str, timeout: float) -> Connection:
         row_factory=dict_row,
         connect_timeout=max(1, round(timeout)),
         application_name="vigilbase",
-        client_encoding="UTF8",  # or PGCLIENTENCODING, the URL, the role or the database decides
+        client_encoding="UTF8",  # overrides PGCLIENTENCODING, the URL, the role and the database
     )
-    be_tolerant(connection.adapters, connection)
+    register_adapters(connection.adapters, connection)
     return connection
 
 
 def check_conninfo(conninfo: str) -> None:
-    """Refuse what libpq can't read, in words that show none of it.
+    """Reject what libpq can't parse. The error shows no part of it.
 
     Raises:
         ConfigurationError: the connection URL is malformed or has an unknown parameter.
@@ -226,57 +226,57 @@ def check_conninfo(conninfo: str) -> None:
     try:
         conninfo_to_dict(conninfo)
     except psycopg.Error:
-        # The cause is left out on purpose: libpq quotes the whole URL, password included.
+        # Without the cause, because libpq quotes the whole URL including the password.
         raise ConfigurationError(
-            f"{database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
-            "with no other query parameters than libpq's (sslmode, options, …)"
+            f"{find_database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            "with only libpq's query parameters (sslmode, options, …)"
         ) from None
 
 
-def domain_error(attempt: str, error: psycopg.Error) -> DatabaseError:
-    """The one place where the driver's errors become ours."""
+def to_database_error(attempt: str, error: psycopg.Error) -> DatabaseError:
+    """Convert a driver's error into ours; the message begins with `attempt`."""
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedFunction)):
-        return MissingSchemaError(f"{attempt}: {said(error)}: run `vigilbase migrate`")
+        return MissingSchemaError(f"{attempt}: {server_message(error)}: run `vigilbase migrate`")
     if isinstance(error, errors.InsufficientPrivilege):
-        return AccessRefusedError(f"{attempt}: {said(error)}")
+        return AccessRefusedError(f"{attempt}: {server_message(error)}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)):
-        if refusal := refusal_of(error):
-            return DatabaseUnavailableError(str(refusal))
-        return DatabaseUnavailableError(f"{attempt}: {said(error)}")
-    return DatabaseError(f"{attempt}: {said(error)}")
+        if failure := parse_connection_error(error):
+            return DatabaseUnavailableError(str(failure))
+        return DatabaseUnavailableError(f"{attempt}: {server_message(error)}")
+    return DatabaseError(f"{attempt}: {server_message(error)}")
 
 
 def _sqlstate(error: Exception) -> str | None:
     return error.sqlstate if isinstance(error, psycopg.Error) else None
 
 
-def said(error: psycopg.Error) -> str:
-    """What the server said, without the rows that it quotes; or the first line of what the driver said."""
+def server_message(error: psycopg.Error) -> str:
+    """The server's message without its detail, which may quote rows; or the first line of the driver's message."""
     return error.diag.message_primary or str(error).strip().split("\n")[0] or type(error).__name__
 
 
 async def run_within(
     seconds: float, connection: Connection, query: sql.Composed | LiteralString, parameters: Sequence[object] = ()
 ) -> Rows:
-    """Run a statement, at most so long; return its rows and their count.
+    """Run a statement for at most that many seconds; return its rows and their count.
 
     Raises:
-        TimeoutError: the time is over.
+        TimeoutError: the statement takes longer.
 
     """
     return await _within(seconds, connection, _fetch(connection, query, parameters))
 
 
 async def _within(seconds: float, connection: Connection, fetch: Coroutine[None, None, Rows]) -> Rows:
-    """Use the connection, at most so long; afterwards it is idle or unusable.
+    """Await a statement for at most that many seconds; afterwards, the connection is idle or unusable.
 
-    By itself the driver waits ten seconds more for a server that hangs; here the connection is cut after two.
+    The driver alone would wait ten more seconds for a hanging server. Here, the connection is cut after two.
     """
     statement = asyncio.ensure_future(fetch)
     try:
         done, _ = await asyncio.wait({statement}, timeout=max(0.0, seconds))
     except asyncio.CancelledError:
-        # Whoever cancels is leaving, and has no time for the server to agree.
+        # The caller is shutting down and can't wait for the server to confirm.
         await _cut(connection, statement)
         raise
     if not done:
@@ -293,26 +293,26 @@ async def _fetch(connection: Connection, query: sql.Composed | LiteralString, pa
 
 
 async def _abandon(connection: Connection, statement: Statement) -> None:
-    """Ask the server to stop; if it doesn't say that it did, cut the connection."""
+    """Ask the server to cancel the statement; cut the connection if it doesn't confirm."""
     with suppress(psycopg.Error, OSError):
         await connection.cancel_safe(timeout=_GRACE_S)
     done, _ = await asyncio.wait({statement}, timeout=_GRACE_S)
     if done:
-        _forget(statement)
+        _discard_result(statement)
     else:
         await _cut(connection, statement)
 
 
 async def _cut(connection: Connection, statement: Statement) -> None:
-    """Close the socket under a statement, which then fails at once."""
+    """Shut down the socket of a running statement, which then fails at once."""
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)
     await asyncio.wait({statement}, timeout=_GRACE_S)
-    _forget(statement)
+    _discard_result(statement)
 
 
-def _forget(statement: Statement) -> None:
-    """What became of it interests nobody any more."""
+def _discard_result(statement: Statement) -> None:
+    """Retrieve the result, so that asyncio doesn't warn about an exception that was never retrieved."""
     with suppress(psycopg.Error, OSError, asyncio.CancelledError, asyncio.InvalidStateError):
         statement.result()
 
@@ -341,7 +341,7 @@ def _conditions(where: Sequence[Where], placeholders: Iterator[sql.SQL]) -> tupl
     return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts), parameters
 
 
-def _ordering(order: Sequence[Order]) -> sql.Composable:
+def _order_by(order: Sequence[Order]) -> sql.Composable:
     if not order:
         return sql.SQL("")
     parts = [
@@ -355,5 +355,5 @@ def _parameter(value: Value) -> object:
     return Jsonb(value, _dump_json) if isinstance(value, (list, Mapping)) else value
 
 
-def _plain(value: object) -> Value:
+def _to_utc(value: object) -> Value:
     return value.astimezone(UTC) if isinstance(value, datetime) else cast("Value", value)

@@ -1,6 +1,6 @@
-"""What applied migrations made and is gone, or is open to visitors: found, and made again.
+"""Repair of a migrated database: objects that are missing, or that visitors of a Data API can reach.
 
-Every migration may be run again, so all of them are, in one transaction.
+Every migration is repeatable, so a repair runs all applied ones again in one transaction.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import psycopg
 
 from vigilbase.database.client import ServiceClient
-from vigilbase.database.direct import connected, transaction
-from vigilbase.database.host import Host, read_host, refuse_strays
+from vigilbase.database.direct import open_direct_connection, transaction
+from vigilbase.database.host import Host, read_host, require_no_strays
 from vigilbase.database.ledger import Applied, read_entries
-from vigilbase.database.migrate import Migration, apply_now, lock_ledger, missing
+from vigilbase.database.migrate import Migration, apply_in_transaction, list_missing, lock_ledger
 from vigilbase.database.pool import Connection
-from vigilbase.database.schema import READER, missing_objects, parse_privileges, read_privileges, schema_of
+from vigilbase.database.schema import READER, list_missing_objects, parse_privileges, read_privileges, read_schema
 from vigilbase.errors import MissingSchemaError
 from vigilbase.logging import get_logger
 
@@ -29,7 +29,7 @@ _OBJECTS = """
     FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     WHERE n.nspname IN ('public', 'vigilbase')
 """
-# What somebody has granted to visitors on the two tables of the contract, to be granted again.
+# The host's grants to visitors on the two tables of the contract, to be restored.
 _GRANTS = """
     SELECT pg_catalog.format(
         'GRANT %s%s ON TABLE %s TO %s%s', g.privilege_type, g.columns, g.relation,
@@ -52,83 +52,86 @@ _GRANTS = """
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a migrated database: `table public.alert_events` is gone, `sequence …` open to visitors."""
+    """The faults of a migrated database: `lost` objects are missing, `exposed` ones are open to visitors.
+
+    Each is named by kind and name, such as `table public.alert_events`.
+    """
 
     lost: Sequence[str] = ()
     exposed: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether there is any damage."""
         return bool(self.lost or self.exposed)
 
 
 async def find_damage(conninfo: str, migrations: Sequence[Migration], *, timeout: float) -> Damage:
-    """What is wrong with what the applied ones of these migrations made; `timeout`: seconds to wait for a connection.
+    """Check the objects of those migrations that are applied; `timeout`: seconds to connect.
 
     Raises:
-        MigrationError: the database is of an earlier build.
+        MigrationError: an earlier build created the database.
         DatabaseError: the database can't be reached.
 
     """
-    async with connected("look for what is missing", conninfo, timeout) as connection:
-        return await _find_damage(connection, _applied(migrations, await read_entries(connection)))
+    async with open_direct_connection("look for missing objects", conninfo, timeout) as connection:
+        return await _find_damage(connection, _list_applied(migrations, await read_entries(connection)))
 
 
-async def find_damage_through(client: ServiceClient, applied: Sequence[Migration]) -> Damage:
-    """The same through a service client; it takes the last migration to tell, and before that nothing is found.
+async def find_damage_via(client: ServiceClient, applied: Sequence[Migration]) -> Damage:
+    """Like `find_damage`, through a service client; finds nothing unless the last migration is applied.
 
     Raises:
-        DatabaseError: the role may not even ask, nobody answers, …
+        DatabaseError: the database can't be reached, or the role may not ask.
 
     """
-    schema = schema_of(applied)
+    schema = read_schema(applied)
     if f"public.{READER}" not in schema.functions:
         return Damage()
     try:
-        found = await read_privileges(client)
+        privileges = await read_privileges(client)
     except MissingSchemaError:
-        return Damage(lost=[f"function public.{READER}, or what it needs"])
-    return Damage(missing_objects(schema, found.tables, found.functions), found.exposed)
+        return Damage(lost=[f"function public.{READER}, or an object that it needs"])
+    return Damage(list_missing_objects(schema, privileges.tables, privileges.functions), privileges.exposed)
 
 
 async def repair(conninfo: str, migrations: Sequence[Migration], *, timeout: float) -> Damage:
-    """Run the applied ones of these migrations again if something of theirs is missing; return what was wrong.
+    """If there is damage, run all applied ones of these migrations again; return the damage.
 
     Raises:
-        MigrationError: the database is of an earlier build, or a file fails, and then nothing of it stays.
-        AccessRefusedError: the role may not create what is needed.
+        MigrationError: an earlier build created the database, or a file fails, and all is rolled back.
+        AccessRefusedError: the role lacks a privilege.
         DatabaseError: the database can't be reached.
 
     """
-    async with connected("make again what is missing", conninfo, timeout) as connection:
-        applied = _applied(migrations, await read_entries(connection))
+    async with open_direct_connection("repair the schema", conninfo, timeout) as connection:
+        applied = _list_applied(migrations, await read_entries(connection))
         if not (damage := await _find_damage(connection, applied)):
             return damage
         host = await read_host(connection)
-        refuse_strays(host)
+        require_no_strays(host)
         async with transaction(connection):
             await lock_ledger(connection, host)
             await apply_all(connection, host, applied)
-        log.info("migration.made_again", wrong=", ".join([*damage.lost, *damage.exposed]))
+        log.info("migration.repaired", repaired=", ".join([*damage.lost, *damage.exposed]))
         return damage
 
 
 async def apply_all(connection: Connection, host: Host, migrations: Sequence[Migration]) -> None:
-    """Run these, applied or not, within a transaction that has the ledger locked.
+    """Run all these migrations, applied or not, within a transaction that holds the lock on the ledger.
 
-    The last of them takes back what visitors may do with the two tables of the contract, as a new project would give
-    them everything. What they may do by now was granted on purpose, and stays.
+    The last migration revokes all privileges of visitors on the two tables of the contract, because a new project may
+    grant them by default. Those that visitors have now were granted on purpose, so they are granted again.
     """
     grants = await (await connection.execute(_GRANTS.encode())).fetchall()
     for migration in migrations:
-        await apply_now(connection, host, migration)
+        await apply_in_transaction(connection, host, migration)
     for grant in grants:
         await connection.execute(str(grant["statement"]).encode())
 
 
-def _applied(migrations: Sequence[Migration], ledger: Sequence[Applied]) -> list[Migration]:
-    waiting = missing(migrations, ledger)
-    return [migration for migration in migrations if migration not in waiting]
+def _list_applied(migrations: Sequence[Migration], ledger: Sequence[Applied]) -> list[Migration]:
+    pending = list_missing(migrations, ledger)
+    return [migration for migration in migrations if migration not in pending]
 
 
 async def _find_damage(connection: Connection, applied: Sequence[Migration]) -> Damage:
@@ -137,16 +140,16 @@ async def _find_damage(connection: Connection, applied: Sequence[Migration]) -> 
     rows = await (await connection.execute(_OBJECTS.encode())).fetchall()
     relations = {str(row["name"]) for row in rows if row["has_rows"]}
     functions = {str(row["name"]) for row in rows if not row["has_rows"]}
-    schema = schema_of(applied)
-    if lost := missing_objects(schema, relations, functions):
+    schema = read_schema(applied)
+    if lost := list_missing_objects(schema, relations, functions):
         return Damage(lost=lost)
-    return Damage(exposed=await _find_exposed(connection) if f"public.{READER}" in schema.functions else ())
+    return Damage(exposed=await _list_exposed(connection) if f"public.{READER}" in schema.functions else ())
 
 
-async def _find_exposed(connection: Connection) -> Sequence[str]:
+async def _list_exposed(connection: Connection) -> Sequence[str]:
     try:
         cursor = await connection.execute(f"SELECT public.{READER}() AS answer".encode())
     except psycopg.errors.InsufficientPrivilege:
-        return ()  # whoever may not look can't take anything back either
+        return ()  # this role couldn't revoke anything either
     answer = await cursor.fetchone()
     return parse_privileges(answer["answer"] if answer else None).exposed

@@ -1,12 +1,12 @@
-"""Whether a runner is at work on a database whose tables are to be dropped or replaced."""
+"""The check that no runner is active, before tables are dropped or replaced."""
 
 import psycopg
 
 from vigilbase.database.pool import Connection
 from vigilbase.errors import MigrationError
 
-# A runner says every ten seconds that it is there. As SQL, because it is asked in a script as well.
-REFUSE_RUNNERS = """\
+# A runner updates seen_at every ten seconds. The check is SQL, because a restore script contains it, too.
+REQUIRE_NO_RUNNERS = """\
 DO $$
 DECLARE
     v_runner text;
@@ -17,21 +17,21 @@ BEGIN
     SELECT pg_catalog.format('process %s on %s', pid, host) INTO v_runner FROM vigilbase.runners
     WHERE seen_at > pg_catalog.clock_timestamp() - interval '30 seconds' ORDER BY seen_at DESC LIMIT 1;
     IF v_runner IS NOT NULL THEN
-        RAISE EXCEPTION 'a runner is at work (%): stop it first; one that was killed counts for 30 s', v_runner;
+        RAISE EXCEPTION 'a runner is active (%): stop it; after kill -9, wait 30 s', v_runner;
     END IF;
 END;
 $$;
 """
 
 
-async def refuse_runners(connection: Connection) -> None:
-    """Let only a database pass that no runner has been seen on for 30 s.
+async def require_no_runners(connection: Connection) -> None:
+    """Reject a database on which a runner was active in the last 30 s.
 
     Raises:
-        MigrationError: there was one.
+        MigrationError: a runner was active; the message names it.
 
     """
     try:
-        await connection.execute(REFUSE_RUNNERS.encode())
+        await connection.execute(REQUIRE_NO_RUNNERS.encode())
     except psycopg.errors.RaiseException as error:
         raise MigrationError(str(error.diag.message_primary)) from error

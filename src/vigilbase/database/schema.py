@@ -1,17 +1,17 @@
-"""What the migrations create, by name; what of it a database has, and what the role that asks may do with it."""
+"""The objects that the migrations create, those that a database has, and the current role's privileges on them."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vigilbase.database.client import ServiceClient
-from vigilbase.database.ledger import ledger_sql
+from vigilbase.database.ledger import read_ledger_sql
 from vigilbase.database.migrate import Migration
 from vigilbase.errors import DatabaseError
 
 READER = "vigilbase_list_privileges"
 
-# Every table of Vigilbase in the order of a dump: what others point at comes first. A test finds one that is missing.
+# All tables of Vigilbase in the order of a dump: referenced tables come first. A test verifies that none is missing.
 OUR_TABLES = (
     "public.service_health_checks",
     "public.alert_events",
@@ -25,7 +25,7 @@ OUR_TABLES = (
 )
 CONTRACT_TABLES = OUR_TABLES[:2]
 LEDGER_TABLE = "vigilbase.migrations"
-# Those of them with a service_name: whatever renames or forgets a service goes through all.
+# The tables with a service_name, all of which renaming or deleting a service must update.
 SERVICE_TABLES = (
     "public.service_health_checks",
     "public.alert_events",
@@ -34,8 +34,8 @@ SERVICE_TABLES = (
     "vigilbase.alert_timeline",
 )
 
-NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
-NEEDED_OF: Mapping[str, Sequence[str]] = {
+_REQUIRED = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_REQUIRED_BY_TABLE: Mapping[str, Sequence[str]] = {
     "vigilbase.alert_timeline": ("SELECT", "INSERT", "DELETE"),
     "vigilbase.suppressions": ("SELECT", "INSERT"),  # and UPDATE of one column
     LEDGER_TABLE: ("SELECT",),
@@ -48,7 +48,7 @@ _FUNCTION = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION ([\w.]+)", re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Tables, functions and views by their names, each with its schema: `public.alert_events`."""
+    """The names of tables, functions and views, each with its schema, such as `public.alert_events`."""
 
     tables: Collection[str]
     functions: Collection[str]
@@ -57,9 +57,10 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """What the role may do with the tables, views and functions that exist, and what of it visitors may use.
+    """The current role's privileges on the tables, views and functions that exist.
 
-    `exposed` is what the roles anon and authenticated of a Data API can reach, as `sequence vigilbase.some_id_seq`.
+    `exposed`: the objects that the roles anon and authenticated of a Data API can reach, such as `sequence
+    vigilbase.notifications_id_seq`.
     """
 
     has_usage: bool
@@ -68,46 +69,46 @@ class Privileges:
     exposed: Sequence[str] = ()
 
 
-def schema_of(migrations: Iterable[Migration]) -> Schema:
-    """What these migrations create, the ledger included."""
-    text = "\n".join([ledger_sql(), *(migration.sql for migration in migrations)])
-    return Schema(*(sorted(map(_with_schema, set(kind.findall(text)))) for kind in (_TABLE, _FUNCTION, _VIEW)))
+def read_schema(migrations: Iterable[Migration]) -> Schema:
+    """The objects that these migrations create, including the ledger."""
+    text = "\n".join([read_ledger_sql(), *(migration.sql for migration in migrations)])
+    return Schema(*(sorted(map(_qualify, set(kind.findall(text)))) for kind in (_TABLE, _FUNCTION, _VIEW)))
 
 
-def _with_schema(name: str) -> str:
+def _qualify(name: str) -> str:
     return name if "." in name else f"public.{name}"
 
 
 async def read_privileges(client: ServiceClient) -> Privileges:
-    """What the client's role finds of Vigilbase, and may do with it.
+    """The privileges of the client's role.
 
     Raises:
-        MissingSchemaError: the function that tells is missing; it comes with the last migration.
-        DatabaseError: the role may not even ask, nobody answers, …
+        MissingSchemaError: the function that answers is missing; the last migration creates it.
+        DatabaseError: the database can't be reached, or the role may not ask.
 
     """
     return parse_privileges(await client.call(READER))
 
 
 def parse_privileges(answer: object) -> Privileges:
-    """The answer of `vigilbase_list_privileges`.
+    """Parse the answer of `vigilbase_list_privileges`.
 
     Raises:
-        DatabaseError: it is another.
+        DatabaseError: the answer has another form.
 
     """
     match answer:
         case {"has_usage": bool(usage), "tables": dict(tables), "functions": dict(functions), "exposed": list(exposed)}:
             verbs = {str(name): [str(verb) for verb in allowed] for name, allowed in tables.items()}
             may_call = {str(name): allowed is True for name, allowed in functions.items()}
-            return Privileges(usage, verbs, may_call, [str(what) for what in exposed])
-    raise DatabaseError(f"call {READER}: the database answered something else than this program expects")
+            return Privileges(usage, verbs, may_call, [str(name) for name in exposed])
+    raise DatabaseError(f"call {READER}: the database returned an unexpected answer")
 
 
-def missing_objects(schema: Schema, tables: Collection[str], functions: Collection[str]) -> list[str]:
-    """What there should be and isn't: `table public.alert_events`, `function vigilbase.is_needed`.
+def list_missing_objects(schema: Schema, tables: Collection[str], functions: Collection[str]) -> list[str]:
+    """The missing objects of the schema, such as `table public.alert_events` or `function vigilbase.is_needed`.
 
-    `tables` and `functions` are the names of those that there are, views among the tables.
+    `tables` and `functions` are the names of the existing ones; `tables` includes views.
     """
     return [
         *(f"table {name}" for name in schema.tables if name not in tables),
@@ -116,17 +117,18 @@ def missing_objects(schema: Schema, tables: Collection[str], functions: Collecti
     ]
 
 
-def missing_privileges(schema: Schema, found: Privileges) -> list[str]:
-    """What the role may not do with what is there, as `DELETE on public.alert_events`."""
-    needed = {name: NEEDED_OF.get(name, NEEDED) for name in schema.tables} | dict.fromkeys(schema.views, ("SELECT",))
+def list_missing_privileges(schema: Schema, privileges: Privileges) -> list[str]:
+    """The privileges that the role lacks on existing objects, such as `DELETE on public.alert_events`."""
+    required = {name: _REQUIRED_BY_TABLE.get(name, _REQUIRED) for name in schema.tables}
+    required |= dict.fromkeys(schema.views, ("SELECT",))
     return [
-        *([] if found.has_usage else ["USAGE on schema vigilbase"]),
+        *([] if privileges.has_usage else ["USAGE on schema vigilbase"]),
         *(
             f"{verb} on {name}"
-            for name, verbs in needed.items()
-            if name in found.tables
+            for name, verbs in required.items()
+            if name in privileges.tables
             for verb in verbs
-            if verb not in found.tables[name]
+            if verb not in privileges.tables[name]
         ),
-        *(f"EXECUTE on {name}" for name in schema.functions if found.functions.get(name) is False),
+        *(f"EXECUTE on {name}" for name in schema.functions if privileges.functions.get(name) is False),
     ]

@@ -1,7 +1,7 @@
-"""The service client over supabase-py's AsyncClient: the Data API of a Supabase project, and no other connection.
+"""The service client over supabase-py's AsyncClient, which uses only the Data API of a Supabase project.
 
-Each verb is one HTTP request and one transaction. Timeouts are ours. Only a transaction that conflicts with another one
-is retried here; the caller decides about everything else.
+Each verb is one HTTP request and one transaction. We set the timeouts, and retry only transactions that conflict with
+another one; the caller decides about all other errors.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from vigilbase.database.client import (
     require_where,
     retry_conflicts,
 )
-from vigilbase.database.values import revive, to_json
+from vigilbase.database.json_codec import revive, to_json
+from vigilbase.domain import JSON
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
-from vigilbase.vocabulary import JSON
 
 # PostgREST's own codes (https://docs.postgrest.org/en/stable/references/errors.html) and SQLSTATEs of the same meaning.
 _MISSING = {"PGRST202", "PGRST205", "42P01", "42883"}
 _NO_ANSWER = {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "429", "500", "502", "503", "504", "520", "522", "524"}
-_ONLY_READ = "25006"
-# A key that isn't the project's: PostgREST's codes for a bad JWT, and the gateway's message, which has no code.
-_REFUSED_KEY = {"PGRST301", "PGRST302", "PGRST303", "401"}
+_READ_ONLY = "25006"
+# The codes of PostgREST and the gateway for a key that isn't the project's.
+_REJECTED_KEY = {"PGRST301", "PGRST302", "PGRST303", "401"}
 _NO_ANSWER_CLASSES = ("08", "40", "53", "57", "58")
 
 
@@ -52,11 +52,14 @@ class _Filterable(Protocol):
     def is_(self, column: str, value: None) -> Self: ...
 
 
-Filtered = TypeVar("Filtered", bound=_Filterable)
+Request = TypeVar("Request", bound=_Filterable)
 
 
 class SupabaseClient:
-    """A `ServiceClient` that speaks to the Data API at `url` with a secret or service_role key."""
+    """A `ServiceClient` over the Data API at `url`, with a secret or service_role key.
+
+    `timeout`: seconds for a call, including retries.
+    """
 
     def __init__(self, url: str, key: str, *, timeout: float = 5.0) -> None:
         self._timeout = timeout
@@ -85,7 +88,7 @@ class SupabaseClient:
     ) -> list[Row]:
         """See `ServiceClient.select`."""
         require_limit(limit)
-        request = _filtered(self._client.table(table).select("*"), where)
+        request = _apply_filters(self._client.table(table).select("*"), where)
         for by in order:
             request = request.order(by.column, desc=by.descending, nullsfirst=False)
         attempt = f"select from {table}"
@@ -94,18 +97,18 @@ class SupabaseClient:
     async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
         """See `ServiceClient.update`."""
         require_where(where)
-        request = _filtered(self._client.table(table).update(_json_row(values)), where)
+        request = _apply_filters(self._client.table(table).update(_json_row(values)), where)
         return _rows(f"update {table}", await self._send(f"update {table}", request.execute))
 
     async def delete(self, table: str, where: Sequence[Where]) -> int:
         """See `ServiceClient.delete`."""
         require_where(where)
         attempt = f"deleting from {table}"
-        # Counted by the server: the rows themselves would be cut at its limit.
+        # The server counts the rows, because it would truncate a list of them.
         request = self._client.table(table).delete(count=CountMethod.exact, returning=ReturnMethod.minimal)
-        answer = await self._send(attempt, _filtered(request, where).execute)
+        answer = await self._send(attempt, _apply_filters(request, where).execute)
         if answer.count is None:
-            raise DatabaseError(f"{attempt}: the Data API did not say how many rows it deleted")
+            raise DatabaseError(f"{attempt}: the Data API did not return the number of deleted rows")
         return answer.count
 
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
@@ -129,53 +132,53 @@ class SupabaseClient:
             raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
         except httpx.ConnectError as error:
             raise DatabaseUnavailableError(
-                f"can't connect to {self._host} (from SUPABASE_URL): {_reason(error)}"
+                f"can't connect to {self._host} (from SUPABASE_URL): {_describe_network_error(error)}"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
-            raise DatabaseUnavailableError(f"{attempt}: {_said(error)}") from error
+            raise DatabaseUnavailableError(f"{attempt}: {_first_line(error)}") from error
         except APIError as error:
-            raise domain_error(attempt, error) from error
+            raise to_database_error(attempt, error) from error
         except UnicodeEncodeError as error:
             raise DatabaseError(f"{attempt}: a text can't be sent: {error.reason}") from error
         except ValueError as error:
             raise DatabaseError(f"{attempt}: the answer can't be read") from error
 
 
-def domain_error(attempt: str, error: APIError) -> DatabaseError:
-    """The one place where the Data API's errors become ours."""
+def to_database_error(attempt: str, error: APIError) -> DatabaseError:
+    """Convert an error of the Data API into ours; the message begins with `attempt`."""
     code = error.code or ""
-    said = (error.message or "").strip().split("\n")[0] or f"error {code}"
-    if code in _REFUSED_KEY or said == "Invalid API key":
+    message = (error.message or "").strip().split("\n")[0] or f"error {code}"
+    if code in _REJECTED_KEY or message == "Invalid API key":
         return AccessRefusedError(
-            f"{attempt}: {said}: set SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY to a key of this project"
+            f"{attempt}: {message}: set SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY to a key of this project"
         )
     if code == "42501":
-        return AccessRefusedError(f"{attempt}: {said}")
+        return AccessRefusedError(f"{attempt}: {message}")
     if code in _MISSING:
-        return MissingSchemaError(f"{attempt}: {said}: run `vigilbase migrate`")
-    if code in (*_NO_ANSWER, _ONLY_READ) or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):
-        return DatabaseUnavailableError(f"{attempt}: {said}")
-    return DatabaseError(f"{attempt}: {said}")
+        return MissingSchemaError(f"{attempt}: {message}: run `vigilbase migrate`")
+    if code in (*_NO_ANSWER, _READ_ONLY) or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):
+        return DatabaseUnavailableError(f"{attempt}: {message}")
+    return DatabaseError(f"{attempt}: {message}")
 
 
 def _sqlstate(error: Exception) -> str | None:
     return error.code if isinstance(error, APIError) else None
 
 
-def _said(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 
-def _reason(error: BaseException) -> str:
-    """What the network said first; the errors around it say less."""
+def _describe_network_error(error: BaseException) -> str:
+    """The text of the innermost error, which is the most precise one."""
     while inner := error.__cause__ or error.__context__:
         error = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner
     if isinstance(error, socket.gaierror):
         return "the host's name can't be resolved"
-    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else _said(error)
+    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else _first_line(error)
 
 
-def _filtered(request: Filtered, where: Sequence[Where]) -> Filtered:
+def _apply_filters(request: Request, where: Sequence[Where]) -> Request:
     for condition in where:
         value = to_json(condition.value)
         match condition.operator:
@@ -203,7 +206,9 @@ def _json_row(row: Row) -> dict[str, JSON]:
 
 
 def _rows(attempt: str, answer: APIResponse) -> list[Row]:
-    rows: object = answer.data  # the library promises a list, and hands on whatever came
+    rows: object = answer.data  # annotated as a list, but the library passes on any JSON
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DatabaseError(f"{attempt}: that is no answer of a Data API: is SUPABASE_URL the project's URL?")
+        raise DatabaseError(
+            f"{attempt}: the answer is not from a Supabase Data API: set SUPABASE_URL to the project's URL"
+        )
     return [revive(row) for row in rows]

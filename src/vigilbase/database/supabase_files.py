@@ -1,4 +1,4 @@
-"""The migrations as files of a Supabase project, which its CLI applies by their timestamps, each once."""
+"""The migrations as files of a Supabase project, whose CLI applies each once, in the order of their timestamps."""
 
 import re
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vigilbase.database.migrate import Migration
-from vigilbase.database.script import with_ledger_entry
+from vigilbase.database.script import render_with_ledger_entry
 from vigilbase.errors import MigrationError
 
 _OURS = re.compile(r"(\d{14})_vigilbase_\d{3}_[a-z0-9_]+\.sql")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What was done to which file; `reverted` are the timestamps that no file has any more."""
+class FileChanges:
+    """The files written, kept and removed; `reverted`: the timestamps of removed files that no new file has."""
 
     written: Sequence[Path] = ()
     kept: Sequence[Path] = ()
@@ -22,21 +22,22 @@ class Written:
     reverted: Sequence[str] = ()
 
 
-def write_supabase_files(project: Path, migrations: Sequence[Migration], *, replace: bool = False) -> Written:
-    """Write the files into a project's `supabase/migrations/`; one that is there with the same text is kept.
+def write_supabase_files(project: Path, migrations: Sequence[Migration], *, replace: bool = False) -> FileChanges:
+    """Write the files into a project's `supabase/migrations/`; keep those that already have the same text.
 
-    With `replace`, files of ours that are others make room; without, they are in the way.
+    `replace`: remove different files of ours first.
 
     Raises:
-        MigrationError: that is no Supabase project, files of another build are there, or it can't be written.
+        MigrationError: the folder is not a Supabase project or can't be written to, or, without `replace`, it contains
+            files of another build.
 
     """
     if not (project / "supabase").is_dir():
         raise MigrationError(
-            f"{project} is no Supabase project (it has no folder supabase/): run `supabase init` there"
+            f"{project} is not a Supabase project (it has no folder supabase/): run `supabase init` there"
         )
     folder = project / "supabase" / "migrations"
-    wanted = {folder / migration.supabase_filename: with_ledger_entry(migration) for migration in migrations}
+    wanted = {folder / migration.supabase_filename: render_with_ledger_entry(migration) for migration in migrations}
     try:
         folder.mkdir(exist_ok=True)
         ours = sorted(path for path in folder.iterdir() if _OURS.fullmatch(path.name))
@@ -44,7 +45,7 @@ def write_supabase_files(project: Path, migrations: Sequence[Migration], *, repl
         stale = [path for path in ours if path not in kept]
         if stale and not replace:
             raise MigrationError(
-                f"{_named(stale)} differ{'s' if len(stale) == 1 else ''} from what this vigilbase would write: "
+                f"{_name_files(stale)} differ{'s' if len(stale) == 1 else ''} from what this vigilbase would write: "
                 f"`vigilbase migrate --supabase {project} --rebuild` replaces {'it' if len(stale) == 1 else 'them'}"
             )
         for path in stale:
@@ -53,10 +54,10 @@ def write_supabase_files(project: Path, migrations: Sequence[Migration], *, repl
         for path in written:
             path.write_text(wanted[path], encoding="utf-8", newline="\n")
     except OSError as error:
-        raise MigrationError(f"can't write into {folder}: {error.strerror}") from error
+        raise MigrationError(f"can't write to {folder}: {error.strerror}") from error
     versions = {path.name[:14] for path in wanted}
-    return Written(written, kept, stale, [path.name[:14] for path in stale if path.name[:14] not in versions])
+    return FileChanges(written, kept, stale, [path.name[:14] for path in stale if path.name[:14] not in versions])
 
 
-def _named(paths: Sequence[Path]) -> str:
-    return str(paths[0]) if len(paths) == 1 else f"{len(paths)} files of Vigilbase's, {paths[0].name} among them,"
+def _name_files(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{len(paths)} files of Vigilbase, including {paths[0].name},"

@@ -1,7 +1,7 @@
 """One statement in a transaction of its own, in one round trip.
 
-psycopg's pipeline isn't used for it: it loses what a server or a pooler says before it closes the connection, logs a
-warning with every error, and leaves a failed transaction open.
+psycopg's pipeline isn't used, because it loses the message that a server or a pooler sends before it closes the
+connection, logs a warning with every error, and leaves a failed transaction open.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ from psycopg.pq.abc import PGconn, PGresult
 from vigilbase.database.pool import Connection
 
 Rows: TypeAlias = tuple[list[dict[str, object]], int]
-"""The rows of an answer, and how many were returned or changed."""
+"""The rows of an answer, and the number of rows that were returned or changed."""
 
-# Asked for each time, since a server, a database, a role or a URL may have another default.
+# Requested each time, because a server, a database, a role or a URL may set another default.
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMIT = b"COMMIT"
 
 
 async def run_in_transaction(connection: Connection, query: sql.Composed, parameters: Sequence[object]) -> Rows:
-    """Run a statement with the placeholders `$1`, `$2`, …; afterwards the connection is idle, or broken.
+    """Run a statement with the placeholders `$1`, `$2`, …; afterwards, the connection is idle or broken.
 
     Raises:
-        psycopg.Error: a parameter can't be sent, the server refuses, or the connection is lost.
+        psycopg.Error: a parameter can't be sent, the server reports an error, or the connection is lost.
         ValueError: a parameter can't be sent, or the answer can't be read.
 
     """
@@ -48,12 +48,12 @@ async def run_in_transaction(connection: Connection, query: sql.Composed, parame
 
 
 def _exchange(pgconn: PGconn, send_statement: Callable[[], None]) -> PQGen[PGresult]:
-    """Send everything, then read every result; return the statement's."""
+    """Send all commands, then read all results; return that of the statement."""
     pgconn.enter_pipeline_mode()
     pgconn.send_query_params(_BEGIN, None)
     send_statement()
-    # After an error the server skips everything up to the next sync. With one in front of it, COMMIT is heard in any
-    # case, and rolls back what failed.
+    # After an error, the server skips all commands up to the next sync. With a sync before it, COMMIT always runs, and
+    # rolls back a failed transaction.
     pgconn.pipeline_sync()
     pgconn.send_query_params(_COMMIT, None)
     pgconn.pipeline_sync()
@@ -64,7 +64,7 @@ def _exchange(pgconn: PGconn, send_statement: Callable[[], None]) -> PQGen[PGres
             results += yield from fetch_many(pgconn)
         pgconn.exit_pipeline_mode()
     except OperationalError:
-        # What the server said before it closed the connection tells more than that it did.
+        # The server's last message explains more than the closed connection.
         _raise_first_error(results)
         raise
     _raise_first_error(results)

@@ -1,4 +1,4 @@
-"""What is done with a connection URL besides connecting: show it, and hand it to a program."""
+"""Connection URLs: redacted for display, and as the environment of a program."""
 
 from urllib.parse import quote, urlencode
 
@@ -8,8 +8,8 @@ from psycopg.pq import Conninfo
 from vigilbase.database.postgres import check_conninfo
 
 
-def environment_of(url: str) -> dict[str, str]:
-    """The PG… variables that say what a URL says: on a command line others could see its password.
+def make_environment(url: str) -> dict[str, str]:
+    """The PG… variables equivalent to a URL, whose password would be visible to other users on a command line.
 
     Raises:
         ConfigurationError: the URL is malformed.
@@ -24,8 +24,8 @@ def environment_of(url: str) -> dict[str, str]:
     return environment
 
 
-def place_of(url: str) -> str:
-    """The host or the socket's folder that a URL says, or that libpq takes where it says none.
+def find_host(url: str) -> str:
+    """The host or the socket's folder of a URL, or localhost if it has none.
 
     Raises:
         ConfigurationError: the URL is malformed.
@@ -36,8 +36,8 @@ def place_of(url: str) -> str:
     return str(parts.get("host") or parts.get("hostaddr") or "localhost")
 
 
-def masked(url: str) -> str:
-    """The URL with stars for whatever libpq holds to be a secret, put together anew from what libpq reads in it.
+def redact_url(url: str) -> str:
+    """Rebuild the URL from libpq's parse of it, with stars for every parameter that libpq regards as secret.
 
     Raises:
         ConfigurationError: the URL is malformed.

@@ -1,30 +1,29 @@
 """Every model and its types."""
 
 from vigilbase.models.alert_event import AlertEvent, AlertEventModel, CreateAlertEventData
-from vigilbase.models.delivery import AlertDelivery, ChannelState, DeliveryModel
+from vigilbase.models.channel import ChannelModel, ChannelState
 from vigilbase.models.health_check import CheckHistory, CreateHealthCheckData, HealthCheckModel, ServiceHealthCheck
-from vigilbase.models.maintenance import CreateMaintenanceData, MaintenanceModel, MaintenanceWindow, Recurrence
-from vigilbase.models.silence import CreateSilenceData, Silence, SilenceModel
+from vigilbase.models.notification import Notification, NotificationModel
+from vigilbase.models.recurrence import Recurrence
+from vigilbase.models.suppression import CreateSuppressionData, Suppression, SuppressionModel
 from vigilbase.models.timeline import TimelineEntry, TimelineModel
 
 __all__ = [
-    "AlertDelivery",
     "AlertEvent",
     "AlertEventModel",
+    "ChannelModel",
     "ChannelState",
     "CheckHistory",
     "CreateAlertEventData",
     "CreateHealthCheckData",
-    "CreateMaintenanceData",
-    "CreateSilenceData",
-    "DeliveryModel",
+    "CreateSuppressionData",
     "HealthCheckModel",
-    "MaintenanceModel",
-    "MaintenanceWindow",
+    "Notification",
+    "NotificationModel",
     "Recurrence",
     "ServiceHealthCheck",
-    "Silence",
-    "SilenceModel",
+    "Suppression",
+    "SuppressionModel",
     "TimelineEntry",
     "TimelineModel",
 ]

@@ -1,4 +1,4 @@
-"""Rows of `alert_events`: one episode each, from active by way of acknowledged to resolved."""
+"""Rows of `alert_events`: one incident each, from active to resolved."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from uuid import UUID
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
+from vigilbase.domain import ALERT_STATUSES, ALERT_TYPES, JSON, AlertStatus, AlertType
 from vigilbase.errors import DatabaseError, InvalidInputError, InvalidTransitionError
 from vigilbase.logging import get_logger
-from vigilbase.models.attempts import reported
-from vigilbase.models.fallback import call_or
-from vigilbase.models.matching import PREFIX_LIMIT, id_range, valid_author, valid_comment
+from vigilbase.models.fallback import call_or_fall_back
+from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import (
@@ -23,22 +23,25 @@ from vigilbase.models.rows import (
     as_optional_text,
     as_text,
     as_uuid,
-    row_from,
-    rows_from,
+    read_row,
+    read_rows,
 )
 from vigilbase.models.validation import (
     MAX_INTEGER,
+    PREFIX_LIMIT,
+    parse_id_prefix,
     require_type,
-    valid_details,
-    valid_id,
-    valid_integer,
-    valid_moment,
-    valid_service_name,
-    valid_text,
-    valid_within_minutes,
-    valid_word,
+    validate_author,
+    validate_choice,
+    validate_comment,
+    validate_details,
+    validate_id,
+    validate_integer,
+    validate_moment,
+    validate_service_name,
+    validate_text,
+    validate_within_minutes,
 )
-from vigilbase.vocabulary import ALERT_STATUSES, ALERT_TYPES, JSON, AlertStatus, AlertType
 
 log = get_logger(__name__)
 
@@ -63,7 +66,7 @@ class AlertEvent:
 
 @dataclass(frozen=True, slots=True)
 class CreateAlertEventData:
-    """An alert event to be written. Checked when it is: see `AlertEventModel.create`."""
+    """An alert event to be written; `AlertEventModel.create` validates it."""
 
     service_name: str
     alert_type: AlertType
@@ -73,7 +76,7 @@ class CreateAlertEventData:
 
 
 class AlertEventModel:
-    """What can be done with alert events. A namespace of static methods; there is nothing to instantiate.
+    """Reads and writes alert events. A namespace of static methods; there is nothing to instantiate.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
     `DatabaseError` when the database fails. Times are the database's.
@@ -81,30 +84,30 @@ class AlertEventModel:
 
     @staticmethod
     async def create(data: CreateAlertEventData) -> AlertEvent:
-        """Insert an alert event, whether or not there is one like it, and return it as it is stored."""
-        with reported(log, "alert_event.create"):
+        """Insert an alert event, even if a similar one is open, and return it as it is stored."""
+        with log_failures(log, "alert_event.create"):
             arguments = _arguments(data)
-            arguments["p_status"] = valid_word("status", data.status, ALERT_STATUSES)
-            alert = await call_or(
-                "vigilbase_create_alert", arguments, _created, lambda client: _insert(client, data, arguments)
+            arguments["p_status"] = validate_choice("status", data.status, ALERT_STATUSES)
+            alert = await call_or_fall_back(
+                "vigilbase_create_alert", arguments, _read_created, lambda client: _insert(client, data, arguments)
             )
-        log.info("alert_event.created", **_fields(alert))
+        log.info("alert_event.created", **_log_fields(alert))
         return alert
 
     @staticmethod
     async def find_active(service_name: str | None = None) -> list[AlertEvent]:
         """The active alerts (not the acknowledged ones), of one service or of all, newest first."""
-        with reported(log, "alert_event.find_active"):
-            name = [] if service_name is None else [Where("service_name", "eq", valid_service_name(service_name))]
+        with log_failures(log, "alert_event.find_active"):
+            name = [] if service_name is None else [Where("service_name", "eq", validate_service_name(service_name))]
             rows = await select_newest(TABLE, [Where("status", "eq", "active"), *name])
-            alerts = [alert_event_from(row) for row in rows]
+            alerts = [read_alert_event(row) for row in rows]
         log.info("alert_event.found_active", service_name=service_name, count=len(alerts))
         return alerts
 
     @staticmethod
     async def find_open(service_name: str | None = None) -> list[AlertEvent]:
-        """The alerts that aren't resolved, acknowledged ones too, of one service or of all, newest first."""
-        with reported(log, "alert_event.find_open"):
+        """The active and acknowledged alerts, of one service or of all, newest first."""
+        with log_failures(log, "alert_event.find_open"):
             alerts = await _list(OPEN, service_name)
         log.info("alert_event.found_open", service_name=service_name, count=len(alerts))
         return alerts
@@ -116,15 +119,15 @@ class AlertEventModel:
         author: str | None = None,
         comment: str | None = None,
     ) -> AlertEvent | None:
-        """Acknowledge an alert and return it, or None for an unknown id. Again: unchanged.
+        """Acknowledge an alert and return it, or None for an unknown id. An acknowledged alert stays unchanged.
 
-        Its timeline keeps who did so and a comment, which is kept also when it was acknowledged before.
+        The timeline keeps the author and the comment, even for an alert that was acknowledged before.
 
         Raises:
             InvalidTransitionError: the alert is resolved.
 
         """
-        with reported(log, "alert_event.acknowledge", id=str(id)):
+        with log_failures(log, "alert_event.acknowledge", id=str(id)):
             alert = await _move(id, "acknowledged", author, comment)
             if alert and alert.status == "resolved":
                 raise InvalidTransitionError(f"alert event {alert.id} is resolved and can't be acknowledged")
@@ -138,11 +141,11 @@ class AlertEventModel:
         author: str | None = None,
         comment: str | None = None,
     ) -> AlertEvent | None:
-        """Resolve an alert and return it, or None for an unknown id. Again: unchanged.
+        """Resolve an alert and return it, or None for an unknown id. A resolved alert stays unchanged.
 
-        Its timeline keeps who did so and a comment, which is kept also when it was resolved before.
+        The timeline keeps the author and the comment, even for an alert that was resolved before.
         """
-        with reported(log, "alert_event.resolve", id=str(id)):
+        with log_failures(log, "alert_event.resolve", id=str(id)):
             alert = await _move(id, "resolved", author, comment)
         log.info("alert_event.resolved", id=str(id), found=alert is not None)
         return alert
@@ -152,14 +155,14 @@ class AlertEventModel:
         service_name: str, alert_type: AlertType, within_minutes: int
     ) -> AlertEvent | None:
         """The newest alert of a service and type that is at most `within_minutes` old, in any status, or None."""
-        with reported(log, "alert_event.find_recent_by_service"):
+        with log_failures(log, "alert_event.find_recent_by_service"):
             where = [
-                Where("service_name", "eq", valid_service_name(service_name)),
-                Where("alert_type", "eq", valid_word("alert_type", alert_type, ALERT_TYPES)),
-                Where("created_at", "gte", _minutes_ago(valid_within_minutes(within_minutes))),
+                Where("service_name", "eq", validate_service_name(service_name)),
+                Where("alert_type", "eq", validate_choice("alert_type", alert_type, ALERT_TYPES)),
+                Where("created_at", "gte", _subtract_minutes(validate_within_minutes(within_minutes))),
             ]
             rows = await select_newest(TABLE, where, 1)
-            alert = alert_event_from(rows[0]) if rows else None
+            alert = read_alert_event(rows[0]) if rows else None
         log.info("alert_event.found_recent", service_name=service_name, found=alert is not None)
         return alert
 
@@ -169,25 +172,25 @@ class AlertEventModel:
     ) -> list[AlertEvent]:
         """The newest alerts, at most `limit`, of one service or of all, newest first.
 
-        `since` leaves out what was resolved before that moment, `only_open` all that is resolved.
+        `since` excludes alerts that were resolved before that moment, `only_open` all resolved ones.
         """
-        with reported(log, "alert_event.find_newest"):
+        with log_failures(log, "alert_event.find_newest"):
             if not isinstance(only_open, bool):
                 raise InvalidInputError("only_open", "must be True or False")
             alerts = await _list(
                 OPEN if only_open else ALERT_STATUSES,
                 service_name,
-                since=None if since is None else valid_moment("since", since),
-                limit=valid_integer("limit", limit, least=1, most=MAX_INTEGER),
+                since=None if since is None else validate_moment("since", since),
+                limit=validate_integer("limit", limit, least=1, most=MAX_INTEGER),
             )
         log.info("alert_event.found_newest", service_name=service_name, count=len(alerts))
         return alerts
 
     @staticmethod
     async def find_by_id_prefix(prefix: str) -> list[AlertEvent]:
-        """The alerts whose id begins so (at least 4 hexadecimal digits, dashes as you like), 10 at the most, by id."""
-        with reported(log, "alert_event.find_by_id_prefix"):
-            alerts = [alert_event_from(row) for row in await _select_by_id_prefix(prefix)]
+        """Alerts by the beginning of their id (at least 4 hexadecimal digits, dashes optional), at most 10, by id."""
+        with log_failures(log, "alert_event.find_by_id_prefix"):
+            alerts = [read_alert_event(row) for row in await _select_by_id_prefix(prefix)]
         log.info("alert_event.found_by_id_prefix", count=len(alerts))
         return alerts
 
@@ -195,33 +198,33 @@ class AlertEventModel:
     async def raise_alert(data: CreateAlertEventData, *, within_minutes: int | None = None) -> tuple[AlertEvent, bool]:
         """The open alert of that service, type and `details["rule"]`, or else a new one; and whether it is new.
 
-        With `within_minutes`, an alert that is at most so old counts as well, though it is resolved. Atomic: of any
-        number of callers at once, in any number of processes, one makes the alert.
+        With `within_minutes`, a resolved alert that is at most that old counts as well. Atomic: of any number of
+        concurrent callers, in any number of processes, one creates the alert.
         """
-        with reported(log, "alert_event.raise"):
+        with log_failures(log, "alert_event.raise"):
             arguments = _arguments(data)
-            if valid_word("status", data.status, ALERT_STATUSES) != "active":
+            if validate_choice("status", data.status, ALERT_STATUSES) != "active":
                 raise InvalidInputError("status", "must be active for an alert that is raised")
             if within_minutes is not None:
-                arguments["p_within_minutes"] = valid_within_minutes(within_minutes)
+                arguments["p_within_minutes"] = validate_within_minutes(within_minutes)
             function = "vigilbase_raise_alert"
             answer = await get_supabase_service_client().call(function, arguments)
             if not isinstance(answer, Mapping):
                 raise DatabaseError("raise an alert: the database returned no row")
-            row = row_from(answer["alert"], f"call {function}")
+            row = read_row(answer["alert"], f"call {function}")
             if row is None:
                 raise DatabaseError("raise an alert: the database returned no row")
-            alert, is_new = alert_event_from(row), answer["is_new"] is True
-        log.info("alert_event.raised", **_fields(alert), is_new=is_new)
+            alert, is_new = read_alert_event(row), answer["is_new"] is True
+        log.info("alert_event.raised", **_log_fields(alert), is_new=is_new)
         return alert, is_new
 
     @staticmethod
     async def delete_older_than(days: int, *, keep_open: bool = False) -> int:
         """Delete the alerts written more than `days` (0 to 36,500) days ago, in batches; return how many.
 
-        `keep_open` spares those that aren't resolved.
+        `keep_open` keeps those that aren't resolved.
         """
-        with reported(log, "alert_event.delete_older_than"):
+        with log_failures(log, "alert_event.delete_older_than"):
             if not isinstance(keep_open, bool):
                 raise InvalidInputError("keep_open", "must be True or False")
             resolved = [Where("status", "eq", "resolved")] if keep_open else []
@@ -242,15 +245,15 @@ async def _list(
     function = "vigilbase_list_alerts"
     arguments: dict[str, Value] = {
         "p_statuses": json.dumps(list(statuses)),
-        "p_service_name": None if service_name is None else valid_service_name(service_name),
+        "p_service_name": None if service_name is None else validate_service_name(service_name),
         "p_since": since,
         "p_limit": limit,
     }
     answer = await get_supabase_service_client().call(function, arguments)
-    return [alert_event_from(row) for row in rows_from(answer, f"call {function}")]
+    return [read_alert_event(row) for row in read_rows(answer, f"call {function}")]
 
 
-def _minutes_ago(minutes: int) -> datetime:
+def _subtract_minutes(minutes: int) -> datetime:
     try:
         return utc_now() - timedelta(minutes=minutes)
     except OverflowError:
@@ -258,7 +261,7 @@ def _minutes_ago(minutes: int) -> datetime:
 
 
 async def _select_by_id_prefix(prefix: str) -> list[Row]:
-    first, last = id_range(prefix)
+    first, last = parse_id_prefix(prefix)
     between = [Where("id", "gte", first), Where("id", "lte", last)]
     return await get_supabase_service_client().select(TABLE, between, [Order("id")], limit=PREFIX_LIMIT)
 
@@ -269,18 +272,18 @@ async def _move(
     author: str | None,
     comment: str | None,
 ) -> AlertEvent | None:
-    """Acknowledge or resolve; where there is no timeline, an author and a comment are not kept."""
-    alert_id = valid_id(id)
+    """Acknowledge or resolve. Without a timeline (migration 012 alone), author and comment are not kept."""
+    alert_id = validate_id(id)
     function = f"vigilbase_{'acknowledge' if status == 'acknowledged' else 'resolve'}_alert"
     arguments: dict[str, Value] = {
         "p_id": alert_id,
-        "p_author": None if author is None else valid_author(author),
-        "p_comment": None if comment is None else valid_comment(comment),
+        "p_author": None if author is None else validate_author(author),
+        "p_comment": None if comment is None else validate_comment(comment),
     }
 
     def read(answer: JSON) -> AlertEvent | None:
-        row = row_from(answer, f"call {function}")
-        return alert_event_from(row) if row else None
+        row = read_row(answer, f"call {function}")
+        return read_alert_event(row) if row else None
 
     async def update(client: ServiceClient) -> AlertEvent | None:
         this = Where("id", "eq", alert_id)
@@ -288,16 +291,16 @@ async def _move(
         movable = Where("status", "neq", "resolved") if status == "resolved" else Where("status", "eq", "active")
         moved = await client.update(TABLE, values, [this, movable])
         rows = moved or await client.select(TABLE, [this], limit=1)
-        return alert_event_from(rows[0]) if rows else None
+        return read_alert_event(rows[0]) if rows else None
 
-    return await call_or(function, arguments, read, update)
+    return await call_or_fall_back(function, arguments, read, update)
 
 
-def _created(answer: JSON) -> AlertEvent:
-    row = row_from(answer, "create an alert event")
+def _read_created(answer: JSON) -> AlertEvent:
+    row = read_row(answer, "create an alert event")
     if row is None:
         raise DatabaseError("create an alert event: the database returned no row")
-    return alert_event_from(row)
+    return read_alert_event(row)
 
 
 async def _insert(client: ServiceClient, data: CreateAlertEventData, arguments: Mapping[str, Value]) -> AlertEvent:
@@ -310,27 +313,27 @@ async def _insert(client: ServiceClient, data: CreateAlertEventData, arguments: 
     }
     if data.status != "active":
         row[f"{data.status}_at"] = utc_now()
-    return alert_event_from((await client.insert(TABLE, [row]))[0])
+    return read_alert_event((await client.insert(TABLE, [row]))[0])
 
 
 def _arguments(data: CreateAlertEventData) -> dict[str, Value]:
-    """What makes an alert, every part checked. Details go as text: the Data API would encode them twice."""
+    """The arguments for a new alert, each validated. Details go as text, since the Data API would encode JSON twice."""
     require_type("data", data, CreateAlertEventData)
-    details = valid_details("details", data.details)
+    details = validate_details("details", data.details)
     return {
-        "p_service_name": valid_service_name(data.service_name),
-        "p_alert_type": valid_word("alert_type", data.alert_type, ALERT_TYPES),
-        "p_message": valid_text("message", data.message),
+        "p_service_name": validate_service_name(data.service_name),
+        "p_alert_type": validate_choice("alert_type", data.alert_type, ALERT_TYPES),
+        "p_message": validate_text("message", data.message),
         "p_details": None if details is None else json.dumps(details, ensure_ascii=False),
     }
 
 
-def alert_event_from(row: Row) -> AlertEvent:
+def read_alert_event(row: Row) -> AlertEvent:
     return AlertEvent(
         id=as_uuid(row["id"]),
         service_name=as_text(row["service_name"]),
-        alert_type=valid_word("alert_type", row["alert_type"], ALERT_TYPES),
-        status=valid_word("status", row["status"], ALERT_STATUSES),
+        alert_type=validate_choice("alert_type", row["alert_type"], ALERT_TYPES),
+        status=validate_choice("status", row["status"], ALERT_STATUSES),
         message=as_optional_text(row["message"]),
         details=as_optional_object(row["details"]),
         created_at=as_optional_moment(row["created_at"]),
@@ -339,7 +342,7 @@ def alert_event_from(row: Row) -> AlertEvent:
     )
 
 
-def _fields(alert: AlertEvent) -> dict[str, str]:
+def _log_fields(alert: AlertEvent) -> dict[str, str]:
     return {
         "id": str(alert.id),
         "service_name": alert.service_name,

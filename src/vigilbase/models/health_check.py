@@ -1,4 +1,4 @@
-"""Rows of `service_health_checks`: one recorded observation each."""
+"""Rows of `service_health_checks`: one recorded probe result each."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,13 @@ from uuid import UUID
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
-from vigilbase.database.values import to_json
+from vigilbase.database.json_codec import to_json
+from vigilbase.domain import JSON, STATUSES, Status
 from vigilbase.errors import DatabaseError, InvalidInputError
 from vigilbase.ids import uuid7
 from vigilbase.logging import get_logger
-from vigilbase.models.attempts import reported
-from vigilbase.models.fallback import call_or
+from vigilbase.models.fallback import call_or_fall_back
+from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import (
@@ -24,24 +25,23 @@ from vigilbase.models.rows import (
     as_optional_text,
     as_text,
     as_uuid,
-    count_from,
-    row_from,
-    rows_from,
+    read_count,
+    read_row,
+    read_rows,
 )
 from vigilbase.models.validation import (
     MAX_INTEGER,
     require_type,
-    valid_details,
-    valid_integer,
-    valid_latency_ms,
-    valid_limit,
-    valid_moment,
-    valid_service_name,
-    valid_text,
-    valid_word,
+    validate_choice,
+    validate_details,
+    validate_integer,
+    validate_latency_ms,
+    validate_limit,
+    validate_moment,
+    validate_service_name,
+    validate_text,
 )
 from vigilbase.phases import unpack_phases
-from vigilbase.vocabulary import JSON, STATUSES, Status
 
 log = get_logger(__name__)
 
@@ -67,7 +67,7 @@ class ServiceHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class CreateHealthCheckData:
-    """A health check to be written. Checked when it is: see `HealthCheckModel.create`.
+    """A health check to be written; `HealthCheckModel.create` validates it.
 
     `latency_ms` in milliseconds; `checked_at` aware, and now when it is left out.
     """
@@ -89,7 +89,7 @@ class CheckHistory:
 
 
 class HealthCheckModel:
-    """What can be done with health checks. A namespace of static methods; there is nothing to instantiate.
+    """Reads and writes health checks. A namespace of static methods; there is nothing to instantiate.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
     `DatabaseError` when the database fails.
@@ -98,12 +98,12 @@ class HealthCheckModel:
     @staticmethod
     async def create(data: CreateHealthCheckData) -> ServiceHealthCheck:
         """Write one health check and return it as it is stored."""
-        with reported(log, "health_check.create"):
-            values = _values(data, utc_now())
-            check = await call_or(
+        with log_failures(log, "health_check.create"):
+            values = _make_row(data, utc_now())
+            check = await call_or_fall_back(
                 "vigilbase_create_health_check",
-                {"p_check": _json(values)[1:-1]},
-                _created,
+                {"p_check": _dump_rows(values)[1:-1]},
+                _read_created,
                 lambda client: _insert(client, values),
             )
         log.info("health_check.created", service_name=check.service_name, status=check.status, id=str(check.id))
@@ -112,11 +112,11 @@ class HealthCheckModel:
     @staticmethod
     async def create_many(items: Sequence[CreateHealthCheckData]) -> int:
         """Write a batch in one statement, all or nothing; return how many were written."""
-        with reported(log, "health_check.create_many"):
+        with log_failures(log, "health_check.create_many"):
             if not isinstance(items, Sequence):
                 raise InvalidInputError("items", f"must be a sequence, not a {type(items).__name__}")
             now = utc_now()
-            rows = [_values(item, now) for item in items]
+            rows = [_make_row(item, now) for item in items]
             count = await _insert_many(rows) if rows else 0
         log.info("health_check.created_many", count=count)
         return count
@@ -124,22 +124,22 @@ class HealthCheckModel:
     @staticmethod
     async def find_latest_by_service(service_name: str) -> ServiceHealthCheck | None:
         """The newest check of a service by `checked_at`, or None."""
-        with reported(log, "health_check.find_latest_by_service"):
-            name = valid_service_name(service_name)
+        with log_failures(log, "health_check.find_latest_by_service"):
+            name = validate_service_name(service_name)
             rows = await get_supabase_service_client().select(
                 TABLE, [Where("service_name", "eq", name)], [Order("checked_at", descending=True)], limit=1
             )
-            check = _health_check(rows[0]) if rows else None
+            check = _read_health_check(rows[0]) if rows else None
         log.info("health_check.found_latest_by_service", service_name=name, found=check is not None)
         return check
 
     @staticmethod
     async def find_latest() -> list[ServiceHealthCheck]:
         """The newest check of every service by `checked_at`, sorted by service, in one round trip."""
-        with reported(log, "health_check.find_latest"):
+        with log_failures(log, "health_check.find_latest"):
             function = "vigilbase_find_latest_health_checks"
             answer = await get_supabase_service_client().call(function)
-            checks = [_health_check(row) for row in rows_from(answer, f"call {function}")]
+            checks = [_read_health_check(row) for row in read_rows(answer, f"call {function}")]
         log.info("health_check.found_latest", count=len(checks))
         return checks
 
@@ -150,53 +150,53 @@ class HealthCheckModel:
         More than a page is fetched page by page, each beginning after the last row of the one before, so no row comes
         twice while others are written.
         """
-        with reported(log, "health_check.find_all"):
-            wanted = valid_limit(limit)
-            name = None if service_name is None else valid_service_name(service_name)
+        with log_failures(log, "health_check.find_all"):
+            wanted = validate_limit(limit)
+            name = None if service_name is None else validate_service_name(service_name)
             by_service = [] if name is None else [Where("service_name", "eq", name)]
             rows = await select_newest(TABLE, by_service, wanted)
-            checks = [_health_check(row) for row in rows]
+            checks = [_read_health_check(row) for row in rows]
         log.info("health_check.found_all", service_name=name, count=len(checks))
         return checks
 
     @staticmethod
     async def find_history(service_name: str, *, since: datetime, limit: int = 100) -> CheckHistory:
         """The newest checks of a service by `checked_at`, at most `limit`, and how many of each status ran `since`."""
-        with reported(log, "health_check.find_history"):
+        with log_failures(log, "health_check.find_history"):
             function = "vigilbase_find_check_history"
             arguments: dict[str, Value] = {
-                "p_service_name": valid_service_name(service_name),
-                "p_since": valid_moment("since", since),
-                "p_limit": valid_integer("limit", limit, least=1, most=MAX_INTEGER),
+                "p_service_name": validate_service_name(service_name),
+                "p_since": validate_moment("since", since),
+                "p_limit": validate_integer("limit", limit, least=1, most=MAX_INTEGER),
             }
             answer = await get_supabase_service_client().call(function, arguments)
-            history = _check_history(row_from(answer, f"call {function}") or {}, f"call {function}")
+            history = _read_history(read_row(answer, f"call {function}") or {}, f"call {function}")
         log.info("health_check.found_history", service_name=service_name, count=len(history.checks))
         return history
 
     @staticmethod
     async def delete_older_than(days: int) -> int:
         """Delete the checks written more than `days` (0 to 36,500) days ago, in batches; return how many."""
-        with reported(log, "health_check.delete_older_than"):
+        with log_failures(log, "health_check.delete_older_than"):
             deleted = await delete_in_batches("vigilbase_delete_health_checks", days, table=TABLE)
         log.info("health_check.deleted_older_than", days=days, count=deleted)
         return deleted
 
 
-def _json(*rows: Row) -> str:
-    """Rows as a JSON array, encoded in one go: an encoder for each row would take as long as the rest."""
+def _dump_rows(*rows: Row) -> str:
+    """A JSON array, encoded at once: an encoder for each row would double the time."""
     return json.dumps([{column: to_json(value) for column, value in row.items()} for row in rows], ensure_ascii=False)
 
 
-def _created(answer: JSON) -> ServiceHealthCheck:
-    row = row_from(answer, "create a health check")
+def _read_created(answer: JSON) -> ServiceHealthCheck:
+    row = read_row(answer, "create a health check")
     if row is None:
         raise DatabaseError("create a health check: the database returned no row")
-    return _health_check(row)
+    return _read_health_check(row)
 
 
 async def _insert(client: ServiceClient, row: Row) -> ServiceHealthCheck:
-    return _health_check((await client.insert(TABLE, [row]))[0])
+    return _read_health_check((await client.insert(TABLE, [row]))[0])
 
 
 async def _insert_many(rows: Sequence[Row]) -> int:
@@ -204,49 +204,49 @@ async def _insert_many(rows: Sequence[Row]) -> int:
         return len(await client.insert(TABLE, rows))
 
     function = "vigilbase_create_health_checks"
-    return await call_or(
-        function, {"p_checks": _json(*rows)}, lambda answer: count_from(answer, f"call {function}"), insert
+    return await call_or_fall_back(
+        function, {"p_checks": _dump_rows(*rows)}, lambda answer: read_count(answer, f"call {function}"), insert
     )
 
 
-def _values(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
-    """The columns to write, every one checked. `checked_at` is always among them: without it, it would be NULL."""
+def _make_row(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
+    """The columns to write, each validated. `checked_at` is always set: an explicit NULL would beat its default."""
     require_type("data", data, CreateHealthCheckData)
     return {
         "id": uuid7(),
-        "service_name": valid_service_name(data.service_name),
-        "status": valid_word("status", data.status, STATUSES),
-        "latency_ms": valid_latency_ms(data.latency_ms),
-        "checked_at": now if data.checked_at is None else valid_moment("checked_at", data.checked_at),
-        "error_message": valid_text("error_message", data.error_message),
-        "probe_details": valid_details("probe_details", data.probe_details),
+        "service_name": validate_service_name(data.service_name),
+        "status": validate_choice("status", data.status, STATUSES),
+        "latency_ms": validate_latency_ms(data.latency_ms),
+        "checked_at": now if data.checked_at is None else validate_moment("checked_at", data.checked_at),
+        "error_message": validate_text("error_message", data.error_message),
+        "probe_details": validate_details("probe_details", data.probe_details),
     }
 
 
-def _check_history(row: Row, attempt: str) -> CheckHistory:
+def _read_history(row: Row, attempt: str) -> CheckHistory:
     counts = as_optional_object(row.get("counts")) or {}
     rows = row.get("checks")
     if not isinstance(rows, list):
         raise DatabaseError(f"{attempt}: the database returned no checks")
     return CheckHistory(
-        [_health_check(check) for check in rows_from(rows, attempt)],
-        {status: count_from(counts.get(status, 0), attempt) for status in STATUSES},
+        [_read_health_check(check) for check in read_rows(rows, attempt)],
+        {status: read_count(counts.get(status, 0), attempt) for status in STATUSES},
     )
 
 
-def _health_check(row: Row) -> ServiceHealthCheck:
+def _read_health_check(row: Row) -> ServiceHealthCheck:
     return ServiceHealthCheck(
         id=as_uuid(row["id"]),
         service_name=as_text(row["service_name"]),
-        status=valid_word("status", row["status"], STATUSES),
+        status=validate_choice("status", row["status"], STATUSES),
         latency_ms=as_optional_integer(row["latency_ms"]),
         checked_at=as_optional_moment(row["checked_at"]),
         error_message=as_optional_text(row["error_message"]),
-        probe_details=_details(row["probe_details"]),
+        probe_details=_read_details(row["probe_details"]),
         created_at=as_optional_moment(row["created_at"]),
     )
 
 
-def _details(value: Value) -> Mapping[str, JSON] | None:
+def _read_details(value: Value) -> Mapping[str, JSON] | None:
     details = as_optional_object(value)
     return None if details is None else unpack_phases(details)

@@ -1,4 +1,4 @@
-"""Rows of a table, newest first, page by page through the verb `select`, which the Data API cuts at 1,000 rows."""
+"""Newest rows of a table, read in pages, since the Data API returns at most 1,000 rows at once."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ _NEWEST_FIRST = (Order("created_at", descending=True), Order("id", descending=Tr
 
 
 async def select_newest(table: str, where: Sequence[Where], limit: int | None = None) -> list[Row]:
-    """The newest rows by `created_at`, ties by id, rows without a time last; at most `limit`, or all of them.
+    """The newest rows by `created_at`, then id, rows without a time last; at most `limit`, or all of them.
 
     A page begins after the last row of the one before, so rows that are written meanwhile neither repeat nor shift any.
     """
@@ -24,7 +24,7 @@ async def select_newest(table: str, where: Sequence[Where], limit: int | None = 
 
 
 async def _select_after(table: str, where: Sequence[Where], last: Row | None, size: int) -> list[Row]:
-    """The next rows after one: those of the same time with smaller ids, those that are older, those without a time."""
+    """The rows after one: first the same time with smaller ids, then older times, then no time."""
     select = get_supabase_service_client().select
     if last is None:
         return await select(table, where, _NEWEST_FIRST, limit=size)

@@ -1,54 +1,54 @@
-"""Plain helpers that the models share: from what a SQL function answered to rows."""
+"""From the answer of a SQL function to rows, and from a row's values to typed ones."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
 from vigilbase.database.client import Row, Value
-from vigilbase.database.values import revive
+from vigilbase.database.json_codec import revive
+from vigilbase.domain import JSON
 from vigilbase.errors import DatabaseError
-from vigilbase.vocabulary import JSON
 
 
-def row_from(answer: JSON, attempt: str) -> Row | None:
+def read_row(answer: JSON, attempt: str) -> Row | None:
     """One row that a function returned as a JSON object, or None.
 
     Raises:
-        DatabaseError: the answer is something else.
+        DatabaseError: the answer has another form.
 
     """
     if answer is None:
         return None
     if not isinstance(answer, Mapping):
-        raise _unexpected(attempt)
+        raise unexpected_answer(attempt)
     try:
         return revive(answer)
     except ValueError as error:
-        raise _unexpected(attempt) from error
+        raise unexpected_answer(attempt) from error
 
 
-def rows_from(answer: JSON, attempt: str) -> list[Row]:
+def read_rows(answer: JSON, attempt: str) -> list[Row]:
     """Rows that a function returned as one JSON array of objects.
 
     Raises:
-        DatabaseError: the answer is something else.
+        DatabaseError: the answer has another form.
 
     """
     if not isinstance(answer, list):
-        raise _unexpected(attempt)
-    rows = [row_from(item, attempt) for item in answer]
+        raise unexpected_answer(attempt)
+    rows = [read_row(item, attempt) for item in answer]
     return [row for row in rows if row is not None]
 
 
-def count_from(answer: JSON, attempt: str) -> int:
+def read_count(answer: JSON, attempt: str) -> int:
     """A number of rows that a function returned.
 
     Raises:
-        DatabaseError: the answer is something else.
+        DatabaseError: the answer has another form.
 
     """
     if not isinstance(answer, int):
-        raise _unexpected(attempt)
+        raise unexpected_answer(attempt)
     return answer
 
 
@@ -85,8 +85,16 @@ def as_optional_moment(value: Value) -> datetime | None:
     return value
 
 
+def as_moment(value: Value) -> datetime:
+    """A column that always holds a time."""
+    moment = as_optional_moment(value)
+    if moment is None:
+        raise DatabaseError("read a row: a column that must hold a time doesn't")
+    return moment
+
+
 def as_optional_object(value: Value) -> Mapping[str, JSON] | None:
-    """A JSONB column that holds an object or nothing. What others put there as a bare value reads as {"value": …}."""
+    """A JSONB column that holds an object or nothing. A bare value that another program wrote reads as {"value": …}."""
     if value is None or isinstance(value, Mapping):
         return value
     if isinstance(value, (UUID, datetime)):
@@ -94,5 +102,6 @@ def as_optional_object(value: Value) -> Mapping[str, JSON] | None:
     return {"value": value}
 
 
-def _unexpected(attempt: str) -> DatabaseError:
-    return DatabaseError(f"{attempt}: the database answered something else than this program expects")
+def unexpected_answer(attempt: str) -> DatabaseError:
+    """The error for an answer in another form, as after a host changed a function or a table."""
+    return DatabaseError(f"{attempt}: the database gave an unexpected answer")

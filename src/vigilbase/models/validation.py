@@ -1,4 +1,4 @@
-"""What may be written, checked before anything is: plain functions that return the value or raise.
+"""Validates values before anything is written: functions that return the value or raise.
 
 Each raises `InvalidInputError` with the field and the rule.
 """
@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
+from vigilbase.domain import JSON
 from vigilbase.errors import InvalidInputError
-from vigilbase.vocabulary import JSON
 
 MAX_NAME_LENGTH = 100
 MAX_INTEGER = 2**31 - 1
@@ -21,6 +21,10 @@ MAX_JSON_BYTES = 64 * 1024
 MAX_DAYS = 36_500
 UUID_DIGITS = 32
 MIN_PREFIX_DIGITS = 4
+PREFIX_LIMIT = 10
+MAX_AUTHOR_LENGTH = 100
+MAX_COMMENT_LENGTH = 2000
+MAX_LENGTH_S = 10 * 366 * 86_400
 
 Word = TypeVar("Word", bound=str)
 
@@ -28,66 +32,93 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def require_type(field: str, value: object, kind: type) -> None:
-    """Refuse what is no such object at all, as a dict in its place."""
+    """Reject an object of another type, such as a dict."""
     if not isinstance(value, kind):
         raise InvalidInputError(field, f"must be a {kind.__name__}, not a {type(value).__name__}")
 
 
-def valid_service_name(value: object) -> str:
-    """1 to 100 characters without white space around them."""
-    name = _valid_characters("service_name", value)
+def validate_service_name(value: object) -> str:
+    """1 to 100 characters, without whitespace around them."""
+    name = _validate_characters("service_name", value)
     if not name.strip():
         raise InvalidInputError("service_name", "must not be empty or blank")
     if name != name.strip():
-        raise InvalidInputError("service_name", "must not begin or end with white space")
+        raise InvalidInputError("service_name", "must not begin or end with whitespace")
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidInputError("service_name", f"must have at most {MAX_NAME_LENGTH} characters, not {len(name)}")
     return name
 
 
-def valid_word(field: str, value: object, words: tuple[Word, ...]) -> Word:
-    """One of a few words."""
+def validate_choice(field: str, value: object, words: tuple[Word, ...]) -> Word:
+    """One of the given words."""
     for word in words:
         if isinstance(value, str) and value == word:
             return word
     raise InvalidInputError(field, f"must be one of {', '.join(words)}")
 
 
-def valid_text(field: str, value: object) -> str | None:
+def validate_text(field: str, value: object) -> str | None:
     """Any text that Postgres can hold, or None."""
-    return None if value is None else _valid_characters(field, value)
+    return None if value is None else _validate_characters(field, value)
 
 
-def valid_integer(field: str, value: object, *, least: int, most: int) -> int:
+def validate_phrase(field: str, value: object, max_length: int) -> str:
+    """A text that isn't blank, without the whitespace around it."""
+    text = (validate_text(field, value) or "").strip()
+    if not text:
+        raise InvalidInputError(field, "must not be empty or blank")
+    if len(text) > max_length:
+        raise InvalidInputError(field, f"must have at most {max_length} characters, not {len(text)}")
+    return text
+
+
+def validate_author(value: object) -> str:
+    """The name of a person, or of the program that acts."""
+    return validate_phrase("author", value, MAX_AUTHOR_LENGTH)
+
+
+def validate_comment(value: object) -> str:
+    """Why something is done, up to 2,000 characters."""
+    return validate_phrase("comment", value, MAX_COMMENT_LENGTH)
+
+
+def validate_integer(field: str, value: object, *, least: int, most: int) -> int:
     """A whole number (no bool, no 3.0) within bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidInputError(field, f"must be a whole number from {least} to {most}")
     return int(value)
 
 
-def valid_latency_ms(value: object) -> int | None:
+def validate_latency_ms(value: object) -> int | None:
     """Whole milliseconds that fit a Postgres integer, or None."""
-    return None if value is None else valid_integer("latency_ms", value, least=0, most=MAX_INTEGER)
+    return None if value is None else validate_integer("latency_ms", value, least=0, most=MAX_INTEGER)
 
 
-def valid_days(value: object) -> int:
+def validate_days(value: object) -> int:
     """A number of days for retention."""
-    return valid_integer("days", value, least=0, most=MAX_DAYS)
+    return validate_integer("days", value, least=0, most=MAX_DAYS)
 
 
-def valid_limit(value: object) -> int:
+def validate_limit(value: object) -> int:
     """How many rows to return, 1 or more."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidInputError("limit", "must be a whole number, 1 or more")
     return int(value)
 
 
-def valid_within_minutes(value: object) -> int:
-    """The length of a window that ends now."""
-    return valid_integer("within_minutes", value, least=0, most=MAX_INTEGER)
+def validate_within_minutes(value: object) -> int:
+    """A number of minutes before now."""
+    return validate_integer("within_minutes", value, least=0, most=MAX_INTEGER)
 
 
-def valid_moment(field: str, value: object) -> datetime:
+def validate_length_s(value: object) -> float:
+    """A length of time in seconds, up to ten years."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_LENGTH_S:
+        raise InvalidInputError("length_s", f"must be a number of seconds, more than 0 and at most {MAX_LENGTH_S}")
+    return float(value)
+
+
+def validate_moment(field: str, value: object) -> datetime:
     """An aware time, in UTC."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidInputError(field, "must be a datetime with a time zone")
@@ -97,7 +128,7 @@ def valid_moment(field: str, value: object) -> datetime:
         raise InvalidInputError(field, "must be within the years 1 to 9999 in UTC") from None
 
 
-def valid_id(value: object) -> UUID:
+def validate_id(value: object) -> UUID:
     """A UUID, or its string."""
     if isinstance(value, UUID):
         return value
@@ -107,55 +138,54 @@ def valid_id(value: object) -> UUID:
         raise InvalidInputError("id", "must be a UUID or its string") from None
 
 
-def valid_id_prefix(value: object) -> str:
-    """The hexadecimal digits with which a UUID begins, at least 4, without its dashes."""
+def parse_id_prefix(value: object) -> tuple[UUID, UUID]:
+    """The first and the last UUID that begin with these digits (at least 4, dashes optional)."""
     digits = value.replace("-", "").lower() if isinstance(value, str) else ""
     if not MIN_PREFIX_DIGITS <= len(digits) <= UUID_DIGITS or not set(digits) <= set("0123456789abcdef"):
         raise InvalidInputError("id", f"must be a UUID or its first digits, at least {MIN_PREFIX_DIGITS} of them")
-    return digits
+    return UUID(digits.ljust(UUID_DIGITS, "0")), UUID(digits.ljust(UUID_DIGITS, "f"))
 
 
-def valid_details(field: str, value: object) -> dict[str, JSON] | None:
-    """An object that JSON and Postgres' jsonb hold without change, or None.
+def validate_details(field: str, value: object) -> dict[str, JSON] | None:
+    """An object that JSON and jsonb hold unchanged, or None.
 
-    Numbers within ±2⁵³, so that no reader in another language sees a different one; at most 64 levels deep and
-    64 kB as compact UTF-8.
+    Numbers must be within ±2⁵³, which every language reads alike; at most 64 levels deep and 64 kB as compact UTF-8.
     """
     if value is None:
         return None
     if not isinstance(value, Mapping):
         raise InvalidInputError(field, "must be a JSON object (a mapping) or None")
-    checked = _valid_object(field, value, 1)
+    checked = _validate_object(field, value, 1)
     size = len(_COMPACT.encode(checked).encode())
     if size > MAX_JSON_BYTES:
         raise InvalidInputError(field, f"must have at most {MAX_JSON_BYTES} bytes as JSON, not {size}")
     return checked
 
 
-def _valid_json(field: str, value: object, depth: int) -> JSON:
+def _validate_json(field: str, value: object, depth: int) -> JSON:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _valid_characters(field, value)
+        return _validate_characters(field, value)
     if isinstance(value, (int, float)):
         if abs(value) > MAX_JSON_NUMBER or not math.isfinite(value):
             raise InvalidInputError(field, "must hold finite numbers within ±2^53 only")
         return value
     if isinstance(value, list):
         _require_depth(field, depth)
-        return [_valid_json(field, item, depth + 1) for item in value]
+        return [_validate_json(field, item, depth + 1) for item in value]
     if isinstance(value, Mapping):
-        return _valid_object(field, value, depth)
+        return _validate_object(field, value, depth)
     raise InvalidInputError(field, f"must hold only what JSON has, not a {type(value).__name__}")
 
 
-def _valid_object(field: str, value: Mapping[object, object], depth: int) -> dict[str, JSON]:
+def _validate_object(field: str, value: Mapping[object, object], depth: int) -> dict[str, JSON]:
     _require_depth(field, depth)
     checked: dict[str, JSON] = {}
     for key, item in value.items():
         if not isinstance(key, str):
             raise InvalidInputError(field, f"must have strings as keys, not a {type(key).__name__}")
-        checked[_valid_characters(field, key)] = _valid_json(field, item, depth + 1)
+        checked[_validate_characters(field, key)] = _validate_json(field, item, depth + 1)
     return checked
 
 
@@ -164,13 +194,13 @@ def _require_depth(field: str, depth: int) -> None:
         raise InvalidInputError(field, f"must be nested at most {MAX_JSON_DEPTH} levels deep")
 
 
-def _valid_characters(field: str, value: object) -> str:
-    """A text without what Postgres can't hold: NUL, and halves of a surrogate pair."""
+def _validate_characters(field: str, value: object) -> str:
+    """A text without NUL and lone surrogates, which Postgres can't hold."""
     if not isinstance(value, str):
         raise InvalidInputError(field, "must be text")
     if "\x00" in value:
         raise InvalidInputError(field, "must not contain a NUL character")
-    # Most texts are ASCII, and asking that is much faster than looking at each character.
+    # Most texts are ASCII, which is much faster to test than each character.
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise InvalidInputError(field, "must not contain a lone surrogate")
     return str(value)

@@ -1,4 +1,4 @@
-"""Ways of looking at a service: one small file a kind, and one line here."""
+"""The kinds of probes: one module each, and one entry in `PROBES`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from vigilbase.domain import ProbeResult
 from vigilbase.probes.dns import DnsTarget, probe_dns
-from vigilbase.probes.finding import Finding, ProbeNotPossibleError, observe
 from vigilbase.probes.http import HttpTarget, probe_http
 from vigilbase.probes.postgres import PostgresTarget, probe_postgres
 from vigilbase.probes.python import PythonTarget, probe_python
 from vigilbase.probes.redis import RedisTarget, probe_redis
+from vigilbase.probes.run import ProbeSkippedError, run_probe
 from vigilbase.probes.tcp import TcpTarget, probe_tcp
 from vigilbase.probes.tls import TlsTarget, probe_tls
 
@@ -20,30 +21,30 @@ Target = TypeVar("Target", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[Target]):
-    """A kind of probe: what its services say about it, and how it looks (for so many seconds at the most)."""
+class ProbeKind(Generic[Target]):
+    """A kind of probe: the model of its fields in the file, and a function of target and timeout (s) that probes."""
 
     target: type[Target]
-    probe: Callable[[Target, float], Awaitable[Finding]]
+    probe: Callable[[Target, float], Awaitable[ProbeResult]]
 
-    def bind(self, values: Mapping[str, object], timeout: float) -> Callable[[], Awaitable[Finding]]:
-        """The probe of one service, ready to run.
+    def bind(self, values: Mapping[str, object], timeout: float) -> Callable[[], Awaitable[ProbeResult]]:
+        """Make the probe of one service.
 
         Raises:
-            pydantic.ValidationError: the values don't fit the kind.
+            pydantic.ValidationError: a value is invalid for this kind.
 
         """
         return partial(self.probe, self.target.model_validate(values), timeout)
 
 
-KINDS: Mapping[str, Kind[Any]] = {
-    "http": Kind(HttpTarget, probe_http),
-    "tcp": Kind(TcpTarget, probe_tcp),
-    "tls": Kind(TlsTarget, probe_tls),
-    "dns": Kind(DnsTarget, probe_dns),
-    "postgres": Kind(PostgresTarget, probe_postgres),
-    "redis": Kind(RedisTarget, probe_redis),
-    "python": Kind(PythonTarget, probe_python),
+PROBES: Mapping[str, ProbeKind[Any]] = {
+    "http": ProbeKind(HttpTarget, probe_http),
+    "tcp": ProbeKind(TcpTarget, probe_tcp),
+    "tls": ProbeKind(TlsTarget, probe_tls),
+    "dns": ProbeKind(DnsTarget, probe_dns),
+    "postgres": ProbeKind(PostgresTarget, probe_postgres),
+    "redis": ProbeKind(RedisTarget, probe_redis),
+    "python": ProbeKind(PythonTarget, probe_python),
 }
 
-__all__ = ["KINDS", "Finding", "Kind", "ProbeNotPossibleError", "observe"]
+__all__ = ["PROBES", "ProbeKind", "ProbeSkippedError", "run_probe"]

@@ -1,4 +1,4 @@
-"""The probe `dns`: does a name have a record, and the one that it should have?"""
+"""The probe `dns`: whether a name has a record, and the expected one."""
 
 import ipaddress
 from collections.abc import Iterable, Mapping
@@ -17,20 +17,19 @@ import dns.reversename
 from dns.rdtypes.ANY.TXT import TXT
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
 
-from vigilbase.probes.finding import Finding
-from vigilbase.probes.trail import current_trail
-from vigilbase.probes.words import in_words
-from vigilbase.vocabulary import JSON
+from vigilbase.domain import JSON, ProbeResult
+from vigilbase.net.error_text import describe_error
+from vigilbase.net.trace import current_trace
 
-MAX_ANSWERS = 20  # that are kept in the details
+MAX_ANSWERS = 20  # in the details
 _PORT = 53
-_TRIES = 3  # within the timeout, so that one lost datagram is not an outage
+_ATTEMPTS = 3  # within the timeout, so that one lost datagram is not an outage
 
 Record = Literal["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT", "CAA"]
 
 
 class DnsExpectation(BaseModel):
-    """`expect:` of a dns service: records that must be among the answers, written as a zone file writes them."""
+    """`expect:` of a dns service: records that the answers must contain, written as in a zone file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,15 +37,15 @@ class DnsExpectation(BaseModel):
 
     @field_validator("answers", mode="before", json_schema_input_type=str | list[str])
     @classmethod
-    def _list(cls, value: object) -> object:
-        wanted = [value] if isinstance(value, str) else value
-        if not isinstance(wanted, list) or not wanted or not all(isinstance(item, str) for item in wanted):
-            raise ValueError("must be a text or a list of texts, such as 192.0.2.1")
-        return wanted
+    def _make_list(cls, value: object) -> object:
+        answers = [value] if isinstance(value, str) else value
+        if not isinstance(answers, list) or not answers or not all(isinstance(item, str) for item in answers):
+            raise ValueError("must be a record or a list of records, such as 192.0.2.1")
+        return answers
 
 
 class DnsTarget(BaseModel):
-    """What a dns service says about its probe. Without a `resolver` it is the system's."""
+    """The fields of a dns service. Without `resolver`, the probe queries the system's resolver."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -57,54 +56,54 @@ class DnsTarget(BaseModel):
 
     @field_validator("dns")
     @classmethod
-    def _name(cls, value: str, info: ValidationInfo) -> str:
-        query_name(value, info.data.get("record", "A"))
+    def _require_name(cls, value: str, info: ValidationInfo) -> str:
+        parse_query_name(value, info.data.get("record", "A"))
         return value
 
     @field_validator("resolver")
     @classmethod
-    def _address(cls, value: str | None) -> str | None:
+    def _require_address(cls, value: str | None) -> str | None:
         if value is not None:
-            address_and_port(value)
+            parse_address_and_port(value)
         return value
 
     @field_validator("expect")
     @classmethod
-    def _records(cls, value: DnsExpectation | None, info: ValidationInfo) -> DnsExpectation | None:
+    def _require_records(cls, value: DnsExpectation | None, info: ValidationInfo) -> DnsExpectation | None:
         for text in value.answers if value and "record" in info.data else ():
             parse_record(text, info.data["record"])
         return value
 
 
-def query_name(text: str, record: str) -> dns.name.Name:
-    """The name to ask for, taken as a whole (search domains are not tried); an IP address is fine for a PTR record.
+def parse_query_name(text: str, record: str) -> dns.name.Name:
+    """Parse a fully qualified name, or for a PTR record also an IP address.
 
     Raises:
-        ValueError: the text is no such name.
+        ValueError: the text is not a valid name.
 
     """
-    if record == "PTR" and (address := _ip_address(text)):
+    if record == "PTR" and (address := _parse_ip_address(text)):
         return dns.reversename.from_address(address)
     try:
-        if text and not _ip_address(text) and not set(text) & set(" /:@"):
+        if text and not _parse_ip_address(text) and not set(text) & set(" /:@"):
             return dns.name.from_text(text)
     except (dns.exception.DNSException, UnicodeError):
         pass
     raise ValueError("must be a name, such as example.com" + (", or an IP address" if record == "PTR" else ""))
 
 
-def address_and_port(text: str) -> tuple[str, int]:
-    """The two parts of a resolver's IP or IP:PORT.
+def parse_address_and_port(text: str) -> tuple[str, int]:
+    """Parse a resolver's IP or IP:PORT; the default port is 53.
 
     Raises:
-        ValueError: the text is no such thing.
+        ValueError: the text is neither.
 
     """
-    if address := _ip_address(text):
+    if address := _parse_ip_address(text):
         return address, _PORT
     try:
         parts = urlsplit(f"//{text}")
-        address = _ip_address(parts.hostname or "")
+        address = _parse_ip_address(parts.hostname or "")
         if address and parts.port and parts.netloc == text and "@" not in text:
             return address, parts.port
     except ValueError:
@@ -113,94 +112,98 @@ def address_and_port(text: str) -> tuple[str, int]:
 
 
 def parse_record(text: str, record: str) -> dns.rdata.Rdata:
-    """A record from its text in a zone file; for TXT just the text, without quotes.
+    """Parse a record as written in a zone file; for TXT, just the text without quotes.
 
     Raises:
-        ValueError: the text is no such record.
+        ValueError: the text is not a valid record of this type.
 
     """
-    kind = dns.rdatatype.from_text(record)
-    if kind == dns.rdatatype.TXT:
+    record_type = dns.rdatatype.from_text(record)
+    if record_type == dns.rdatatype.TXT:
         encoded = text.encode(errors="replace")
         pieces = [encoded[start : start + 255] for start in range(0, len(encoded), 255)]
-        return TXT(dns.rdataclass.IN, kind, pieces or [b""])
+        return TXT(dns.rdataclass.IN, record_type, pieces or [b""])
     try:
-        return dns.rdata.from_text(dns.rdataclass.IN, kind, text, origin=dns.name.root, relativize=False)
+        return dns.rdata.from_text(dns.rdataclass.IN, record_type, text, origin=dns.name.root, relativize=False)
     except (dns.exception.DNSException, ValueError):
-        raise ValueError(f"answers: {text!r} is no {record} record") from None
+        raise ValueError(f"answers: {text!r} is not a valid {record} record") from None
 
 
-async def probe_dns(target: DnsTarget, timeout: float) -> Finding:
-    """Ask for the record. Nothing is cached here; what the resolver has cached is what an application would get."""
-    name = query_name(target.dns, target.record)
-    current_trail().begin("query", "waiting for the resolver")
+async def probe_dns(target: DnsTarget, timeout: float) -> ProbeResult:
+    """Query the record. Nothing is cached here, but the resolver's cache applies, as for any application."""
+    name = parse_query_name(target.dns, target.record)
+    current_trace().begin("query", "waiting for the resolver")
     try:
-        answer = await _resolver(target.resolver, timeout).resolve(name, target.record, lifetime=timeout)
+        answer = await _make_resolver(target.resolver, timeout).resolve(name, target.record, lifetime=timeout)
     except dns.resolver.LifetimeTimeout:
         raise TimeoutError from None
     except dns.resolver.NXDOMAIN:
-        return Finding("down", f"the name {target.dns} doesn't exist")
+        return ProbeResult("down", f"the name {target.dns} doesn't exist")
     except dns.resolver.NoAnswer:
-        return Finding("down", f"there is no {target.record} record of {target.dns}")
+        return ProbeResult("down", f"the name {target.dns} has no {target.record} record")
     except dns.resolver.NoNameservers as error:
-        return Finding("down", _refusal(error))
+        return ProbeResult("down", _describe_failure(error))
     except dns.resolver.NoResolverConfiguration:
-        return Finding("down", "the system has no resolver: name one as `resolver: IP`")
+        return ProbeResult("down", "the system has no resolver; set `resolver: IP`")
     records = list(answer)
-    found = sorted(_text(record) for record in records)  # servers shuffle them
-    details = {"answers": found[:MAX_ANSWERS], "ttl_s": answer.chaining_result.minimum_ttl, **_asked(answer)}
-    if missing := _missing(target, records):
-        got = ", ".join(found)
-        return Finding("down", f"expected {', '.join(missing)} among the answers, got {got}", details)
-    return Finding(details=details)
+    texts = sorted(_to_text(record) for record in records)  # servers shuffle them
+    details = {
+        "answers": texts[:MAX_ANSWERS],
+        "ttl_s": answer.chaining_result.minimum_ttl,
+        **_describe_resolver(answer),
+    }
+    if missing := _list_missing(target, records):
+        message = f"expected {', '.join(missing)} among the answers, got {', '.join(texts)}"
+        return ProbeResult("down", message, details)
+    return ProbeResult(probe_details=details)
 
 
-def _resolver(address: str | None, timeout: float) -> dns.asyncresolver.Resolver:
+def _make_resolver(address: str | None, timeout: float) -> dns.asyncresolver.Resolver:
     resolver = dns.asyncresolver.Resolver(configure=address is None)
     if address is not None:
-        host, resolver.port = address_and_port(address)
+        host, resolver.port = parse_address_and_port(address)
         resolver.nameservers = [host]
-    resolver.timeout = timeout / _TRIES
+    resolver.timeout = timeout / _ATTEMPTS
     return resolver
 
 
-def _missing(target: DnsTarget, records: Iterable[dns.rdata.Rdata]) -> list[str]:
-    """Which of the expected records aren't there; names compare as DNS compares them."""
-    wanted = target.expect.answers if target.expect else ()
-    there = {_comparable(record) for record in records}
-    return [text for text in wanted if _comparable(parse_record(text, target.record)) not in there]
+def _list_missing(target: DnsTarget, records: Iterable[dns.rdata.Rdata]) -> list[str]:
+    """The expected records that are missing, compared by the rules of DNS."""
+    expected = target.expect.answers if target.expect else ()
+    present = {_to_comparable(record) for record in records}
+    return [text for text in expected if _to_comparable(parse_record(text, target.record)) not in present]
 
 
-def _comparable(record: dns.rdata.Rdata) -> bytes:
-    """What two equal records have in common: a TXT record is one text, however it is cut into strings."""
+def _to_comparable(record: dns.rdata.Rdata) -> bytes:
+    """A form that is equal for equal records. The strings of a TXT record are joined into one text."""
     return b"".join(record.strings) if isinstance(record, TXT) else record.to_digestable(dns.name.root)
 
 
-def _text(record: dns.rdata.Rdata) -> str:
+def _to_text(record: dns.rdata.Rdata) -> str:
     if isinstance(record, TXT):
-        return _comparable(record).replace(b"\x00", b"").decode(errors="replace")
+        return _to_comparable(record).replace(b"\x00", b"").decode(errors="replace")
     text = record.to_text()
     return text.removesuffix(".") or text
 
 
-def _asked(answer: dns.resolver.Answer) -> Mapping[str, JSON]:
+def _describe_resolver(answer: dns.resolver.Answer) -> Mapping[str, JSON]:
     host = str(answer.nameserver)
     return {"resolver": f"[{host}]:{answer.port}" if ":" in host else f"{host}:{answer.port}"}
 
 
-def _refusal(error: dns.resolver.NoNameservers) -> str:
-    """What the last resolver did instead of answering."""
+def _describe_failure(error: dns.resolver.NoNameservers) -> str:
+    """Why the last resolver gave no answer."""
     reason: object = error.kwargs["errors"][-1][3] if error.kwargs.get("errors") else None
     if isinstance(reason, dns.exception.DNSException):
-        return "the resolver's answer makes no sense"
+        return "the resolver's answer is invalid"
     if isinstance(reason, Exception):
-        return f"no answer from the resolver: {in_words(reason)}"
+        return f"no answer from the resolver: {describe_error(reason)}"
     if reason == dns.rcode.to_text(dns.rcode.REFUSED):
-        return "the resolver refused"
+        return "the resolver refused the query"
     return f"the resolver failed ({reason})" if reason else "no answer from the resolver"
 
 
-def _ip_address(text: str) -> str | None:
+def _parse_ip_address(text: str) -> str | None:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

@@ -1,24 +1,23 @@
-"""The probe `http`: a request, redirects followed, judged by status code, body and certificate."""
+"""The probe `http`: send a request, follow redirects, and check status code, body and certificate."""
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Literal
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from vigilbase.clock import utc_now
-from vigilbase.probes.certificate import CertificateRefused, too_soon
-from vigilbase.probes.expectation import HttpExpectation, body_unmet, status_unmet
-from vigilbase.probes.finding import Finding
+from vigilbase.domain import ProbeResult
+from vigilbase.net.certificate import CertificateRejected, check_expiry
+from vigilbase.net.error_text import INVALID_REDIRECT, ProbeFailure
+from vigilbase.net.http_redaction import drop_secret_headers, list_request_secrets
+from vigilbase.net.http_transport import OneRequestTransport, get_certificate
+from vigilbase.net.http_validation import is_web_url, require_valid_headers
+from vigilbase.net.tls_context import CaFile, make_tls_context
+from vigilbase.net.trace import current_trace
+from vigilbase.probes.expectation import HttpExpectation, check_body, check_status
 from vigilbase.probes.http_body import Body, read_body
-from vigilbase.probes.http_connection import OneRequestTransport, certificate_of, is_web_address
-from vigilbase.probes.http_secrets import secrets_of, without_secrets
-from vigilbase.probes.trail import current_trail
-from vigilbase.probes.trust import CaFile, trusted
-from vigilbase.probes.words import REDIRECTED_NOWHERE, ProbeFailure
 
 MAX_REDIRECTS = 10
 _PROTOCOL = "http/1.1"
@@ -28,131 +27,111 @@ _OWN_HEADERS = {
     "accept-encoding": "identity",
     "connection": "close",
 }
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_FRAMING = ("content-length", "transfer-encoding", "connection")
+_FRAMING_HEADERS = ("content-length", "transfer-encoding", "connection")
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class HttpTarget(BaseModel):
-    """What an http service says about its probe. URL, headers and body may hold secrets, so they aren't shown."""
+    """The fields of an http service. URL, headers and body may contain secrets, so repr() omits them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     http: str = Field(repr=False)
-    method: Method = Field("GET", description="What to do with the URL.")
-    headers: Mapping[str, SecretStr] = Field({}, description="Headers to send along.")
-    body: str | None = Field(None, repr=False, description="What to send as the body.")
-    follow_redirects: bool = Field(True, description="Whether a redirect is followed, up to ten times.")
-    ca_file: CaFile | None = Field(None, description="A PEM file of further certificate authorities to trust.")
+    method: Method = Field("GET", description="The request method.")
+    headers: Mapping[str, SecretStr] = Field({}, description="Headers to send.")
+    body: str | None = Field(None, repr=False, description="The body to send.")
+    follow_redirects: bool = Field(True, description="Whether to follow redirects, at most ten.")
+    ca_file: CaFile | None = Field(None, description="A PEM file of additional certificate authorities to trust.")
     expect: HttpExpectation = HttpExpectation()
 
     @field_validator("http")
     @classmethod
-    def _url(cls, value: str) -> str:
-        if not names_a_web_address(value):
+    def _require_url(cls, value: str) -> str:
+        if not is_web_url(value):
             raise ValueError("must be a URL such as https://example.com/health")
-        trusted(None, _PROTOCOL)  # loaded now, and not in the time of the first probe
+        make_tls_context(None, _PROTOCOL)  # cached now, so that the first probe isn't slower
         return value
 
     @field_validator("method", mode="before")
     @classmethod
-    def _upper(cls, value: object) -> object:
+    def _to_upper_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
     @field_validator("headers")
     @classmethod
-    def _sendable(cls, value: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
-        require_sendable(value, _FRAMING, "probe")
+    def _require_sendable(cls, value: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        require_valid_headers(value, _FRAMING_HEADERS, "probe")
         return value
 
     @model_validator(mode="after")
-    def _body_to_expect(self) -> "HttpTarget":
-        if self.method == "HEAD" and self.expect.of_body:
-            raise ValueError("the answer to HEAD has no body to expect anything of")
+    def _require_body_for_rules(self) -> "HttpTarget":
+        if self.method == "HEAD" and self.expect.has_body_rule:
+            raise ValueError("method HEAD returns no body: use GET, or remove body_contains and json")
         return self
 
 
-def require_sendable(headers: Mapping[str, SecretStr], own: Collection[str], sender: str) -> None:
-    """Raise a ValueError that says why headers can't be sent; `own` are the sender's, in small letters."""
-    for name, content in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError("must be names of HTTP headers and their values")
-        if name.lower() in own:
-            raise ValueError(f"{name} is set by the {sender} itself")
-        if any(ord(character) < 32 or ord(character) == 127 for character in content.get_secret_value()):
-            raise ValueError(f"the value of {name} must be one line without control characters")
-
-
-def names_a_web_address(text: str) -> bool:
-    """Whether a text is a URL that a request can be sent to."""
-    try:
-        return bool(urlsplit(text).netloc) and is_web_address(httpx.URL(text))
-    except (httpx.InvalidURL, ValueError):
-        return False
-
-
-async def probe_http(target: HttpTarget, timeout: float) -> Finding:
-    """Send the request over a new connection, and judge the answer."""
-    trail = current_trail()
-    trail.keep_secret(secrets_of(target.http, _plain(target.headers)))
-    transport = OneRequestTransport(trusted(target.ca_file, _PROTOCOL), target.follow_redirects)
-    # What is watched is the service, and not a proxy that a variable happens to name.
+async def probe_http(target: HttpTarget, timeout: float) -> ProbeResult:
+    """Send the request over a new connection and check the response."""
+    trace = current_trace()
+    trace.add_secrets(list_request_secrets(target.http, _reveal(target.headers)))
+    transport = OneRequestTransport(make_tls_context(target.ca_file, _PROTOCOL), target.follow_redirects)
+    # trust_env=False: the probe watches the service, not a proxy from the environment.
     async with httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False) as client:
         try:
-            response = await _answer(client, target)
-        except CertificateRefused as error:
+            response = await _follow(client, target)
+        except CertificateRejected as error:
             if error.certificate is not None:
-                trail.details["certificate_days"] = error.certificate.days_left(utc_now())
+                trace.details["certificate_days"] = error.certificate.days_left(utc_now())
             raise
         try:
             body = await read_body(response)
-            trail.end()
+            trace.end()
         finally:
             await response.aclose()
-    trail.details["body_bytes"] = len(body.content)
-    if body.truncated:
-        trail.details["body_truncated"] = True
-    return _judged(target.expect, response, body)
+    trace.details["body_bytes"] = len(body.content)
+    if body.is_truncated:
+        trace.details["body_truncated"] = True
+    return _evaluate(target.expect, response, body)
 
 
-def _plain(headers: Mapping[str, SecretStr]) -> Mapping[str, str]:
+def _reveal(headers: Mapping[str, SecretStr]) -> Mapping[str, str]:
     return {name: value.get_secret_value() for name, value in headers.items()}
 
 
-async def _answer(client: httpx.AsyncClient, target: HttpTarget) -> httpx.Response:
-    """The answer at the end of the redirects. Bodies on the way aren't read."""
-    details = current_trail().details
-    request, auth = _first_request(client, target)
+async def _follow(client: httpx.AsyncClient, target: HttpTarget) -> httpx.Response:
+    """Send the request, follow redirects without reading their bodies, and return the final response."""
+    details = current_trace().details
+    request, auth = _make_first_request(client, target)
     for redirects in range(MAX_REDIRECTS + 1):
-        response = await _sent(client, request, auth)
+        response = await _send(client, request, auth)
         details["status_code"] = response.status_code
-        certificate = certificate_of(response)
+        certificate = get_certificate(response)
         if certificate is not None:
             details["certificate_days"] = certificate.days_left(utc_now())
         following = response.next_request
         if following is None:
             return response
         await response.aclose()
-        for of_the_last in ("status_code", "certificate_days", "remote_address"):
-            details.pop(of_the_last, None)
+        for key in ("status_code", "certificate_days", "remote_address"):  # of the last response only
+            details.pop(key, None)
         details |= {"redirects": redirects + 1, "url": str(following.url)}
-        request, auth = without_secrets(following, request, _plain(target.headers)), None
+        request, auth = drop_secret_headers(following, request, _reveal(target.headers)), None
     raise httpx.TooManyRedirects("more than ten")
 
 
-async def _sent(client: httpx.AsyncClient, request: httpx.Request, auth: httpx.BasicAuth | None) -> httpx.Response:
-    """The answer to a request, and the request that follows it where it is a redirect: httpx makes that at once."""
+async def _send(client: httpx.AsyncClient, request: httpx.Request, auth: httpx.BasicAuth | None) -> httpx.Response:
+    """Send one request. httpx prepares the next one of a redirect at once, which fails for an invalid URL."""
     try:
         return await client.send(request, stream=True, auth=auth)
     except (httpx.InvalidURL, ValueError):
-        raise ProbeFailure(REDIRECTED_NOWHERE) from None
+        raise ProbeFailure(INVALID_REDIRECT) from None
 
 
-def _first_request(client: httpx.AsyncClient, target: HttpTarget) -> tuple[httpx.Request, httpx.BasicAuth | None]:
-    """The request, with user and password of the URL where they belong, so that no log of the library has them."""
+def _make_first_request(client: httpx.AsyncClient, target: HttpTarget) -> tuple[httpx.Request, httpx.BasicAuth | None]:
+    """The request, with the URL's user and password in a header, so that they aren't in the library's log."""
     url = httpx.URL(target.http)
-    headers = {**_OWN_HEADERS, **{name.lower(): value for name, value in _plain(target.headers).items()}}
+    headers = {**_OWN_HEADERS, **{name.lower(): value for name, value in _reveal(target.headers).items()}}
     auth = httpx.BasicAuth(url.username, url.password) if url.userinfo and "authorization" not in headers else None
     request = client.build_request(
         target.method,
@@ -163,16 +142,16 @@ def _first_request(client: httpx.AsyncClient, target: HttpTarget) -> tuple[httpx
     return request, auth
 
 
-def _judged(expect: HttpExpectation, response: httpx.Response, body: Body) -> Finding:
-    """Down if the answer isn't the expected one, degraded if only its certificate doesn't last long enough."""
+def _evaluate(expect: HttpExpectation, response: httpx.Response, body: Body) -> ProbeResult:
+    """Down if the response doesn't meet the expectations, degraded if only the certificate expires too soon."""
     charset = response.charset_encoding or "utf-8"
-    unmet = status_unmet(expect, response.status_code) or body_unmet(expect, body.content, charset, body.truncated)
-    if unmet:
-        return Finding("down", unmet)
+    error = check_status(expect, response.status_code) or check_body(expect, body.content, charset, body.is_truncated)
+    if error:
+        return ProbeResult("down", error)
     if expect.certificate_days is None:
-        return Finding()
-    certificate = certificate_of(response)
+        return ProbeResult()
+    certificate = get_certificate(response)
     if certificate is None:
-        return Finding("degraded", "expected a certificate, got an answer over a connection without TLS")
-    warning = too_soon(certificate, expect.certificate_days, utc_now())
-    return Finding("degraded", warning) if warning else Finding()
+        return ProbeResult("degraded", "expected a certificate, got a connection without TLS")
+    warning = check_expiry(certificate, expect.certificate_days, utc_now())
+    return ProbeResult("degraded", warning) if warning else ProbeResult()

@@ -1,48 +1,48 @@
-"""The body of an answer over HTTP, read to a limit, compressed or not."""
+"""Reading the body of an HTTP response up to a limit, compressed or not."""
 
 import zlib
 from dataclasses import dataclass
 
 import httpx
 
-from vigilbase.probes.words import ProbeFailure
+from vigilbase.net.error_text import ProbeFailure
 
 MAX_BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What was read of a body, decompressed, and whether there was more."""
+    """The start of a body, decompressed."""
 
     content: bytes
-    truncated: bool
+    is_truncated: bool
 
 
 async def read_body(response: httpx.Response) -> Body:
-    """The body of an answer, the first MiB of it. Never is more than that in memory, whatever it was compressed from.
+    """Read the first MiB of a body. No more than that is in memory, even if a compressed body expands to more.
 
     Raises:
-        ProbeFailure: the body is compressed in a way that isn't known, or isn't what its content-encoding says.
+        ProbeFailure: the content-encoding is unsupported, or the body doesn't match it.
 
     """
-    decompressor = _decompressor(response)
+    decompressor = _make_decompressor(response)
     content = bytearray()
     async for chunk in response.aiter_raw():
         room = MAX_BODY_BYTES + 1 - len(content)
         try:
             content += chunk[:room] if decompressor is None else decompressor.decompress(chunk, room)
         except zlib.error:
-            raise ProbeFailure("the body is not compressed as its content-encoding says") from None
+            raise ProbeFailure("the body doesn't match its content-encoding") from None
         if len(content) > MAX_BODY_BYTES:
-            return Body(bytes(content[:MAX_BODY_BYTES]), truncated=True)
-    return Body(bytes(content), truncated=False)
+            return Body(bytes(content[:MAX_BODY_BYTES]), is_truncated=True)
+    return Body(bytes(content), is_truncated=False)
 
 
-def _decompressor(response: httpx.Response) -> "zlib._Decompress | None":
-    """What undoes the content-encoding. None was asked for, but some servers don't heed that."""
+def _make_decompressor(response: httpx.Response) -> "zlib._Decompress | None":
+    """A decompressor for the content-encoding, if any. The probe requests none, but some servers compress anyway."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return None
     if encoding in ("gzip", "x-gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out which of the two it is
-    raise ProbeFailure(f"the body is compressed with {encoding}, which was not asked for")
+        return zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip or zlib
+    raise ProbeFailure(f"the content-encoding {encoding} is not supported")

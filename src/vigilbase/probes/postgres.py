@@ -1,4 +1,4 @@
-"""The probe `postgres`: connect and ask for SELECT 1."""
+"""The probe `postgres`: connect and run SELECT 1."""
 
 from collections.abc import Mapping
 
@@ -9,21 +9,20 @@ from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from vigilbase.clock import monotonic
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.postgres import connect, run_within, said
-from vigilbase.database.refusals import refusal_of
+from vigilbase.credentials import is_postgres_url
+from vigilbase.database.connection_errors import parse_connection_error
+from vigilbase.database.postgres import connect, run_within, server_message
+from vigilbase.domain import JSON, ProbeResult
 from vigilbase.errors import DatabaseError
-from vigilbase.probes.finding import Finding
-from vigilbase.probes.trail import current_trail
-from vigilbase.probes.words import ProbeFailure
-from vigilbase.settings import is_postgres_url
-from vigilbase.vocabulary import JSON
+from vigilbase.net.error_text import ProbeFailure
+from vigilbase.net.trace import current_trace
 
 SELF = "self"
-_ACCESS = "vigilbase_role_info"
+_ROLE_INFO = "vigilbase_role_info"
 
 
 class PostgresTarget(BaseModel):
-    """What a postgres service says about its probe: a connection URL, or `self` for Vigilbase's own database."""
+    """The fields of a postgres service: a connection URL, or `self` for Vigilbase's own database."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -31,57 +30,57 @@ class PostgresTarget(BaseModel):
 
     @field_validator("postgres")
     @classmethod
-    def _url(cls, value: SecretStr) -> SecretStr:
+    def _require_url(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
         if url == SELF:
             return value
         try:
-            valid = is_postgres_url(url) and bool(conninfo_to_dict(url))
+            is_valid = is_postgres_url(url) and bool(conninfo_to_dict(url))
         except psycopg.Error:
-            valid = False
-        if not valid:
-            # Without a cause: libpq quotes the whole URL, password included.
+            is_valid = False
+        if not is_valid:
+            # Without a cause, because libpq quotes the whole URL, including the password.
             raise ValueError("must be self or a URL such as postgresql://USER:PASSWORD@HOST:5432/DATABASE") from None
         return value
 
 
-async def probe_postgres(target: PostgresTarget, timeout: float) -> Finding:
-    """Connect anew, as an application would, and run a statement."""
-    url, trail, began = target.postgres.get_secret_value(), current_trail(), monotonic()
+async def probe_postgres(target: PostgresTarget, timeout: float) -> ProbeResult:
+    """Open a new connection and run a statement."""
+    url, trace, started = target.postgres.get_secret_value(), current_trace(), monotonic()
     if url == SELF:
-        trail.begin("query", "waiting for the database")
+        trace.begin("query", "waiting for the database")
         return await _probe_self()
-    trail.keep_secret(_passwords(url))
+    trace.add_secrets(_list_passwords(url))
     try:
-        trail.begin("connect", "connecting")
+        trace.begin("connect", "connecting")
         async with await connect(url, timeout) as connection:
-            trail.details.update(_told(connection))
-            trail.begin("query", "waiting for the answer to SELECT 1")
-            await run_within(timeout - (monotonic() - began), connection, "SELECT 1")
-            trail.end()
+            trace.details.update(_read_server_details(connection))
+            trace.begin("query", "waiting for the answer to SELECT 1")
+            await run_within(timeout - (monotonic() - started), connection, "SELECT 1")
+            trace.end()
     except psycopg.errors.ConnectionTimeout:
         raise TimeoutError from None
     except psycopg.Error as error:
-        refusal = refusal_of(error)
-        return Finding("down", refusal.reason if refusal else said(error))
-    return Finding()
+        failure = parse_connection_error(error)
+        return ProbeResult("down", failure.reason if failure else server_message(error))
+    return ProbeResult()
 
 
-async def _probe_self() -> Finding:
+async def _probe_self() -> ProbeResult:
     try:
-        await get_supabase_service_client().call(_ACCESS)
+        await get_supabase_service_client().call(_ROLE_INFO)
     except DatabaseError as error:
-        raise ProbeFailure(str(error).removeprefix(f"call {_ACCESS}: ")) from error
-    return Finding()
+        raise ProbeFailure(str(error).removeprefix(f"call {_ROLE_INFO}: ")) from error
+    return ProbeResult()
 
 
-def _passwords(url: str) -> list[str]:
+def _list_passwords(url: str) -> list[str]:
     values = conninfo_to_dict(url)
     return [str(values[name]) for name in ("password", "sslpassword") if values.get(name)]
 
 
-def _told(connection: psycopg.AsyncConnection[DictRow]) -> Mapping[str, JSON]:
-    """What a server tells everybody who connects, through a pooler too; whether it is a standby since Postgres 14.
+def _read_server_details(connection: psycopg.AsyncConnection[DictRow]) -> Mapping[str, JSON]:
+    """Read the parameters that a server reports on connecting, even through a pooler; `in_hot_standby` since 14.
 
     Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC
     """

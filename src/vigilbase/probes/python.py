@@ -1,7 +1,7 @@
-"""The probe `python`: a function of the user's, plain or async, says how the service is.
+"""The probe `python`: call the user's function, which may be async.
 
-It runs in a thread of its own, so that one that blocks stalls nothing else. Its module is imported there too, at the
-first probe and not when the file is read, as it may need what is down at that moment.
+It runs in its own thread, so that a blocking function delays nothing else. Its module is also imported there, at the
+first probe rather than when the file is read, because the import may need a service that is down.
 """
 
 import json
@@ -15,25 +15,24 @@ from typing import cast
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
-from vigilbase.probes.finding import Finding
-from vigilbase.probes.words import ProbeFailure
-from vigilbase.probes.worker import Worker
-from vigilbase.vocabulary import JSON, STATUSES, Observation, Status
+from vigilbase.domain import JSON, STATUSES, ProbeResult, Status
+from vigilbase.net.error_text import ProbeFailure
+from vigilbase.probes.worker import ProbeThread
 
-_EXPECTED = "expected None, a status or an Observation"
+_EXPECTED = "expected None, a status or a ProbeResult"
 
 
 class PythonTarget(BaseModel):
-    """What a python service says about its probe: MODULE:FUNCTION."""
+    """The fields of a python service: MODULE:FUNCTION."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     python: str
-    _worker: Worker = PrivateAttr(default_factory=Worker)
+    _worker: ProbeThread = PrivateAttr(default_factory=ProbeThread)
 
     @field_validator("python")
     @classmethod
-    def _module_and_function(cls, value: str) -> str:
+    def _require_module_and_function(cls, value: str) -> str:
         module, _, function = value.partition(":")
         if not _is_dotted_name(module) or not _is_dotted_name(function):
             raise ValueError("must be MODULE:FUNCTION, such as myapp.health:check_orders")
@@ -41,106 +40,107 @@ class PythonTarget(BaseModel):
             raise ValueError(f"must be MODULE:FUNCTION; write {module.removesuffix('.py')}:{function}")
         _make_current_folder_importable()
         package = module.partition(".")[0]
-        if not _is_there(package):
-            raise ValueError(f"there is no module {package} in the current folder or among the installed packages")
+        if not _can_be_imported(package):
+            raise ValueError(f"can't find the module {package} in the current folder or among the installed packages")
         return value
 
 
-async def probe_python(target: PythonTarget, timeout: float) -> Finding:
-    """Call the function and look at what it returns; raising is down."""
-    worker = target._worker  # noqa: SLF001 (its own)
-    busy = worker.busy_for()
-    if busy is not None:
-        return Finding("down", f"still busy with an earlier check, for {busy:.1f} s")
-    outcome = await worker.run(partial(_call, target.python))
-    if outcome.error is not None:
-        return Finding("down", _raised(outcome.error))
-    return _finding(outcome.value)
+async def probe_python(target: PythonTarget, timeout: float) -> ProbeResult:
+    """Call the function and interpret what it returns or raises."""
+    worker = target._worker  # noqa: SLF001 (private to this module)
+    busy_s = worker.measure_busy_time()
+    if busy_s is not None:
+        return ProbeResult("down", f"an earlier check is still running after {busy_s:.1f} s")
+    result = await worker.run(partial(_call, target.python))
+    if result.error is not None:
+        return ProbeResult("down", _describe_exception(result.error))
+    return _interpret(result.value)
 
 
 def _call(path: str) -> object:
-    return _function(path)()
+    return _import_function(path)()
 
 
-def _function(path: str) -> Callable[[], object]:
+def _import_function(path: str) -> Callable[[], object]:
     module, _, names = path.partition(":")
     try:
-        found: object = import_module(module)
-    except BaseException as error:  # noqa: BLE001 (a module may do anything while it is imported)
-        raise ProbeFailure(f"can't import {module}: {_raised(error)}") from None
+        value: object = import_module(module)
+    except BaseException as error:  # noqa: BLE001 (an import may raise anything)
+        raise ProbeFailure(f"can't import {module}: {_describe_exception(error)}") from None
     for name in names.split("."):
-        if not hasattr(found, name):
+        if not hasattr(value, name):
             raise ProbeFailure(f"{module} has no {names}")
-        found = getattr(found, name)
-    if not callable(found):
-        raise ProbeFailure(f"{path} is no function, but a {type(found).__name__}")
-    return cast("Callable[[], object]", found)
+        value = getattr(value, name)
+    if not callable(value):
+        raise ProbeFailure(f"{path} is not a function (type: {type(value).__name__})")
+    return cast("Callable[[], object]", value)
 
 
-def _raised(error: BaseException) -> str:
-    """An exception as who wrote the function knows it: its own words, whatever caused it."""
+def _describe_exception(error: BaseException) -> str:
+    """The exception's own type and message, which the function's author knows, rather than those of its cause."""
     if isinstance(error, ProbeFailure):
         return str(error)
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(map(_raised, error.exceptions))
+        return "; ".join(map(_describe_exception, error.exceptions))
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _finding(returned: object) -> Finding:
-    """What a function that didn't raise has found."""
+def _interpret(returned: object) -> ProbeResult:
     if returned is None:
-        return Finding()
-    if isinstance(returned, Observation):
-        return _from_observation(returned)
-    if (status := _status(returned)) is None:
-        return Finding("down", f"returned {_shown(returned)}; {_EXPECTED}")
-    return Finding(status, None if status == "healthy" else f"the function returned {status}")
+        return ProbeResult()
+    if isinstance(returned, ProbeResult):
+        return _interpret_result(returned)
+    if (status := _parse_status(returned)) is None:
+        return ProbeResult("down", f"returned {_shorten(returned)}; {_EXPECTED}")
+    return ProbeResult(status, None if status == "healthy" else f"the function returned {status}")
 
 
-def _from_observation(seen: Observation) -> Finding:
-    """Its times are left alone: how long the function took is measured."""
-    status = _status(seen.status)
+def _interpret_result(result: ProbeResult) -> ProbeResult:
+    """Validate a returned `ProbeResult`. Its times are ignored, because `run_probe` measures them."""
+    status = _parse_status(result.status)
     if status is None:
-        return Finding("down", f"returned an Observation with the status {_shown(seen.status)}; {_EXPECTED}")
-    message: object = seen.error_message
+        expected = ", ".join(STATUSES)
+        return ProbeResult("down", f"returned a ProbeResult with status {_shorten(result.status)}; expected {expected}")
+    message: object = result.error_message
     if message is not None and not isinstance(message, str):
-        return Finding("down", f"returned an Observation whose error_message is a {type(message).__name__}, not text")
+        type_name = type(message).__name__
+        return ProbeResult("down", f"returned a ProbeResult whose error_message is not a text (type: {type_name})")
     try:
-        details = _plain_details(seen.probe_details)
+        details = _copy_as_json(result.probe_details)
     except (TypeError, ValueError, RecursionError) as error:
-        return Finding("down", f"returned an Observation whose probe_details are not JSON: {error}")
-    return Finding(status, message, details)
+        return ProbeResult("down", f"returned a ProbeResult whose probe_details are not JSON: {error}")
+    return ProbeResult(status, message, details)
 
 
-def _status(value: object) -> Status | None:
+def _parse_status(value: object) -> Status | None:
     return next((status for status in STATUSES if isinstance(value, str) and value == status), None)
 
 
-def _plain_details(details: object) -> Mapping[str, JSON] | None:
-    """A copy as JSON holds it.
+def _copy_as_json(details: object) -> Mapping[str, JSON] | None:
+    """Copy the details by way of JSON.
 
     Raises:
-        TypeError, ValueError, RecursionError: JSON can't hold it.
+        TypeError, ValueError, RecursionError: JSON can't represent them.
 
     """
     if details is None:
         return None
     if not isinstance(details, Mapping):
-        raise TypeError("they are no mapping")
+        raise TypeError("they are not a mapping")
     return cast("Mapping[str, JSON]", json.loads(json.dumps(dict(details), allow_nan=False)))
 
 
-def _shown(value: object) -> str:
-    """A small value as it is; of a large one, which may hold secrets, what it is."""
-    small = isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= 20)
-    return repr(value) if small else f"a {type(value).__name__}"
+def _shorten(value: object) -> str:
+    """A small value as it is, or the type of a large one, which may contain secrets."""
+    is_small = isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= 20)
+    return repr(value) if is_small else f"a {type(value).__name__}"
 
 
 def _is_dotted_name(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
 
-def _is_there(package: str) -> bool:
+def _can_be_imported(package: str) -> bool:
     try:
         return find_spec(package) is not None
     except (ImportError, ValueError):
@@ -148,7 +148,7 @@ def _is_there(package: str) -> bool:
 
 
 def _make_current_folder_importable() -> None:
-    """As `python -m` does, but last: a folder of the user's that is called like a library is not to take its place."""
+    """Append the folder to the path; first, as `python -m` puts it, a folder in it could shadow a library."""
     folder = str(Path.cwd())
     if "" not in sys.path and folder not in sys.path:
         sys.path.append(folder)

@@ -10,16 +10,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, InvalidResponse, RedisError, ResponseError
 
-from vigilbase.probes.finding import Finding
-from vigilbase.probes.trail import current_trail
-from vigilbase.vocabulary import JSON
+from vigilbase.domain import JSON, ProbeResult
+from vigilbase.net.trace import current_trace
 
 _DETAILS = {"redis_version": "server_version", "role": "role"}
-_NOT_REDIS = "what answers is no Redis"
+_NOT_REDIS = "the server is not Redis"
 
 
 class RedisTarget(BaseModel):
-    """What a redis service says about its probe: a URL."""
+    """The fields of a redis service: a URL."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -27,18 +26,18 @@ class RedisTarget(BaseModel):
 
     @field_validator("redis")
     @classmethod
-    def _url(cls, value: SecretStr) -> SecretStr:
+    def _require_url(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
-        if not _is_redis_url(url) or not _is_accepted(url):
+        if not _is_redis_url(url) or not _is_accepted_by_library(url):
             raise ValueError(
                 "must be a URL such as redis://:PASSWORD@HOST:6379/0, rediss://HOST:6379 or unix:///PATH "
-                "(special characters of the password percent-encoded)"
+                "(percent-encode special characters in the password)"
             )
         return value
 
 
 def _is_redis_url(url: str) -> bool:
-    """Whether a text has the form of one; the library would take `/abc` for database 0."""
+    """Whether a text is a valid URL. The library checks less: it would read `/abc` as database 0."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -48,48 +47,48 @@ def _is_redis_url(url: str) -> bool:
         return False
     if parts.scheme == "unix":
         return len(parts.path) > 1
-    # An "@" behind the host is part of a password that isn't percent-encoded.
-    whole = "@" not in parts.path + parts.query and re.fullmatch(r"(/\d*)?", parts.path) is not None
-    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0 and whole
+    # An "@" after the host belongs to a password that isn't percent-encoded.
+    is_path_valid = "@" not in parts.path + parts.query and re.fullmatch(r"(/\d*)?", parts.path) is not None
+    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0 and is_path_valid
 
 
-def _is_accepted(url: str) -> bool:
+def _is_accepted_by_library(url: str) -> bool:
     """Whether the library knows every parameter of the URL."""
     try:
-        _connection(url)
+        _make_connection(url)
     except (RedisError, ValueError, TypeError, AttributeError):
         return False
     return True
 
 
-async def probe_redis(target: RedisTarget, timeout: float) -> Finding:
-    """Connect anew, as an application would, and PING; ask for a few details where that is allowed."""
-    connection, trail = _connection(target.redis.get_secret_value()), current_trail()
-    trail.keep_secret([connection.password or ""])
+async def probe_redis(target: RedisTarget, timeout: float) -> ProbeResult:
+    """Open a new connection and send PING; then read a few details if the login may."""
+    connection, trace = _make_connection(target.redis.get_secret_value()), current_trace()
+    trace.add_secrets([connection.password or ""])
     try:
-        trail.begin("connect", "connecting")
+        trace.begin("connect", "connecting")
         await connection.connect()  # type: ignore[no-untyped-call]
-        trail.begin("ping", "waiting for PONG")
-        if await _ask(connection, "PING") != b"PONG":
-            return Finding("down", _NOT_REDIS)
-        trail.end()
-        return Finding(details=await _details(connection))
+        trace.begin("ping", "waiting for PONG")
+        if await _send_command(connection, "PING") != b"PONG":
+            return ProbeResult("down", _NOT_REDIS)
+        trace.end()
+        return ProbeResult(probe_details=await _read_details(connection))
     except RedisError as error:
         if isinstance(error.__context__, FileNotFoundError):
-            return Finding("down", "nobody listens on the socket")
+            return ProbeResult("down", "no server is listening on the socket")
         if isinstance(error.__context__, OSError):
-            raise  # what the network said is said in the words of every probe
-        return Finding("down", _said(error))
+            raise  # `run_probe` describes network errors the same for every probe
+        return ProbeResult("down", _describe_redis_error(error))
     except ValueError:
-        return Finding("down", _NOT_REDIS)
+        return ProbeResult("down", _NOT_REDIS)
     finally:
         await connection.disconnect(nowait=True)
 
 
-def _connection(url: str) -> AbstractConnection:
-    """A connection that isn't opened yet, and will send no more than it must: AUTH and SELECT, where they are needed.
+def _make_connection(url: str) -> AbstractConnection:
+    """Make an unopened connection that sends only AUTH and SELECT if needed, so that it works with any server or proxy.
 
-    So it works with servers and proxies of any age. A failure is told at once; by itself the library tries again.
+    The library would retry failures; here they are reported at once.
     """
     pool = ConnectionPool.from_url(
         url,
@@ -103,28 +102,28 @@ def _connection(url: str) -> AbstractConnection:
     return connection
 
 
-async def _ask(connection: AbstractConnection, command: str) -> object:
+async def _send_command(connection: AbstractConnection, command: str) -> object:
     await connection.send_command(command)
     return await connection.read_response()
 
 
-async def _details(connection: AbstractConnection) -> Mapping[str, JSON] | None:
+async def _read_details(connection: AbstractConnection) -> Mapping[str, JSON] | None:
     try:
-        answer = await _ask(connection, "INFO")
-    except ResponseError:  # the login may not be allowed to ask
+        answer = await _send_command(connection, "INFO")
+    except ResponseError:  # the login may lack the permission
         return None
     text = answer.decode(errors="replace") if isinstance(answer, bytes) else ""
-    said = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return {ours: said[theirs] for theirs, ours in _DETAILS.items() if theirs in said} or None
+    info = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {key: info[field] for field, key in _DETAILS.items() if field in info} or None
 
 
-def _said(error: RedisError) -> str:
+def _describe_redis_error(error: RedisError) -> str:
     if isinstance(error, BusyLoadingError):
         return "Redis is loading its data"
-    if isinstance(error, InvalidResponse):  # its text quotes the answer, which may quote what was sent
+    if isinstance(error, InvalidResponse):  # its text quotes the answer, which may contain the password
         return _NOT_REDIS
     if str(error).startswith("Connection closed by server"):
         return "connection closed before an answer"
-    # A server that doesn't know a command quotes its arguments, and those of AUTH are secrets.
+    # For an unknown command, a server quotes the arguments, and those of AUTH are secrets.
     text = str(error).split(" with args beginning with")[0].strip(" ,.")
     return f"login refused: {text}" if isinstance(error, AuthenticationError) else text or type(error).__name__

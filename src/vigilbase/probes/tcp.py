@@ -1,15 +1,15 @@
-"""The probe `tcp`: can a connection be opened?"""
+"""The probe `tcp`: whether a connection opens."""
 
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from vigilbase.probes.connection import connected
-from vigilbase.probes.finding import Finding
+from vigilbase.domain import ProbeResult
+from vigilbase.net.connection import open_connection
 
 
 class TcpTarget(BaseModel):
-    """What a tcp service says about its probe: HOST:PORT, an IPv6 address in brackets."""
+    """The fields of a tcp service: HOST:PORT, with an IPv6 address in brackets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,16 +17,16 @@ class TcpTarget(BaseModel):
 
     @field_validator("tcp")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        host_and_port(value)
+    def _require_host_and_port(cls, value: str) -> str:
+        parse_host_and_port(value)
         return value
 
 
-def host_and_port(text: str, default_port: int | None = None) -> tuple[str, int]:
-    """The two parts of HOST:PORT, or of HOST where there is a default.
+def parse_host_and_port(text: str, default_port: int | None = None) -> tuple[str, int]:
+    """Parse HOST:PORT, or just HOST if there is a default port.
 
     Raises:
-        ValueError: the text is no such thing.
+        ValueError: the text is neither.
 
     """
     try:
@@ -44,8 +44,7 @@ def host_and_port(text: str, default_port: int | None = None) -> tuple[str, int]
     )
 
 
-async def probe_tcp(target: TcpTarget, timeout: float) -> Finding:
-    """Open a connection and close it again."""
-    host, port = host_and_port(target.tcp)
-    async with connected(host, port):
-        return Finding()
+async def probe_tcp(target: TcpTarget, timeout: float) -> ProbeResult:
+    host, port = parse_host_and_port(target.tcp)
+    async with open_connection(host, port):
+        return ProbeResult()

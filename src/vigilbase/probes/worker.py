@@ -1,6 +1,6 @@
-"""A thread with an event loop of its own, for code of the user's that may block, raise whatever it likes, or both.
+"""A thread with its own event loop, for code of the user that may block or raise anything.
 
-It is a daemon: code that blocks for ever can't be stopped, and must not keep the program from ending either.
+It is a daemon, because code that blocks forever can't be stopped, and must not keep the program from exiting.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from vigilbase.clock import monotonic
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a piece of work returned, or what it raised (which may be SystemExit)."""
+class WorkResult:
+    """What a call returned, or the exception that it raised, which may be SystemExit."""
 
     value: object = None
     error: BaseException | None = None
@@ -25,19 +25,19 @@ class Outcome:
 @dataclass(slots=True)
 class _Job:
     work: Callable[[], object]
-    done: "Future[Outcome]" = field(default_factory=Future)
+    result: "Future[WorkResult]" = field(default_factory=Future)
     task: "asyncio.Future[object] | None" = None
 
     def cancel(self) -> None:
-        """To be called in the worker's loop. Work that blocks doesn't notice."""
+        """Cancel the awaitable. Call this in the thread's loop; it has no effect on blocking code."""
         if self.task is not None:
             self.task.cancel()
 
 
-class Worker:
-    """Does one piece of work at a time. Thread and loop are there from the first one on, and are kept.
+class ProbeThread:
+    """Runs one call at a time. The first call starts the thread and the loop, and later calls reuse them.
 
-    The loop runs between two pieces of work, too, so that what the user's code opened in it stays alive.
+    The loop also runs between calls, so that connections and tasks of the user's code stay alive.
     """
 
     def __init__(self) -> None:
@@ -45,59 +45,63 @@ class Worker:
         self._job: _Job | None = None
         self._busy_since: float | None = None
 
-    def busy_for(self) -> float | None:
-        """For how many seconds it has been at its present work; None if it is free."""
+    def measure_busy_time(self) -> float | None:
+        """How long the current call has run, in seconds; None if there is none."""
         since = self._busy_since
         return None if since is None else monotonic() - since
 
-    async def run(self, work: Callable[[], object]) -> Outcome:
-        """Call `work` in the thread, and await there what it returns if that can be awaited.
+    async def run(self, work: Callable[[], object]) -> WorkResult:
+        """Call `work` in the thread, and await its result there if it is awaitable.
 
-        Whoever is cancelled here cancels what is awaited there. Only a worker that is free may be asked.
+        Cancelling this coroutine cancels the awaitable.
+
+        Raises:
+            RuntimeError: another call is still running.
+
         """
         if self._busy_since is not None:
             raise RuntimeError("the worker is busy")
         self._busy_since = monotonic()
         job = _Job(work)
-        job.done.set_running_or_notify_cancel()  # from here on nobody's cancelling makes the thread's answer an error
-        loop = self._started()
-        loop.call_soon_threadsafe(self._take, job)
+        job.result.set_running_or_notify_cancel()  # so that it can't be cancelled before the thread sets it
+        loop = self._ensure_loop()
+        loop.call_soon_threadsafe(self._interrupt_loop, job)
         try:
-            return await asyncio.wrap_future(job.done)
+            return await asyncio.wrap_future(job.result)
         except asyncio.CancelledError:
-            with suppress(RuntimeError):  # the user's code has closed the loop
+            with suppress(RuntimeError):  # the user's code may have closed the loop
                 loop.call_soon_threadsafe(job.cancel)
             raise
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
             threading.Thread(target=self._serve, args=(self._loop,), name="vigilbase worker", daemon=True).start()
         return self._loop
 
-    def _take(self, job: _Job) -> None:
-        """Interrupts the loop for a piece of work, which may want to run a loop by itself."""
+    def _interrupt_loop(self, job: _Job) -> None:
+        """Stop the loop to make the call, which may run a loop itself."""
         self._job = job
         asyncio.get_running_loop().stop()
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         while not loop.is_closed():
-            with suppress(BaseException):  # of a task that the user's code left running
+            with suppress(BaseException):  # from a task that the user's code left running
                 loop.run_forever()
             job, self._job = self._job, None
             if job is not None:
-                outcome = _outcome(job, loop)
+                result = _run_job(job, loop)
                 self._busy_since = None
-                job.done.set_result(outcome)
+                job.result.set_result(result)
 
 
-def _outcome(job: _Job, loop: asyncio.AbstractEventLoop) -> Outcome:
+def _run_job(job: _Job, loop: asyncio.AbstractEventLoop) -> WorkResult:
     try:
         asyncio.set_event_loop(loop)
         value = job.work()
         if inspect.isawaitable(value):
             job.task = asyncio.ensure_future(value, loop=loop)
             value = loop.run_until_complete(job.task)
-        return Outcome(value)
-    except BaseException as error:  # noqa: BLE001 (whatever the user's code raises is what came of it)
-        return Outcome(error=error)
+        return WorkResult(value)
+    except BaseException as error:  # noqa: BLE001 (the user's code may raise anything, which is its result)
+        return WorkResult(error=error)

@@ -1,1 +1,1 @@
-"""The loop: schedule, probe, judge, record."""
+"""Schedule, probe, judge, record."""

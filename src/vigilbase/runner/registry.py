@@ -1,4 +1,4 @@
-"""What other processes know of a runner and its services: that it is at work, which there are, and their targets."""
+"""Tells other processes about this runner: that it is running, its services, and their targets."""
 
 import json
 import os
@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
+from vigilbase.configfile import Config
 from vigilbase.database.client import Value
+from vigilbase.domain import JSON
 from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavailableError, MissingSchemaError
 from vigilbase.logging import get_logger
-from vigilbase.spec import Spec
-from vigilbase.vocabulary import JSON
 
 log = get_logger(__name__)
 
 SAVE_EVERY_S = 10.0
 
 
-async def save_services(spec: Spec) -> None:
+async def save_services(config: Config) -> None:
     """Save the services of a file, and mark those that it no longer names as removed.
 
-    Tags that the database can't hold are left out.
+    Tags that the database can't hold are dropped.
 
     Raises:
         DatabaseError: the database fails.
@@ -31,19 +31,19 @@ async def save_services(spec: Spec) -> None:
         {
             "service_name": service.name,
             "kind": service.kind,
-            "interval_s": service.every,
-            "timeout_s": service.timeout,
+            "interval_s": service.interval_s,
+            "timeout_s": service.timeout_s,
             "tags": list(service.tags),
         }
-        for service in spec.services
+        for service in config.services
     ]
     try:
-        await _save_services(services, spec.file)
+        await _save_services(services, config.file)
     except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError):
         raise
     except DatabaseError as error:
         log.warning("services.tags_dropped", reason=str(error))
-        await _save_services([{**service, "tags": []} for service in services], spec.file)
+        await _save_services([{**service, "tags": []} for service in services], config.file)
 
 
 async def _save_services(services: Sequence[Mapping[str, JSON]], file: str) -> None:
@@ -54,7 +54,7 @@ async def _save_services(services: Sequence[Mapping[str, JSON]], file: str) -> N
 
 
 async def save_runner(runner_id: UUID) -> None:
-    """Say that a runner is at work.
+    """Record that a runner is running; it counts as such for half a minute.
 
     Raises:
         DatabaseError: the database fails.
@@ -65,17 +65,17 @@ async def save_runner(runner_id: UUID) -> None:
 
 
 async def end_runner(runner_id: UUID) -> None:
-    """Say that a runner has stopped.
+    """Record that a runner has stopped.
 
     Raises:
-        DatabaseError: the database fails; it counts as at work for half a minute more.
+        DatabaseError: the database fails; the runner counts as running for half a minute.
 
     """
     await get_supabase_service_client().call("vigilbase_end_runner", {"p_runner_id": runner_id})
 
 
 async def save_targets(targets: Mapping[str, Mapping[str, JSON]]) -> None:
-    """Save what is known of the targets of some services, such as their addresses and certificates.
+    """Save the facts about the targets of some services, such as addresses and certificates.
 
     Raises:
         DatabaseError: the database fails.
@@ -86,14 +86,14 @@ async def save_targets(targets: Mapping[str, Mapping[str, JSON]]) -> None:
     except DatabaseError as error:
         if isinstance(error, DatabaseUnavailableError):
             raise
-        # One that the database can't hold costs no other.
+        # One by one, so that a target that the database can't hold costs no other.
         for name, target in targets.items():
             try:
                 await _save_targets({name: target})
             except DatabaseUnavailableError:
                 raise
-            except DatabaseError as refusal:
-                log.warning("target.refused", service_name=name, reason=str(refusal))
+            except DatabaseError as rejection:
+                log.warning("target.rejected", service_name=name, reason=str(rejection))
 
 
 async def _save_targets(targets: Mapping[str, Mapping[str, JSON]]) -> None:

@@ -1,33 +1,33 @@
-"""When a service is due: pure, on a monotonic clock in seconds.
+"""When a service is due: pure, in seconds on a monotonic clock.
 
-The n-th probe of a service is due at `phase + n × every`; the phase is spread by a stable hash of its name, so that a
-thousand services don't start together. A missed tick is skipped and counted, never made up in a burst.
+The n-th probe is due at `phase + n × interval`. The phase is a stable hash of the service's name, so that a thousand
+services don't start together. A missed tick is skipped and counted, never made up for in a burst.
 """
 
 from hashlib import sha256
 
-FIRST_PROBES_A_SECOND = 200
+FIRST_PROBES_PER_SECOND = 200
 
 
-def phase(service_name: str, every: float) -> float:
-    """Where in its interval a service is due, from 0 up to but not including `every`."""
+def compute_phase(service_name: str, interval_s: float) -> float:
+    """Where in its interval a service is due: from 0 up to, but not including, `interval_s`."""
     fraction = int.from_bytes(sha256(service_name.encode()).digest()[:8], "big") / 2**64
-    return fraction * every
+    return fraction * interval_s
 
 
-def first_due(service_name: str, every: float, services: int) -> float:
-    """In how many seconds a service is looked at first: soon, but not all of them at once."""
-    return phase(service_name, min(every, services / FIRST_PROBES_A_SECOND))
+def compute_first_due(service_name: str, interval_s: float, services: int) -> float:
+    """In how many seconds the first probe is due: soon, but spread over all services."""
+    return compute_phase(service_name, min(interval_s, services / FIRST_PROBES_PER_SECOND))
 
 
-def next_due(service_name: str, every: float, after: float) -> float:
+def compute_next_due(service_name: str, interval_s: float, after: float) -> float:
     """The first moment later than `after` at which the service is due."""
-    offset = phase(service_name, every)
-    turn = (after - offset) // every + 1
-    due = offset + turn * every
-    return due if due > after else due + every
+    phase = compute_phase(service_name, interval_s)
+    tick = (after - phase) // interval_s + 1
+    due = phase + tick * interval_s
+    return due if due > after else due + interval_s
 
 
-def missed(previous: float, due: float, every: float) -> int:
-    """How many ticks lie unused between two moments at which the service is due."""
-    return round((due - previous) / every) - 1
+def count_missed_ticks(previous: float, due: float, interval_s: float) -> int:
+    """How many ticks lie between two moments at which the service is due."""
+    return round((due - previous) / interval_s) - 1

@@ -1,9 +1,9 @@
 -- 013_create_schema.sql
--- Created: 2026-11-25 12:50
+-- Created: 2026-11-25 14:04
 --
 -- Creates all tables beside the two of 012, in a schema of their own.
 
--- What happened to an alert, in order. Entries are only added, and deleted when they are old.
+-- What happened to an alert, in order. Entries never change, and are deleted when old.
 CREATE TABLE IF NOT EXISTS vigilbase.alert_timeline (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     service_name VARCHAR(100) NOT NULL,
@@ -22,8 +22,8 @@ CREATE INDEX IF NOT EXISTS idx_alert_timeline_alert ON vigilbase.alert_timeline 
 CREATE INDEX IF NOT EXISTS idx_alert_timeline_at ON vigilbase.alert_timeline (at);
 ALTER TABLE vigilbase.alert_timeline ENABLE ROW LEVEL SECURITY;
 
--- What is remembered of a channel: when a batch last went out for the first time, since when and why it is disabled,
--- and until when its receiver asked for a pause.
+-- The state of a channel: when a batch last had its first attempt, since when and why the channel is disabled, and
+-- until when its receiver requested a pause.
 CREATE TABLE IF NOT EXISTS vigilbase.channels (
     channel VARCHAR(50) PRIMARY KEY,
     last_batch_at TIMESTAMP WITH TIME ZONE,
@@ -34,15 +34,15 @@ CREATE TABLE IF NOT EXISTS vigilbase.channels (
 );
 ALTER TABLE vigilbase.channels ENABLE ROW LEVEL SECURITY;
 
--- Behind "the newest check of a service". Whether the analytics can do without it is decided with them.
+-- Serves "the newest check of a service". The design of the analytics decides whether it stays.
 CREATE INDEX IF NOT EXISTS idx_service_health_checks_service_checked
     ON public.service_health_checks (service_name, checked_at DESC NULLS LAST);
 
--- The outbox: one row for each thing to say about one alert to one channel. Its batch_id, given by the first claim,
--- is the deduplication key of every attempt; rows with one batch_id are sent as one message. alert_type and
--- alert_status repeat what the alert says, so that deciding what to send never joins the two tables. after_s is how
--- long the alert has to last before it is told; due_at moves with every attempt. Channels are known by name alone:
--- their addresses are in vigilbase.yaml. A small coordination table: it stays undistributed where there is Citus.
+-- The outbox: one row for each notification about one alert to one channel. The first claim sets its batch_id, the
+-- deduplication key of every attempt; rows with the same batch_id are sent together. alert_type and alert_status copy
+-- the alert's values, so that deciding what to send never joins the two tables. after_s is how long the alert must last
+-- before it is sent; due_at moves with every attempt. Channels are known by name alone: their addresses are in
+-- vigilbase.yaml. A small coordination table: Citus does not distribute it.
 CREATE TABLE IF NOT EXISTS vigilbase.notifications (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     alert_id UUID NOT NULL,
@@ -80,7 +80,7 @@ CREATE INDEX IF NOT EXISTS idx_notifications_open ON vigilbase.notifications (al
 CREATE INDEX IF NOT EXISTS idx_notifications_created_at ON vigilbase.notifications (created_at);
 ALTER TABLE vigilbase.notifications ENABLE ROW LEVEL SECURITY;
 
--- The runners at work, each seen every few seconds, over whatever transport.
+-- Active runners. Each updates seen_at every few seconds, by any transport.
 CREATE TABLE IF NOT EXISTS vigilbase.runners (
     runner_id UUID PRIMARY KEY,
     host TEXT NOT NULL,
@@ -90,10 +90,10 @@ CREATE TABLE IF NOT EXISTS vigilbase.runners (
 );
 ALTER TABLE vigilbase.runners ENABLE ROW LEVEL SECURITY;
 
--- One row for each known service: the one truth for other processes, and, as a row, the service's lock. It changes
--- when a definition or a status changes, never with an ordinary check. `owner` is the file or key that added the
--- service; `target` holds what is known of the probed host, such as its address or its certificate, and no secret.
--- `revision` has no index, so that locking a service is a HOT update.
+-- One row for each known service: the source of truth for other processes, and the service's lock. It changes when a
+-- definition or a status changes, never with an ordinary check. `owner` is the file or key that added the service;
+-- `target` holds facts about the probed host, such as its address or its certificate, and no secret. `revision` has no
+-- index, so that locking a service is a HOT update.
 CREATE TABLE IF NOT EXISTS vigilbase.services (
     service_name VARCHAR(100) PRIMARY KEY,
     kind TEXT,
@@ -112,11 +112,11 @@ CREATE TABLE IF NOT EXISTS vigilbase.services (
 );
 ALTER TABLE vigilbase.services ENABLE ROW LEVEL SECURITY;
 
--- Silences and maintenance windows: for which services notifications are suppressed, from when until when, and why.
--- They match services by a pattern of the name or by a tag. Intervals are half-open: one begins at starts_at and has
--- ended at ends_at. A maintenance window with a cron expression holds for duration_s seconds from each of its times
--- by the clocks of a time zone, within starts_at and ends_at. Only the end may be changed, and only while it lies
--- ahead; one that is taken back before it begins ends where it would have begun, and so is empty.
+-- Silences and maintenance windows: for which services notifications are suppressed, when, and why. They match services
+-- by a name pattern or by a tag. Intervals are half-open: a suppression includes starts_at and excludes ends_at. A
+-- maintenance window with a cron expression is active for duration_s seconds from each of its times in time_zone,
+-- between starts_at and ends_at. Only the end can change, and only while it is in the future; a suppression that is
+-- cancelled before it starts ends at starts_at, and so is empty.
 CREATE TABLE IF NOT EXISTS vigilbase.suppressions (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
     kind TEXT NOT NULL CHECK (kind IN ('silence', 'maintenance')),

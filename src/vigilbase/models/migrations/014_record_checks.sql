@@ -1,9 +1,9 @@
 -- 014_record_checks.sql
--- Created: 2026-11-25 12:50
+-- Created: 2026-11-25 14:04
 --
 -- Services, their checks, and the runners that probe them.
 
--- Adds a row for those of these services that have none. An index look-up each, and no row is touched that is there.
+-- Adds the rows that these services lack. Costs one index lookup each, and touches no existing row.
 CREATE OR REPLACE FUNCTION vigilbase.add_services(p_service_names text[])
 RETURNS void
 LANGUAGE sql
@@ -13,9 +13,9 @@ AS $$
     ON CONFLICT (service_name) DO NOTHING
 $$;
 
--- Adds a row for every service that has checks and no row, since any client may insert checks. Each turn of the loop
--- is one step in the index, from a service to the first entry of the next, so the cost grows with the number of
--- services and not with their history.
+-- Adds a row for every service that has checks but no row, since any client may insert checks. Each iteration is one
+-- index step, from a service to the first entry of the next, so the cost grows with the number of services, not with
+-- their history.
 CREATE OR REPLACE FUNCTION vigilbase.discover_services()
 RETURNS void
 LANGUAGE plpgsql
@@ -42,9 +42,9 @@ BEGIN
 END;
 $$;
 
--- Locks a service until the transaction ends, and adds its row where there is none. Every function that opens,
--- changes or closes an alert calls this first: one service a statement, several in the order of COLLATE "C". Because
--- the row changes, a transaction with a stale snapshot fails with 40001 instead of acting on what it can't see.
+-- Locks a service until the transaction ends, and adds its row if it is missing. Every function that opens, changes or
+-- closes an alert calls this first: one service a statement, several in the order of COLLATE "C". Because the row
+-- changes, a transaction with a stale snapshot fails with 40001 instead of acting on what it can't see.
 CREATE OR REPLACE FUNCTION vigilbase.lock_service(p_service_name text)
 RETURNS void
 LANGUAGE sql
@@ -53,8 +53,8 @@ AS $$
     ON CONFLICT (service_name) DO UPDATE SET revision = services.revision + 1
 $$;
 
--- Locks the services of a batch's transitions, and adds those that a check is the first to name: all of them in one
--- order, so that two runners never wait for each other's locks.
+-- Locks the services of some transitions, and adds those that a check is the first to name, all in one order, so that
+-- two runners never deadlock.
 CREATE OR REPLACE FUNCTION vigilbase.lock_services(p_checks json, p_transitions jsonb)
 RETURNS void
 LANGUAGE plpgsql
@@ -80,7 +80,7 @@ BEGIN
 END;
 $$;
 
--- Says that a runner has stopped.
+-- Removes a stopped runner.
 CREATE OR REPLACE FUNCTION public.vigilbase_end_runner(p_runner_id uuid)
 RETURNS void
 LANGUAGE sql
@@ -89,7 +89,7 @@ AS $$
     DELETE FROM vigilbase.runners AS r WHERE r.runner_id = p_runner_id
 $$;
 
--- Says that a runner is at work. Rows of runners that were killed long ago are deleted along the way.
+-- Records that a runner is active. Also deletes those that have not been seen for a day.
 CREATE OR REPLACE FUNCTION public.vigilbase_save_runner(p_runner_id uuid, p_host text, p_pid integer)
 RETURNS void
 LANGUAGE plpgsql
@@ -102,8 +102,9 @@ BEGIN
 END;
 $$;
 
--- Saves the definitions of one owner, and marks those that it no longer has as removed. p_services: a JSON array of
--- {"service_name", "kind", "interval_s", "timeout_s", "tags": [...]}. A row that says the same already is left alone.
+-- Saves the definitions of one owner, and marks its other services as removed. p_services: a JSON array of
+-- {"service_name", "kind", "interval_s", "timeout_s", "tags": [...]}. Rows that already have these values are not
+-- touched.
 CREATE OR REPLACE FUNCTION public.vigilbase_save_services(p_services text, p_source text, p_owner text)
 RETURNS void
 LANGUAGE plpgsql
@@ -139,8 +140,8 @@ BEGIN
 END;
 $$;
 
--- Saves what is known of probed hosts. p_targets: a JSON object of service names, each with an object. In a
--- transaction of its own, since an ordinary check changes no service.
+-- Saves facts about probed hosts. p_targets: a JSON object with an object for each service name. This is a separate
+-- transaction, since an ordinary check changes no service.
 CREATE OR REPLACE FUNCTION public.vigilbase_save_targets(p_targets text)
 RETURNS void
 LANGUAGE plpgsql
@@ -159,17 +160,16 @@ BEGIN
 END;
 $$;
 
--- The phases of a probe in milliseconds by name, as {"dns_ms": 1.2, ...}, from the short text that a check holds:
--- their values by position, "-" for one that there was not. NULL where there are none. An object is returned as it
--- is.
+-- A probe's phases in milliseconds by name, such as {"dns_ms": 1.2, ...}, from the compact text that a check stores:
+-- values by position, "-" for a phase that did not occur. NULL if there are none. Returns an object unchanged.
 CREATE OR REPLACE FUNCTION vigilbase.phases(p_probe_details jsonb)
 RETURNS jsonb
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
     SELECT CASE
         WHEN jsonb_typeof(p_probe_details -> 'phases') = 'object' THEN p_probe_details -> 'phases'
-        WHEN jsonb_typeof(p_probe_details -> 'phases') = 'string'
-            AND p_probe_details ->> 'phases' ~ '^((-|(0|[1-9][0-9]{0,7})(\.[1-9])?) ){0,6}(0|[1-9][0-9]{0,7})(\.[1-9])?$'
+        WHEN jsonb_typeof(p_probe_details -> 'phases') = 'string' AND p_probe_details ->> 'phases'
+            ~ '^((-|(0|[1-9][0-9]{0,7})(\.[1-9])?) ){0,6}(0|[1-9][0-9]{0,7})(\.[1-9])?$'
         THEN (
             SELECT jsonb_object_agg(n.name || '_ms', v.value::numeric)
             FROM unnest(ARRAY['dns', 'connect', 'tls', 'first_byte', 'transfer', 'query', 'ping'])
@@ -180,9 +180,9 @@ BEGIN ATOMIC
     END;
 END;
 
--- Writes the checks of a runner, a JSON array, each with its own id; one that was written before stays as it is. A
--- check from the future (two clocks never agree to the millisecond) is set back to p_now, and says so. Returns how
--- many are new.
+-- Writes a runner's checks, a JSON array, each with its own id; a check that is already stored stays as it is. A check
+-- from the future (clocks never quite agree) gets the time p_now; checked_at_was keeps its own. Returns how many are
+-- new.
 CREATE OR REPLACE FUNCTION vigilbase.write_checks(p_checks json, p_now timestamptz)
 RETURNS integer
 LANGUAGE plpgsql
@@ -213,7 +213,7 @@ BEGIN
 END;
 $$;
 
--- Writes one check, a JSON object, and returns it as it is stored.
+-- Writes one check, a JSON object, and returns the stored row.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_health_check(p_check text)
 RETURNS json
 LANGUAGE plpgsql
@@ -236,7 +236,7 @@ BEGIN
 END;
 $$;
 
--- Writes a batch of checks, a JSON array, whole or not at all. Returns how many.
+-- Writes several checks, a JSON array, all or none. Returns how many.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_health_checks(p_checks text)
 RETURNS integer
 LANGUAGE plpgsql
@@ -263,8 +263,8 @@ BEGIN
 END;
 $$;
 
--- Deletes up to p_limit checks written before a moment, and says how many and which moment: {"deleted", "before"}.
--- The first call of a pass leaves p_before out and the others hand it back, so that a pass has one fixed end.
+-- Deletes up to p_limit checks created before a time, and returns how many and that time: {"deleted", "before"}. The
+-- first call of a pass omits p_before; later calls repeat the returned one, so that a pass has a fixed end.
 CREATE OR REPLACE FUNCTION public.vigilbase_delete_health_checks(
     p_days integer, p_limit integer, p_before timestamptz DEFAULT NULL
 )
@@ -276,8 +276,8 @@ DECLARE
     v_before timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
     v_count integer;
 BEGIN
-    -- By an array of ids and nothing else: on stale statistics IN with a LIMIT turns into a quadratic join, and a second
-    -- condition on created_at makes the array a filter that is searched for every old row.
+    -- Only by an array of ids: with stale statistics, IN with a LIMIT becomes a quadratic join, and a second condition
+    -- on created_at makes the array a filter that is searched for every old row.
     DELETE FROM public.service_health_checks WHERE id = ANY (ARRAY(
         SELECT c.id FROM public.service_health_checks AS c
         WHERE c.created_at < v_before ORDER BY c.created_at LIMIT p_limit
@@ -287,8 +287,8 @@ BEGIN
 END;
 $$;
 
--- The checks of a service that ran since a moment: the newest p_limit of them, newest first by checked_at, and how
--- many there are of each status: {"checks": [...], "counts": {"healthy": 9, "down": 1}}.
+-- The checks of a service since a time: the newest p_limit, newest first by checked_at, and the number of all checks by
+-- status: {"checks": [...], "counts": {"healthy": 9, "down": 1}}.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_check_history(
     p_service_name text, p_since timestamptz, p_limit integer
 )
@@ -317,8 +317,8 @@ AS $$
     )
 $$;
 
--- The newest check of every service by checked_at, sorted by service. The cost goes with the number of services and
--- not with the length of the history; compiling the query would cost more than running it.
+-- The newest check of every service by checked_at, sorted by service. The cost grows with the number of services, not
+-- with the length of the history. JIT is off, since compiling costs more than running.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_latest_health_checks()
 RETURNS json
 LANGUAGE plpgsql
@@ -339,8 +339,8 @@ BEGIN
 END;
 $$;
 
--- Where services stand: for each name of the JSON array p_service_names its last p_checks checks (newest first; none
--- from the future, which others may have written) and its judged alert; and the database's clock.
+-- The state of services: for each name in the JSON array p_service_names its last p_checks checks (newest first; none
+-- from the future, which other code may write) and its current alert; and the database's clock.
 CREATE OR REPLACE FUNCTION public.vigilbase_load_state(p_service_names text, p_checks integer)
 RETURNS json
 LANGUAGE plpgsql STABLE
@@ -370,11 +370,11 @@ BEGIN
 END;
 $$;
 
--- Records a batch in one transaction: checks, the alerts that they open or resolve, and the notifications about
--- these. p_checks: a JSON array of checks, see vigilbase.write_checks; p_transitions: a JSON array, see
--- vigilbase.apply_transition. A batch is written whole or not at all, so one of which nothing is new was written
--- before, and so was what it caused: recording it again changes nothing. Returns {"now": the database's clock,
--- "written": a count, "transitions": one answer each, in the order of services}.
+-- Records checks in one transaction with the alerts that they open or resolve and the notifications about these.
+-- p_checks: a JSON array, see vigilbase.write_checks; p_transitions: a JSON array, see vigilbase.apply_transition. A
+-- call writes everything or nothing. If it has checks and none is new, an earlier call recorded them and their effects,
+-- and this one changes nothing. Returns {"now": the database's clock, "written": a count, "transitions": one result
+-- each, in the order of services}.
 CREATE OR REPLACE FUNCTION public.vigilbase_record(p_checks text, p_transitions text)
 RETURNS json
 LANGUAGE plpgsql
@@ -385,7 +385,7 @@ DECLARE
     v_transitions CONSTANT jsonb := p_transitions::jsonb;
     v_written integer;
     v_transition jsonb;
-    v_answers json[] := '{}';
+    v_results json[] := '{}';
 BEGIN
     PERFORM vigilbase.lock_services(v_checks, v_transitions);
     v_written := vigilbase.write_checks(v_checks, clock_timestamp());
@@ -394,11 +394,11 @@ BEGIN
             SELECT t.item FROM jsonb_array_elements(v_transitions) WITH ORDINALITY AS t (item, place)
             ORDER BY (t.item ->> 'service_name') COLLATE "C", t.place
         LOOP
-            v_answers := array_append(v_answers, vigilbase.apply_transition(v_transition));
+            v_results := array_append(v_results, vigilbase.apply_transition(v_transition));
         END LOOP;
     END IF;
     RETURN json_build_object(
-        'now', clock_timestamp(), 'written', v_written, 'transitions', array_to_json(v_answers)
+        'now', clock_timestamp(), 'written', v_written, 'transitions', array_to_json(v_results)
     );
 END;
 $$;

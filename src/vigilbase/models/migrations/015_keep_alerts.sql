@@ -1,5 +1,5 @@
 -- 015_keep_alerts.sql
--- Created: 2026-11-25 12:50
+-- Created: 2026-11-25 14:04
 --
 -- Alerts: opened, acknowledged and resolved, with a timeline.
 
@@ -15,12 +15,11 @@ AS $$
     VALUES (p_service_name, p_alert_id, p_event, p_author, p_comment, p_details)
 $$;
 
--- Opens, resolves and recovers what a transition asks for in a service that its caller has locked, whatever another
--- runner did meanwhile, and queues the notifications about it. p_transition: {"service_name", "to": "healthy" |
+-- Applies a transition to a service that the caller has locked, whatever another runner did in the meantime: opens and
+-- resolves alerts, writes recoveries, and enqueues notifications. p_transition: {"service_name", "to": "healthy" |
 -- "degraded" | "down", "opening", "recovery", "routes", "tags"}: opening and recovery are {"message", "details"} or
 -- null; for routes and tags see vigilbase.enqueue_alert. Returns {"service_name", "to", "outcome", "opened",
--- "recovery"}, where outcome is "opened", "recovered", "already_open" or "not_open", and the last two are alert
--- events or null.
+-- "recovery"}: outcome is "opened", "recovered", "already_open" or "not_open"; the last two are alert events or null.
 CREATE OR REPLACE FUNCTION vigilbase.apply_transition(p_transition jsonb)
 RETURNS json
 LANGUAGE plpgsql
@@ -44,9 +43,9 @@ BEGIN
         );
     END IF;
 
-    -- Later than the judge's last word even if the clock was set back, so that the newest stays the newest.
+    -- Later than the current alert even if the clock was set back, so that the newest stays the newest.
     v_now := greatest(clock_timestamp(), v_current.created_at + interval '1 microsecond');
-    -- From down, what is better than down is a recovery; from degraded, only healthy is.
+    -- From down, any better status is a recovery; from degraded, only healthy is.
     IF v_current_type IS NOT NULL AND v_target <> 'down' THEN
         v_recovery := vigilbase.write_recovery(v_current, p_transition, v_now);
     END IF;
@@ -68,8 +67,8 @@ BEGIN
 END;
 $$;
 
--- The service of an alert, or NULL for an unknown id: the one look-up by the id alone, so that all that follows can
--- say which service it is about.
+-- The service of an alert, or NULL for an unknown id. This is the only lookup by id alone; all later queries name the
+-- service.
 CREATE OR REPLACE FUNCTION vigilbase.find_alert_service(p_alert_id uuid)
 RETURNS text
 LANGUAGE sql STABLE
@@ -77,7 +76,7 @@ AS $$
     SELECT a.service_name FROM public.alert_events AS a WHERE a.id = p_alert_id
 $$;
 
--- The judge's newest word on a service: an open alert before all others, else the newest; a recovery means healthy.
+-- The judge's alert that sets a service's current status: an open one, else the newest; a recovery means healthy.
 CREATE OR REPLACE FUNCTION vigilbase.find_current_alert(p_service_name text)
 RETURNS public.alert_events
 LANGUAGE sql STABLE
@@ -88,9 +87,9 @@ AS $$
     LIMIT 1
 $$;
 
--- Acknowledges or resolves (p_status) an alert by hand, tells those who heard of it, and keeps in its timeline who
--- did so and a comment; a comment on one that stands so already is kept by itself. Returns the alert as it stands
--- afterwards, or NULL for an unknown id: an acknowledged one can only be resolved, and a resolved one stays as it is.
+-- Acknowledges or resolves (p_status) an alert by hand, notifies the channels that know of it, and records the author
+-- and a comment in its timeline; if it already has that status, records the comment alone. Returns the resulting alert,
+-- or NULL for an unknown id. An acknowledged alert can only be resolved; a resolved alert stays as it is.
 CREATE OR REPLACE FUNCTION vigilbase.move_alert(p_id uuid, p_status text, p_author text, p_comment text)
 RETURNS json
 LANGUAGE plpgsql
@@ -98,7 +97,7 @@ AS $$
 DECLARE
     v_name CONSTANT text := vigilbase.find_alert_service(p_id);
     v_now timestamptz;
-    v_has_moved boolean;
+    v_has_changed boolean;
     v_alert public.alert_events;
 BEGIN
     IF v_name IS NULL THEN
@@ -111,9 +110,9 @@ BEGIN
         acknowledged_at = CASE p_status WHEN 'acknowledged' THEN v_now ELSE a.acknowledged_at END,
         resolved_at = CASE p_status WHEN 'resolved' THEN v_now ELSE a.resolved_at END
     WHERE a.service_name = v_name AND a.id = p_id AND a.status <> 'resolved' AND a.status <> p_status;
-    v_has_moved := FOUND;
+    v_has_changed := FOUND;
     SELECT a.* INTO v_alert FROM public.alert_events AS a WHERE a.service_name = v_name AND a.id = p_id;
-    IF v_has_moved THEN
+    IF v_has_changed THEN
         PERFORM vigilbase.add_timeline_entry(v_name, p_id, p_status, p_author, p_comment);
         PERFORM vigilbase.enqueue_follow_up(v_name, p_id, p_status);
     ELSIF v_alert.status = p_status AND p_comment IS NOT NULL THEN
@@ -123,16 +122,16 @@ BEGIN
 END;
 $$;
 
--- The judge's alert of a type for a service: a new one, or the open one that other code raised, which it takes over,
--- since there is one open alert of a type. An alert with a rule in its details belongs to others.
+-- Opens the judge's alert of a type for a service, or takes over the open one that other code raised, since a service
+-- has one open alert of a type. An alert with a rule in its details belongs to other code.
 CREATE OR REPLACE FUNCTION vigilbase.open_alert(
-    p_service_name text, p_alert_type text, p_wording jsonb, p_at timestamptz
+    p_service_name text, p_alert_type text, p_content jsonb, p_at timestamptz
 )
 RETURNS public.alert_events
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_details CONSTANT jsonb := (p_wording -> 'details') || '{"source": "judge"}';
+    v_details CONSTANT jsonb := (p_content -> 'details') || '{"source": "judge"}';
     v_opened public.alert_events;
     v_event text := 'taken_over';
 BEGIN
@@ -149,12 +148,12 @@ BEGIN
     IF NOT FOUND THEN
         v_event := 'opened';
         INSERT INTO public.alert_events AS a (service_name, alert_type, status, message, details, created_at)
-        VALUES (p_service_name, p_alert_type, 'active', p_wording ->> 'message', v_details, p_at)
+        VALUES (p_service_name, p_alert_type, 'active', p_content ->> 'message', v_details, p_at)
         RETURNING a.* INTO v_opened;
     END IF;
     PERFORM vigilbase.add_timeline_entry(
         p_service_name, v_opened.id, v_event,
-        p_details => jsonb_build_object('reason', p_wording #> '{details,reason}')
+        p_details => jsonb_build_object('reason', p_content #> '{details,reason}')
     );
     RETURN v_opened;
 END;
@@ -169,8 +168,8 @@ AS $$
 $$;
 
 -- Resolves the open alerts of a service that a transition ends: all but those of the type that it opens (p_kept_type)
--- and those with a rule, which belong to others. Their details say what became of the service: the recovery's
--- recovered_to and recovered_at, or the id of the alert that took their place.
+-- and those with a rule, which belong to other code. Their details get the recovery's recovered_to and recovered_at, or
+-- the id of the alert that supersedes them.
 CREATE OR REPLACE FUNCTION vigilbase.resolve_alerts(
     p_transition jsonb, p_kept_type text, p_opened_id uuid, p_recovery_details jsonb, p_now timestamptz
 )
@@ -210,7 +209,7 @@ BEGIN
 END;
 $$;
 
--- Writes the recovery that ends what the judge had found, and returns it.
+-- Inserts the recovery from the judge's current alert, and returns it.
 CREATE OR REPLACE FUNCTION vigilbase.write_recovery(
     p_current public.alert_events, p_transition jsonb, p_now timestamptz
 )
@@ -218,21 +217,21 @@ RETURNS public.alert_events
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_wording CONSTANT jsonb := coalesce(nullif(p_transition -> 'recovery', 'null'), p_transition -> 'opening');
+    v_content CONSTANT jsonb := coalesce(nullif(p_transition -> 'recovery', 'null'), p_transition -> 'opening');
     v_recovery public.alert_events;
 BEGIN
     INSERT INTO public.alert_events AS a (service_name, alert_type, status, message, details, created_at, resolved_at)
     VALUES (
-        p_current.service_name, 'recovery', 'resolved', v_wording ->> 'message',
-        (v_wording -> 'details') || jsonb_build_object('source', 'judge', 'resolves', p_current.id), p_now, p_now
+        p_current.service_name, 'recovery', 'resolved', v_content ->> 'message',
+        (v_content -> 'details') || jsonb_build_object('source', 'judge', 'resolves', p_current.id), p_now, p_now
     )
     RETURNING a.* INTO v_recovery;
     RETURN v_recovery;
 END;
 $$;
 
--- Acknowledges an active alert, tells those who heard of it, and keeps in its timeline who did so and a comment.
--- Returns the alert as it stands afterwards, acknowledged before or resolved as it may be, or NULL for an unknown id.
+-- Acknowledges an active alert, notifies the channels that know of it, and records the author and a comment in its
+-- timeline. Returns the resulting alert, even if already acknowledged or resolved, or NULL for an unknown id.
 CREATE OR REPLACE FUNCTION public.vigilbase_acknowledge_alert(
     p_id uuid, p_author text DEFAULT NULL, p_comment text DEFAULT NULL
 )
@@ -243,8 +242,8 @@ AS $$
     SELECT vigilbase.move_alert(p_id, 'acknowledged', p_author, p_comment)
 $$;
 
--- Inserts an alert event as it is asked for, whether or not there is one like it; the time that goes with its status
--- is the database's.
+-- Inserts an alert event as given, even if a similar one exists; the database's clock sets acknowledged_at or
+-- resolved_at.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_alert(
     p_service_name text, p_alert_type text, p_status text, p_message text, p_details text
 )
@@ -268,10 +267,10 @@ BEGIN
 END;
 $$;
 
--- Deletes up to p_limit alerts written before a moment, and says how many and which moment: {"deleted", "before"}.
--- The first call of a pass leaves p_before out and the others hand it back, so that a pass has one fixed end. With
--- p_keep_open, alerts that are not resolved are spared, and so is one whose end is still to be told: its resolution
--- is pending or has failed, or the outbox has yet to learn that it is resolved.
+-- Deletes up to p_limit alerts created before a time, and returns how many and that time: {"deleted", "before"}. The
+-- first call of a pass omits p_before; later calls repeat the returned one, so that a pass has a fixed end. With
+-- p_keep_open, keeps alerts that are not resolved, and those whose resolution is still to be sent: it is pending or has
+-- failed, or the outbox does not know yet that the alert is resolved.
 CREATE OR REPLACE FUNCTION public.vigilbase_delete_alerts(
     p_days integer, p_limit integer, p_keep_open boolean DEFAULT false, p_before timestamptz DEFAULT NULL
 )
@@ -282,18 +281,18 @@ SET plan_cache_mode = 'force_custom_plan'
 AS $$
 DECLARE
     v_before CONSTANT timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
-    v_spared uuid[] := '{}'; -- a constant to the planner, which so looks them up by a hash
+    v_kept uuid[] := '{}'; -- a constant to the planner, so it looks them up by hash
     v_count integer;
 BEGIN
     IF p_keep_open THEN
-        v_spared := ARRAY(
+        v_kept := ARRAY(
             SELECT DISTINCT n.alert_id FROM vigilbase.notifications AS n
             WHERE n.alert_status <> 'resolved' OR (n.kind = 'resolved' AND n.status IN ('pending', 'failed'))
         );
     END IF;
     DELETE FROM public.alert_events WHERE id = ANY (ARRAY(
         SELECT a.id FROM public.alert_events AS a
-        WHERE a.created_at < v_before AND (NOT p_keep_open OR a.status = 'resolved') AND NOT a.id = ANY (v_spared)
+        WHERE a.created_at < v_before AND (NOT p_keep_open OR a.status = 'resolved') AND NOT a.id = ANY (v_kept)
         ORDER BY a.created_at
         LIMIT p_limit
     ));
@@ -302,8 +301,8 @@ BEGIN
 END;
 $$;
 
--- Alerts in any of the given statuses (a JSON array), newest first: of one service or of all, those that were not
--- resolved before p_since, at most p_limit of them.
+-- Alerts with any of the given statuses (a JSON array), newest first, at most p_limit: of one service or of all, except
+-- those that were resolved before p_since.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_alerts(
     p_statuses text, p_service_name text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_limit integer DEFAULT NULL
 )
@@ -322,7 +321,7 @@ AS $$
     ) AS newest
 $$;
 
--- All that happened to an alert, in order.
+-- An alert's timeline, oldest entry first.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_timeline(p_alert_id uuid)
 RETURNS json
 LANGUAGE plpgsql STABLE
@@ -339,8 +338,8 @@ BEGIN
 END;
 $$;
 
--- The open alert of a service, type and details.rule, or one of the last p_within_minutes, or else a new one:
--- {"alert", "is_new"}. Of any number of callers at once, one makes the alert.
+-- The open alert of a service, type and details.rule, else the newest of the last p_within_minutes, else a new one:
+-- {"alert", "is_new"}. Of concurrent callers, only one creates it.
 CREATE OR REPLACE FUNCTION public.vigilbase_raise_alert(
     p_service_name text, p_alert_type text, p_message text, p_details text, p_within_minutes integer DEFAULT NULL
 )
@@ -371,8 +370,8 @@ BEGIN
 END;
 $$;
 
--- Resolves an open alert, tells those who heard of it, and keeps in its timeline who did so and a comment. Returns
--- the alert as it stands afterwards, or NULL for an unknown id.
+-- Resolves an open alert, notifies the channels that know of it, and records the author and a comment in its timeline.
+-- Returns the resulting alert, or NULL for an unknown id.
 CREATE OR REPLACE FUNCTION public.vigilbase_resolve_alert(
     p_id uuid, p_author text DEFAULT NULL, p_comment text DEFAULT NULL
 )

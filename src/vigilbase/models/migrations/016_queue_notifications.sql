@@ -1,10 +1,10 @@
 -- 016_queue_notifications.sql
--- Created: 2026-11-25 12:50
+-- Created: 2026-11-25 14:04
 --
 -- The outbox: queued with the alert, claimed, retried until accepted.
 
--- Whether a notification is still needed: a resolution always is; anything else only until the alert is resolved, and
--- an escalation or a reminder only until it is acknowledged.
+-- Whether a notification is still needed: a resolution always is; others are until the alert is resolved, and an
+-- escalation or a reminder only until it is acknowledged.
 CREATE OR REPLACE FUNCTION vigilbase.is_needed(p_alert_status text, p_kind text, p_unless_acknowledged boolean)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -13,7 +13,7 @@ BEGIN ATOMIC
         AND NOT (p_alert_status = 'acknowledged' AND (p_unless_acknowledged OR p_kind = 'reminder'));
 END;
 
--- Whether a trigger was to be told before a moment. What is to be told at once was, whatever the clock says.
+-- Whether a trigger was due before a time. A trigger without a delay always was, whatever the clock says.
 CREATE OR REPLACE FUNCTION vigilbase.was_due_before(
     p_created_at timestamptz, p_after_s double precision, p_moment timestamptz
 )
@@ -23,8 +23,8 @@ BEGIN ATOMIC
     SELECT p_after_s = 0 OR p_created_at + make_interval(secs => p_after_s) <= p_moment;
 END;
 
--- Until when a channel that batches gathers what comes, counted from its last batch; NULL where nothing keeps it. A
--- last batch from the future, before the clock was set back, keeps nothing.
+-- When the window ends in which a channel collects a batch, counted from its last batch; NULL if none is open. A last
+-- batch in the future, because the clock was set back, opens none.
 CREATE OR REPLACE FUNCTION vigilbase.window_ends_at(
     p_last_batch_at timestamptz, p_window_s double precision, p_now timestamptz
 )
@@ -37,22 +37,22 @@ BEGIN ATOMIC
     END;
 END;
 
--- Every pending notification, when it may be tried next, and what it waits for (waits_for). NULL means that it may be
--- claimed now; the codes are:
---   not_needed        the alert has ended or was acknowledged
---   sender            a sender is sending it
+-- Every pending notification, the time of its next attempt, and what it waits for (waits_for). NULL means that it can
+-- be claimed now; the codes are:
+--   not_needed        its alert is resolved, or acknowledged
+--   worker            a worker is sending it
 --   channel_disabled  its channel is disabled
 --   suppression       a silence or maintenance window suppresses it
---   channel_pause     its channel asked for a pause
---   due_at            its time has not come
+--   channel_pause     its channel requested a pause
+--   due_at            it is not due yet
 --   earlier           an earlier notification of the same alert to the same channel
---   resolution        the end of the service's last outage of that type, since some receivers know no other difference.
---                     It no longer waits once that end has failed three times, or is suppressed itself
--- A notification that was tried before is known to its receiver by its batch_id, and waits for no other.
+--   resolution        the resolution of the service's last alert of that type, since some receivers can't tell the two
+--                     apart. It stops waiting once that has failed four times, or is suppressed
+-- A receiver knows a notification that was attempted before by its batch_id, so it waits for no other.
 CREATE OR REPLACE VIEW vigilbase.claimable WITH (security_invoker = true) AS
 SELECT n.*, greatest(n.due_at, n.leased_until, c.paused_until) AS next_attempt_at, CASE
     WHEN NOT vigilbase.is_needed(n.alert_status, n.kind, n.unless_acknowledged) THEN 'not_needed'
-    WHEN n.leased_until > clock_timestamp() THEN 'sender'
+    WHEN n.leased_until > clock_timestamp() THEN 'worker'
     WHEN c.disabled_at IS NOT NULL THEN 'channel_disabled'
     WHEN n.suppressed_by IS NOT NULL AND n.due_at > clock_timestamp() THEN 'suppression'
     WHEN c.paused_until > clock_timestamp() THEN 'channel_pause'
@@ -77,8 +77,8 @@ FROM vigilbase.notifications AS n
 LEFT JOIN vigilbase.channels AS c ON c.channel = n.channel
 WHERE n.status = 'pending';
 
--- Cancels the notifications of an alert that are no longer needed; the reason is a code. One that is being sent is
--- left to its sender. A trigger that was never told is noted in the alert's timeline.
+-- Cancels the notifications of an alert that are no longer needed; p_reason is a code. Those that a worker is sending
+-- are left to it. The timeline records each cancelled trigger.
 CREATE OR REPLACE FUNCTION vigilbase.cancel_unneeded(p_alert_id uuid, p_reason text)
 RETURNS void
 LANGUAGE plpgsql
@@ -94,7 +94,7 @@ BEGIN
           AND (n.leased_until IS NULL OR n.leased_until <= v_now)
         RETURNING n.*
     LOOP
-        CONTINUE WHEN v_row.kind <> 'triggered'; -- the others only repeat or follow what was told
+        CONTINUE WHEN v_row.kind <> 'triggered'; -- the others only repeat or follow a trigger
         PERFORM vigilbase.add_timeline_entry(
             v_row.service_name, p_alert_id, 'cancelled', p_details => jsonb_build_object(
                 'channel', v_row.channel, 'kind', v_row.kind, 'attempts', v_row.attempts,
@@ -105,9 +105,9 @@ BEGIN
 END;
 $$;
 
--- Learns what became of an alert by other ways than these functions, such as an UPDATE. If it is resolved, its
--- resolution is queued; if it is acknowledged, what is no longer needed is cancelled; if it is gone, everything is.
--- Its rows are locked before it is read, so that a newer status is never overwritten.
+-- Catches up with an alert that changed by other means than these functions, such as an UPDATE. If resolved, enqueues
+-- its resolution; if acknowledged, cancels what is no longer needed; if deleted, cancels all. Locks its notifications
+-- before it reads the alert, so that it never overwrites a newer status.
 CREATE OR REPLACE FUNCTION vigilbase.catch_up_with_alert(p_service_name text, p_alert_id uuid)
 RETURNS void
 LANGUAGE plpgsql
@@ -131,8 +131,8 @@ BEGIN
 END;
 $$;
 
--- Finds which alerts of some notifications (p_ids) were changed by other ways than these functions, and catches up with
--- at most 1,000 of them; see vigilbase.catch_up_with_alert. Returns with how many.
+-- Finds the alerts of some notifications (p_ids) that changed by other means than these functions, and catches up with
+-- at most 1,000 of them; see vigilbase.catch_up_with_alert. Returns how many.
 CREATE OR REPLACE FUNCTION vigilbase.catch_up_with_alerts(p_ids bigint[])
 RETURNS integer
 LANGUAGE plpgsql
@@ -157,8 +157,8 @@ BEGIN
 END;
 $$;
 
--- Claims what was never tried, and gives it its batches: each notification its own, or with p_window_s one for each
--- kind, of at most 1,000. Returns their ids. Of what was suppressed, much may be so still, so it comes last.
+-- Claims notifications without a batch, and gives each a batch of its own, or with p_window_s one batch for each kind,
+-- of at most 1,000. Returns the batch ids. Suppressed ones come last, because many still are.
 CREATE OR REPLACE FUNCTION vigilbase.claim_new(
     p_channel text, p_window_s double precision, p_lease_id uuid, p_until timestamptz, p_limit integer
 )
@@ -167,7 +167,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     v_now CONSTANT timestamptz := clock_timestamp();
-    v_at_most CONSTANT integer := 1000;
+    v_max_size CONSTANT integer := 1000;
     v_is_batched CONSTANT boolean := p_window_s > 0;
     v_ids bigint[];
     v_batches jsonb;
@@ -180,7 +180,7 @@ BEGIN
         SELECT c.id FROM vigilbase.claimable AS c
         WHERE c.channel = p_channel AND c.due_at <= v_now AND c.batch_id IS NULL AND c.waits_for IS NULL
         ORDER BY c.suppressed_by IS NOT NULL, c.id
-        LIMIT CASE WHEN v_is_batched THEN 2 * v_at_most ELSE p_limit END
+        LIMIT CASE WHEN v_is_batched THEN 2 * v_max_size ELSE p_limit END
     );
     v_ids := ARRAY(
         SELECT n.id FROM vigilbase.notifications AS n
@@ -198,7 +198,7 @@ BEGIN
         UPDATE vigilbase.notifications AS n
         SET batch_id = p.batch_id, batched_at = v_now, attempts = n.attempts + 1, lease_id = p_lease_id,
             leased_until = p_until
-        FROM placed AS p WHERE p.id = n.id AND p.place <= v_at_most AND p.batch_id IS NOT NULL
+        FROM placed AS p WHERE p.id = n.id AND p.place <= v_max_size AND p.batch_id IS NOT NULL
         RETURNING n.batch_id
     )
     SELECT array_agg(DISTINCT c.batch_id) INTO v_claimed FROM claimed AS c;
@@ -206,8 +206,8 @@ BEGIN
 END;
 $$;
 
--- Claims batches that were tried before, at most p_limit, the oldest first; returns their ids. A batch is known to
--- its receiver by its id, so it is claimed whole or not at all.
+-- Claims batches that were attempted before, at most p_limit, oldest first; returns their ids. A receiver knows a batch
+-- by its id, so a batch is claimed whole or not at all.
 CREATE OR REPLACE FUNCTION vigilbase.claim_retries(
     p_channel text, p_lease_id uuid, p_until timestamptz, p_limit integer
 )
@@ -246,9 +246,9 @@ BEGIN
 END;
 $$;
 
--- Puts off what was claimed and not tried. It is due in a second if a suppression has ended since it was due, or,
--- when a suppression is named for the first time, shortly before that: one that ends holds the time at which its end
--- began. What was tried before may have arrived, so it keeps its batch.
+-- Defers a notification that was claimed but not attempted: by p_in_s seconds, or by one if a suppression has ended
+-- since it was due; with a new p_suppressed_by, since a minute before, because ends_at precedes its commit. What was
+-- attempted before may have arrived, so it keeps its batch.
 CREATE OR REPLACE FUNCTION vigilbase.defer_notification(
     p_row vigilbase.notifications, p_in_s double precision, p_suppressed_by text, p_now timestamptz
 )
@@ -275,9 +275,9 @@ BEGIN
 END;
 $$;
 
--- What its sender needs to know of claimed batches: [{"batch_id", "channel", "kind", "at", "attempts",
--- "notifications": [{"id", "tags", "may_have_heard": whether the channel may know of the alert, "alert"}]}], the
--- oldest first. One whose alert is gone is left out, and is cancelled when its lease ends.
+-- What a worker needs to know about claimed batches: [{"batch_id", "channel", "kind", "at", "attempts",
+-- "notifications": [{"id", "tags", "may_have_heard": whether the channel may know of the alert, "alert"}]}], oldest
+-- first. Omits those whose alert is deleted; they are cancelled when the lease ends.
 CREATE OR REPLACE FUNCTION vigilbase.describe_batches(p_batch_ids uuid[], p_lease_id uuid)
 RETURNS json
 LANGUAGE sql STABLE
@@ -305,9 +305,9 @@ AS $$
     ) AS b
 $$;
 
--- Records how an attempt ended (p_result: see vigilbase_record_results), notes it in the alert's timeline, and queues
--- what follows. One whose alert was resolved meanwhile is not tried again, and its end waits no longer than it has
--- to.
+-- Records the result of an attempt (p_result: see vigilbase_record_results), adds it to the alert's timeline, and
+-- enqueues what follows. If the alert was resolved in the meantime, there is no retry, and its resolution waits only as
+-- long as it must.
 CREATE OR REPLACE FUNCTION vigilbase.end_attempt(p_row vigilbase.notifications, p_result jsonb, p_now timestamptz)
 RETURNS void
 LANGUAGE plpgsql
@@ -316,8 +316,8 @@ DECLARE
     v_outcome CONSTANT text := p_result ->> 'outcome';
     v_alert_status CONSTANT text := (vigilbase.read_alert(p_row.service_name, p_row.alert_id)).status;
     v_is_resolved CONSTANT boolean := v_alert_status = 'resolved' AND p_row.kind <> 'resolved';
-    -- Another sender that holds the lease may be sending it once more. What follows has to wait for that.
-    v_is_theirs CONSTANT boolean :=
+    -- Another worker that holds the lease may be sending it again. What follows must wait.
+    v_has_other_lease CONSTANT boolean :=
         p_row.lease_id IS DISTINCT FROM (p_result ->> 'lease_id')::uuid AND p_row.leased_until > p_now;
 BEGIN
     UPDATE vigilbase.notifications AS n
@@ -331,8 +331,8 @@ BEGIN
             ELSE n.due_at
         END,
         answer = coalesce(p_result ->> 'answer', n.answer), last_error = coalesce(p_result ->> 'error', n.last_error),
-        lease_id = CASE WHEN v_is_theirs THEN n.lease_id END,
-        leased_until = CASE WHEN v_is_theirs THEN n.leased_until END,
+        lease_id = CASE WHEN v_has_other_lease THEN n.lease_id END,
+        leased_until = CASE WHEN v_has_other_lease THEN n.leased_until END,
         suppressed_by = CASE WHEN v_outcome <> 'retry' THEN coalesce(p_result ->> 'suppressed_by', n.suppressed_by) END
     WHERE n.id = p_row.id;
     PERFORM vigilbase.add_timeline_entry(
@@ -351,8 +351,8 @@ BEGIN
 END;
 $$;
 
--- Queues what follows when a trigger or a reminder was delivered or failed: the acknowledgement, if there was one by
--- then, or the next reminder of an alert that is active still.
+-- Enqueues what follows a delivered or failed trigger or reminder: the acknowledgement, if the alert is acknowledged by
+-- then, or the next reminder, if it is still active.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_after_attempt(
     p_row vigilbase.notifications, p_outcome text, p_alert_status text, p_remind_in_s double precision,
     p_now timestamptz
@@ -391,8 +391,8 @@ BEGIN
 END;
 $$;
 
--- Queues the notifications about an alert that has just been opened. p_routes: a JSON array of {"channel", "after_s",
--- "unless_acknowledged", "send_resolved"}; p_tags: a JSON array of texts. Queuing them again changes nothing.
+-- Enqueues the notifications about a new alert. p_routes: a JSON array of {"channel", "after_s", "unless_acknowledged",
+-- "send_resolved"}; p_tags: a JSON array of strings. A second call changes nothing.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_alert(p_alert public.alert_events, p_routes jsonb, p_tags jsonb)
 RETURNS void
 LANGUAGE plpgsql
@@ -414,11 +414,11 @@ BEGIN
 END;
 $$;
 
--- Queues what follows on an alert (p_kind: acknowledged or resolved) for the channels that heard of it, and cancels
--- what is no longer needed. A resolution replaces what has not gone out: a trigger that was due and never tried is
--- told by its resolution alone, if its route sends resolutions. A trigger that was tried may have arrived, so its
--- resolution follows. It waits as long as the last attempt would have, at most ten seconds: that attempt may still
--- arrive, and would open the alert again. A trigger that was due only after the end is not told.
+-- Enqueues the follow-up on an alert (p_kind: acknowledged or resolved) for the channels that know of it, and cancels
+-- what is no longer needed. If a trigger was due but never attempted, and its route sends resolutions, the channel gets
+-- the resolution alone. A trigger that was attempted may have arrived, so its resolution follows, when the next attempt
+-- would have been due, but within ten seconds: the last attempt may still arrive, and would open the alert again. A
+-- trigger that is due only after the end is not sent.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_follow_up(p_service_name text, p_alert_id uuid, p_kind text)
 RETURNS void
 LANGUAGE plpgsql
@@ -442,7 +442,7 @@ BEGIN
     GROUP BY n.channel
     HAVING CASE p_kind
         WHEN 'resolved' THEN
-            -- Of what was suppressed, its sender finds out whether it was so to the end.
+            -- The worker finds out whether a suppressed one was so until the end.
             bool_or(n.attempts > 0 OR (
                 n.kind = 'triggered' AND n.status = 'pending' AND n.send_resolved
                 AND vigilbase.was_due_before(n.created_at, n.after_s, v_resolved_at)
@@ -457,7 +457,7 @@ BEGIN
 END;
 $$;
 
--- Whether a channel that batches may let out a new batch: its window is over, and none is on its way.
+-- Whether a channel that batches may start a batch: its window is over, and no batch is being sent.
 CREATE OR REPLACE FUNCTION vigilbase.is_window_open(p_channel text, p_window_s double precision, p_now timestamptz)
 RETURNS boolean
 LANGUAGE sql STABLE
@@ -471,9 +471,9 @@ BEGIN ATOMIC
     );
 END;
 
--- Locks a channel to claim for it, so that one claims at a time and what belongs into one batch comes into one batch.
--- Returns whether it may be claimed for: another may be claiming, or it is disabled or asked for a pause. What a
--- sender gave back of an alert that ended meanwhile is cancelled.
+-- Locks a channel for a claim, so that one worker claims at a time and what belongs together gets one batch. Returns
+-- false if another worker is claiming, or the channel is disabled or paused. Cancels due notifications that are no
+-- longer needed, such as those that a worker released.
 CREATE OR REPLACE FUNCTION vigilbase.lock_channel(p_channel text, p_now timestamptz)
 RETURNS boolean
 LANGUAGE plpgsql
@@ -500,7 +500,7 @@ BEGIN
 END;
 $$;
 
--- Locks all notifications of some alerts, in the order of their ids. Everything that writes several of them locks them
+-- Locks all notifications of some alerts in the order of their ids. Everything that writes several of them locks them
 -- in this order first.
 CREATE OR REPLACE FUNCTION vigilbase.lock_notifications(p_alert_ids uuid[])
 RETURNS void
@@ -511,7 +511,7 @@ BEGIN
 END;
 $$;
 
--- Records how one batch ended; see vigilbase_record_results. Returns its channel, unless nothing was attempted, and
+-- Records the result of one batch; see vigilbase_record_results. Returns its channel, or NULL if no attempt ended, and
 -- whether this was its first attempt.
 CREATE OR REPLACE FUNCTION vigilbase.record_result(
     p_result jsonb, p_now timestamptz, OUT channel text, OUT is_first boolean
@@ -534,7 +534,7 @@ BEGIN
         ORDER BY n.id
         FOR UPDATE
     LOOP
-        IF v_row.status <> 'pending' THEN -- another delivered it; now we have stopped, too
+        IF v_row.status <> 'pending' THEN -- another worker delivered it; end the lease
             UPDATE vigilbase.notifications AS n SET lease_id = NULL, leased_until = NULL WHERE n.id = v_row.id;
         ELSIF v_outcome = 'deferred' THEN
             PERFORM vigilbase.defer_notification(
@@ -554,7 +554,7 @@ BEGIN
 END;
 $$;
 
--- Repeats an alert's status in its notifications.
+-- Copies an alert's status to its notifications.
 CREATE OR REPLACE FUNCTION vigilbase.save_alert_status(p_alert_id uuid, p_alert_status text)
 RETURNS void
 LANGUAGE plpgsql
@@ -566,11 +566,11 @@ BEGIN
 END;
 $$;
 
--- Claims what may be sent to a channel now, at most p_limit batches: first those that were tried before, each whole
--- or not at all, then new ones. With p_window_s, a channel makes one batch of all that is new of one kind, and none
--- within so many seconds of its last one. The lease p_lease_id lasts p_lease_s seconds; after that another sender may
--- claim the same batch again, under the same batch_id. Returns {"now", "batches": see vigilbase.describe_batches,
--- "next_in_s": seconds until something else is due, or null}.
+-- Claims what can be sent to a channel now, at most p_limit batches: first those that were attempted before, each whole
+-- or not at all, then new ones. With p_window_s, a channel gets one batch of all new notifications of a kind, and none
+-- within that many seconds of its last one. The lease p_lease_id lasts p_lease_s seconds; after that another worker may
+-- claim the same batch, under the same batch_id. Returns {"now", "batches": see vigilbase.describe_batches,
+-- "next_in_s": seconds until the next one is due, or null}.
 CREATE OR REPLACE FUNCTION public.vigilbase_claim_notifications(
     p_channel text, p_window_s double precision, p_lease_id uuid, p_lease_s integer, p_limit integer
 )
@@ -590,13 +590,13 @@ BEGIN
         WHERE n.channel = p_channel AND n.status = 'pending' AND n.due_at <= v_now
           AND (n.leased_until IS NULL OR n.leased_until <= v_now)
     ) THEN
-        -- Before the channel is locked, since this waits for results that are recorded, and these lock channels last.
+        -- Before the channel is locked: this waits for transactions that record results, and they lock channels last.
         PERFORM vigilbase.catch_up_with_alerts(ARRAY(
             SELECT n.id FROM vigilbase.notifications AS n
             WHERE n.channel = p_channel AND n.status = 'pending' AND n.due_at <= v_now
               AND (n.leased_until IS NULL OR n.leased_until <= v_now)
             ORDER BY n.batch_id IS NULL, n.suppressed_by IS NOT NULL, n.id
-            LIMIT 3000 -- more than is claimed at once
+            LIMIT 3000 -- more than one call claims
         ));
         IF vigilbase.lock_channel(p_channel, v_now) THEN
             v_retries := vigilbase.claim_retries(p_channel, p_lease_id, v_until, p_limit);
@@ -612,9 +612,9 @@ BEGIN
 END;
 $$;
 
--- Deletes old notifications, oldest number first, and old timeline entries, up to p_limit of each, and says how many
--- and before which moment: {"deleted", "before"}. The first call of a pass leaves p_before out and the others hand it
--- back. What belongs to an open alert is spared, and so are all notifications of an alert of which one is pending.
+-- Deletes old notifications, lowest id first, and old timeline entries, up to p_limit of each, and returns how many and
+-- before which time: {"deleted", "before"}. The first call of a pass omits p_before; later calls repeat the returned
+-- one. Keeps what belongs to an open alert, and all notifications of an alert that has a pending one.
 CREATE OR REPLACE FUNCTION public.vigilbase_delete_notifications(
     p_days integer, p_limit integer, p_before timestamptz DEFAULT NULL
 )
@@ -625,7 +625,7 @@ SET plan_cache_mode = 'force_custom_plan'
 AS $$
 DECLARE
     v_before CONSTANT timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
-    -- Constants to the planner, which so looks them up by a hash; a join could turn quadratic on stale statistics.
+    -- Constants to the planner, so it looks them up by hash; a join could become quadratic with stale statistics.
     v_open CONSTANT uuid[] := ARRAY(
         SELECT a.id FROM public.alert_events AS a WHERE a.status IN ('active', 'acknowledged')
     );
@@ -638,13 +638,13 @@ DECLARE
 BEGIN
     DELETE FROM vigilbase.notifications WHERE id = ANY (ARRAY(
         SELECT n.id FROM vigilbase.notifications AS n
-        WHERE n.created_at < v_before AND n.status <> 'pending' AND n.alert_status = 'resolved' AND NOT n.alert_id = ANY (v_open)
-          AND NOT n.alert_id = ANY (v_pending)
+        WHERE n.created_at < v_before AND n.status <> 'pending' AND n.alert_status = 'resolved'
+          AND NOT n.alert_id = ANY (v_open) AND NOT n.alert_id = ANY (v_pending)
         ORDER BY n.id
         LIMIT p_limit
     ));
     GET DIAGNOSTICS v_notifications = ROW_COUNT;
-    -- By a range of time, since no index leads to an entry by its number alone; entries of one moment go together.
+    -- By a range of time, since no index finds an entry by its id alone; entries of the same time go together.
     SELECT max(old.at) INTO v_last FROM (
         SELECT t.at FROM vigilbase.alert_timeline AS t WHERE t.at < v_before AND NOT t.alert_id = ANY (v_open)
         ORDER BY t.at
@@ -656,8 +656,8 @@ BEGIN
 END;
 $$;
 
--- Disables a channel, and says so over others: an alert with the rule "channel" and the given message; p_routes as
--- vigilbase.enqueue_alert takes them. Returns whether it was enabled.
+-- Disables a channel, and notifies others: raises an alert with the rule "channel" and the given message. p_routes: see
+-- vigilbase.enqueue_alert. Returns whether it was enabled.
 CREATE OR REPLACE FUNCTION public.vigilbase_disable_channel(
     p_channel text, p_reason text, p_message text, p_routes text
 )
@@ -667,7 +667,7 @@ SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'r
 AS $$
 DECLARE
     v_name CONSTANT text := left('channel ' || p_channel, 100);
-    v_raised json;
+    v_result json;
     v_alert public.alert_events;
 BEGIN
     INSERT INTO vigilbase.channels (channel) VALUES (p_channel) ON CONFLICT (channel) DO NOTHING;
@@ -676,18 +676,18 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    v_raised := public.vigilbase_raise_alert(
+    v_result := public.vigilbase_raise_alert(
         v_name, 'service_degraded', p_message, '{"source": "notifications", "rule": "channel"}'
     );
-    v_alert := vigilbase.read_alert(v_name, (v_raised #>> '{alert,id}')::uuid);
+    v_alert := vigilbase.read_alert(v_name, (v_result #>> '{alert,id}')::uuid);
     PERFORM vigilbase.add_timeline_entry(v_name, v_alert.id, 'opened');
     PERFORM vigilbase.enqueue_alert(v_alert, p_routes::jsonb, '[]');
     RETURN true;
 END;
 $$;
 
--- Cancels a notification that failed, or that is pending and not being sent just now. NULL for an unknown number,
--- else {"is_discarded": whether it was one of these, "notification"}.
+-- Cancels a notification that has failed, or that is pending and not being sent. NULL for an unknown id, else
+-- {"is_discarded": whether it was one of these, "notification"}.
 CREATE OR REPLACE FUNCTION public.vigilbase_discard_notification(p_id bigint, p_author text DEFAULT NULL)
 RETURNS json
 LANGUAGE plpgsql
@@ -717,8 +717,8 @@ BEGIN
 END;
 $$;
 
--- Enables a channel, or ends the pause that it asked for; what waited for it goes out. Returns whether it was
--- disabled or paused.
+-- Enables a channel, or ends the pause that it requested; what waited for it is sent. Returns whether it was disabled
+-- or paused.
 CREATE OR REPLACE FUNCTION public.vigilbase_enable_channel(p_channel text)
 RETURNS boolean
 LANGUAGE plpgsql
@@ -747,8 +747,8 @@ BEGIN
 END;
 $$;
 
--- Queues the resolutions of alerts that were resolved by other ways than these functions. Returns how many alerts had
--- changed, at most 1,000: then there may be more.
+-- Enqueues the resolutions of alerts that were resolved by other means than these functions. Returns how many alerts
+-- had changed; if 1,000, there may be more.
 CREATE OR REPLACE FUNCTION public.vigilbase_enqueue_missing_resolutions()
 RETURNS integer
 LANGUAGE sql
@@ -759,10 +759,10 @@ AS $$
     ))
 $$;
 
--- Every channel that something is known of, by name: [{"channel", "disabled_at", "disabled_reason", "paused_until",
--- "last_batch_at": when one was last tried for the first time, "last_delivered_at", "waiting": due and not tried yet,
--- "failing": tried without success, with the "last_error" of the newest, "suppressed", "failed": for good, and still
--- needed}].
+-- Every channel that has a row or notifications, by name: [{"channel", "disabled_at", "disabled_reason",
+-- "paused_until", "last_batch_at": the first attempt of its newest batch, "last_delivered_at", "pending": due and not
+-- attempted yet, "retrying": attempted without success, with the "last_error" of the newest, "suppressed", "failed":
+-- for good, and still needed}].
 CREATE OR REPLACE FUNCTION public.vigilbase_list_channels()
 RETURNS json
 LANGUAGE sql STABLE
@@ -771,15 +771,16 @@ AS $$
     SELECT coalesce(json_agg(row_to_json(k) ORDER BY k.channel), '[]')
     FROM (
         SELECT coalesce(c.channel, o.channel) AS channel, c.disabled_at, c.disabled_reason, c.paused_until,
-            c.last_batch_at, o.last_delivered_at, o.last_error, coalesce(o.waiting, 0) AS waiting,
-            coalesce(o.failing, 0) AS failing, coalesce(o.suppressed, 0) AS suppressed, coalesce(o.failed, 0) AS failed
+            c.last_batch_at, o.last_delivered_at, o.last_error, coalesce(o.pending, 0) AS pending,
+            coalesce(o.retrying, 0) AS retrying, coalesce(o.suppressed, 0) AS suppressed,
+            coalesce(o.failed, 0) AS failed
         FROM vigilbase.channels AS c
         FULL JOIN (
             SELECT n.channel, max(n.ended_at) FILTER (WHERE n.status = 'delivered') AS last_delivered_at,
                 count(*) FILTER (WHERE n.status = 'pending' AND n.last_error IS NULL AND n.due_at <= clock_timestamp())
-                    AS waiting,
+                    AS pending,
                 count(*) FILTER (WHERE n.status = 'pending' AND n.last_error IS NOT NULL AND n.suppressed_by IS NULL)
-                    AS failing,
+                    AS retrying,
                 (array_agg(n.last_error ORDER BY n.id DESC) FILTER (
                     WHERE n.status = 'pending' AND n.last_error IS NOT NULL AND n.suppressed_by IS NULL
                 ))[1] AS last_error,
@@ -795,9 +796,9 @@ AS $$
     ) AS k
 $$;
 
--- Notifications in one of the given statuses (a JSON array), newest first, at most p_limit; of one alert, or of all.
--- Each with "is_needed", and, while it is pending, "waits_for" (see vigilbase.claimable; "window" for one that its
--- channel gathers with others) and "next_attempt_at". p_windows: {channel: the seconds for which it gathers}.
+-- Notifications with one of the given statuses (a JSON array), newest first, at most p_limit; of one alert, or of all.
+-- Each has "is_needed", and, while pending, "waits_for" (see vigilbase.claimable; "window" if its channel is collecting
+-- a batch) and "next_attempt_at". p_windows: {channel: the seconds for which it collects}.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_notifications(
     p_statuses text, p_limit integer, p_alert_id uuid DEFAULT NULL, p_windows text DEFAULT '{}'
 )
@@ -830,13 +831,13 @@ $$;
 -- Records the results of batches. p_results: a JSON array of {"batch_id", "lease_id", "outcome", "ids", "answer",
 -- "error", "in_s", "remind_in_s", "pause_s", "suppressed_by"}. "ids" restricts a result to some notifications of the
 -- batch. outcome:
---   delivered  the receiver accepted it; counts without the lease too. remind_in_s queues a reminder of an active alert
---   retry      to be tried again in in_s seconds
---   failed     for good; remind_in_s as above
---   deferred   not tried: due in in_s seconds; suppressed_by says in words what suppresses it, if anything does
+--   delivered  the receiver accepted it; needs no lease. remind_in_s enqueues a reminder if the alert is active
+--   retry      the next attempt is due in in_s seconds
+--   failed     final; remind_in_s as above
+--   deferred   not attempted: due in in_s seconds; suppressed_by describes what suppresses it, if anything does
 --   cancelled  not to be sent at all
---   split      refused because of the rest of its batch: these notifications become a batch of their own
--- Every outcome but delivered counts only with the lease. pause_s: the channel accepts nothing for so many seconds.
+--   split      rejected because of the rest of its batch: these notifications become a batch of their own
+-- Every outcome but delivered needs the lease. pause_s: the channel accepts nothing for that many seconds.
 CREATE OR REPLACE FUNCTION public.vigilbase_record_results(p_results text)
 RETURNS void
 LANGUAGE plpgsql
@@ -846,24 +847,24 @@ DECLARE
     v_now timestamptz;
     v_result jsonb;
     v_channel record;
-    v_first text[] := '{}'; -- the channels that got the first attempt of a batch
-    v_pauses jsonb := '{}'; -- for how long each channel wants nothing
+    v_first_attempts text[] := '{}'; -- channels with the first attempt of a batch
+    v_pauses jsonb := '{}'; -- seconds of pause by channel
 BEGIN
     IF EXISTS (
         SELECT FROM jsonb_array_elements(p_results::jsonb) AS r (item) WHERE r.item ->> 'outcome' = 'deferred'
     ) THEN
-        -- A session that ends a suppression meanwhile waits for us and finds what we deferred; or we wait and see its
-        -- end.
+        -- A transaction that ends a suppression waits and requeues what this one deferred, or this one waits and
+        -- sees the end.
         PERFORM FROM vigilbase.suppressions AS s WHERE s.ends_at IS NULL OR s.ends_at > clock_timestamp()
         ORDER BY s.id FOR SHARE;
     END IF;
-    -- All rows at once, in the order in which everything locks them.
+    -- All rows at once, in the order that all writers use.
     PERFORM FROM vigilbase.notifications AS n
     WHERE n.batch_id = ANY (ARRAY(
         SELECT (r.item ->> 'batch_id')::uuid FROM jsonb_array_elements(p_results::jsonb) AS r (item)
     ))
     ORDER BY n.id FOR UPDATE;
-    -- One moment for all, so that what is due at one time stays in one batch.
+    -- One time for all, so that what becomes due together stays in one batch.
     v_now := clock_timestamp();
     FOR v_result IN
         SELECT r.item FROM jsonb_array_elements(p_results::jsonb) AS r (item) ORDER BY r.item ->> 'batch_id'
@@ -871,7 +872,7 @@ BEGIN
         SELECT r.channel, r.is_first INTO v_channel
         FROM vigilbase.record_result(v_result, v_now) AS r (channel, is_first);
         IF v_channel.is_first THEN
-            v_first := array_append(v_first, v_channel.channel);
+            v_first_attempts := array_append(v_first_attempts, v_channel.channel);
         END IF;
         IF v_channel.channel IS NOT NULL AND v_result ->> 'pause_s' IS NOT NULL THEN
             v_pauses := v_pauses || jsonb_build_object(v_channel.channel, greatest(
@@ -879,21 +880,21 @@ BEGIN
             ));
         END IF;
     END LOOP;
-    -- Last, and in one order, since others write of the same channels.
-    PERFORM FROM vigilbase.channels AS c WHERE c.channel = ANY (v_first) OR v_pauses ? c.channel
+    -- Last, and in one order, since others write the same channels.
+    PERFORM FROM vigilbase.channels AS c WHERE c.channel = ANY (v_first_attempts) OR v_pauses ? c.channel
     ORDER BY c.channel FOR UPDATE;
     UPDATE vigilbase.channels AS c
-    SET last_batch_at = CASE WHEN c.channel = ANY (v_first) THEN v_now ELSE c.last_batch_at END,
+    SET last_batch_at = CASE WHEN c.channel = ANY (v_first_attempts) THEN v_now ELSE c.last_batch_at END,
         paused_until = greatest(
             c.paused_until, v_now + make_interval(secs => (v_pauses ->> c.channel)::double precision)
         )
-    WHERE c.channel = ANY (v_first) OR v_pauses ? c.channel;
+    WHERE c.channel = ANY (v_first_attempts) OR v_pauses ? c.channel;
 END;
 $$;
 
--- Queues a failed notification again, with all else of its batch that is still needed, under the same id; the
--- timeline says who wanted it. NULL for an unknown number, else {"outcome", "notification"}: "requeued"; or, and then
--- nothing has changed, "not_failed", or "resolved" or "acknowledged", if it is no longer needed for that reason.
+-- Requeues a failed notification, with all of its batch that is still needed, under the same batch_id, and records the
+-- author in the timeline. NULL for an unknown id, else {"outcome", "notification"}: "requeued"; or, if nothing changed,
+-- "not_failed", or "resolved" or "acknowledged" if it is no longer needed for that reason.
 CREATE OR REPLACE FUNCTION public.vigilbase_retry_notification(p_id bigint, p_author text DEFAULT NULL)
 RETURNS json
 LANGUAGE plpgsql

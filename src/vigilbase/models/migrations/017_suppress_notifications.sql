@@ -1,10 +1,10 @@
 -- 017_suppress_notifications.sql
--- Created: 2026-11-25 12:50
+-- Created: 2026-11-25 14:04
 --
 -- Silences and maintenance windows.
 
--- Makes all that is suppressed due at once: what suppressed some of it may have ended. Rows that others change just
--- now are theirs to look at.
+-- Makes all suppressed notifications due now, since a suppression may have ended. Skips locked rows: the transaction
+-- that locks them decides.
 CREATE OR REPLACE FUNCTION vigilbase.requeue_suppressed()
 RETURNS void
 LANGUAGE plpgsql
@@ -25,9 +25,9 @@ BEGIN
 END;
 $$;
 
--- Adds a silence or a maintenance window (p_kind), from now on where p_starts_at is null; it ends at p_ends_at or
--- after p_length_s seconds, or, where both are null, when vigilbase_end_suppression ends it. Returns {"outcome":
--- "added" | "in_the_past" | "empty", "suppression": row or null}.
+-- Adds a silence or a maintenance window (p_kind) from p_starts_at, or now if that is null; it ends at p_ends_at or
+-- after p_length_s seconds, or, if both are null, when vigilbase_end_suppression ends it. Returns {"outcome": "added" |
+-- "in_the_past" | "empty", "suppression": row or null}.
 CREATE OR REPLACE FUNCTION public.vigilbase_add_suppression(
     p_kind text, p_service_glob text, p_tag text, p_starts_at timestamptz, p_ends_at timestamptz,
     p_length_s double precision, p_author text, p_comment text,
@@ -58,8 +58,8 @@ BEGIN
 END;
 $$;
 
--- Ends a suppression of a kind now and for good, or takes it back if it has not begun; what it suppressed goes out.
--- NULL for an unknown id, else {"has_ended": whether this ended it, "suppression": row}.
+-- Ends a suppression of a kind now, or cancels it if it has not started; notifications that it suppressed are sent.
+-- NULL for an unknown id, else {"has_ended": whether this call ended it, "suppression": row}.
 CREATE OR REPLACE FUNCTION public.vigilbase_end_suppression(p_kind text, p_id uuid)
 RETURNS json
 LANGUAGE plpgsql
@@ -70,7 +70,7 @@ DECLARE
     v_has_ended boolean;
     v_suppression vigilbase.suppressions;
 BEGIN
-    -- The clock is read behind the lock, so that of several who end one at once, one does.
+    -- The clock is read under the lock, so that only one of several calls ends it.
     PERFORM FROM vigilbase.suppressions AS s WHERE s.kind = p_kind AND s.id = p_id FOR UPDATE;
     v_now := clock_timestamp();
     UPDATE vigilbase.suppressions AS s SET ends_at = greatest(v_now, s.starts_at)
@@ -86,7 +86,7 @@ BEGIN
 END;
 $$;
 
--- The suppressions of a kind whose ids lie between two ids, both included, by id, at most p_limit.
+-- The suppressions of a kind with ids between two ids, both included, by id, at most p_limit.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_suppressions(
     p_kind text, p_first_id uuid, p_last_id uuid, p_limit integer
 )
@@ -103,8 +103,8 @@ AS $$
     ) AS page
 $$;
 
--- The suppressions of a kind, newest first, at most p_limit where that is not null: those that have not ended; with
--- p_since also those that ended after it; with p_include_ended all.
+-- The suppressions of a kind, or of both if p_kind is null, newest first, at most p_limit if that is not null: those
+-- that have not ended; with p_since also those that ended after it; with p_include_ended all.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_suppressions(
     p_kind text, p_include_ended boolean DEFAULT false, p_since timestamptz DEFAULT NULL, p_limit integer DEFAULT NULL
 )
@@ -115,7 +115,7 @@ AS $$
     SELECT coalesce(json_agg(row_to_json(page) ORDER BY page.created_at DESC, page.id), '[]')
     FROM (
         SELECT s.* FROM vigilbase.suppressions AS s
-        WHERE s.kind = p_kind AND (
+        WHERE (p_kind IS NULL OR s.kind = p_kind) AND (
             p_include_ended OR s.ends_at IS NULL OR s.ends_at > p_since
             OR (s.ends_at > clock_timestamp() AND s.ends_at > s.starts_at)
         )

@@ -1,10 +1,10 @@
 -- 018_grant_privileges.sql
--- Created: 2026-11-25 12:50
+-- Created: 2026-11-25 14:04
 --
 -- Who may do what, and how to find out.
 
--- All that Vigilbase has made in this database but its indexes: the schema, and by its kind and name what is in it,
--- the two contract tables, and the functions that a client calls. `signature` is what a GRANT or DROP needs.
+-- Everything that Vigilbase has created in this database except indexes, by kind and name: the schema and its objects,
+-- the two contract tables, and the functions that clients call. `signature` is what GRANT and DROP need.
 CREATE OR REPLACE VIEW vigilbase.objects WITH (security_invoker = true) AS
 SELECT n.oid, 'schema' AS kind, 'vigilbase' AS name, 'vigilbase' AS signature
 FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'vigilbase'
@@ -38,9 +38,9 @@ AS $$
     )
 $$;
 
--- What there is of Vigilbase, and what the role that asks, and the roles of a Data API's visitors, may do with it:
--- {"tables": {"public.alert_events": ["SELECT", ...]}, "functions": {"vigilbase.is_needed": whether the role may call
--- it}, "has_usage": of the schema, "exposed": [what anon or authenticated may use: "sequence
+-- The objects of Vigilbase, and what the calling role, anon and authenticated may do with them: {"tables":
+-- {"public.alert_events": ["SELECT", ...]}, "functions": {"vigilbase.is_needed": whether the role may call it},
+-- "has_usage": of the schema, "exposed": [what anon or authenticated may use: "sequence
 -- vigilbase.notifications_id_seq"]}.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_privileges()
 RETURNS json
@@ -81,8 +81,8 @@ AS $$
     )
 $$;
 
--- Who is asking, whether row-level security would hide rows from that role, what the server is, and its clock. A
--- blind monitor must be told so at start.
+-- The calling role, whether row-level security hides rows from it, and the server's version, encoding and clock. A
+-- blind monitor must say so at start.
 CREATE OR REPLACE FUNCTION public.vigilbase_role_info()
 RETURNS json
 LANGUAGE sql STABLE
@@ -98,8 +98,8 @@ AS $$
     )
 $$;
 
--- Proves that Vigilbase can write, and not only that it may: writes a row into each table of an outage and takes all
--- of them back. Returns {"code": "ok" or the SQLSTATE, "message": what the server said}.
+-- Proves that Vigilbase can write, not only that it may: writes a row to each table of an outage and rolls them all
+-- back. Returns {"code": "ok" or the SQLSTATE, "message": the server's error or null}.
 CREATE OR REPLACE FUNCTION public.vigilbase_test_write()
 RETURNS json
 LANGUAGE plpgsql
@@ -120,7 +120,7 @@ BEGIN
         INSERT INTO vigilbase.suppressions (kind, tag, starts_at, author, comment)
         VALUES ('silence', 'test', now(), 'test', 'test');
         INSERT INTO vigilbase.runners (runner_id, host, pid) VALUES (v_alert.id, 'test', 0);
-        RAISE EXCEPTION USING ERRCODE = 'VB000'; -- takes it all back
+        RAISE EXCEPTION USING ERRCODE = 'VB000'; -- rolls it all back
     EXCEPTION
         WHEN SQLSTATE 'VB000' THEN
             RETURN json_build_object('code', 'ok', 'message', NULL);
@@ -130,10 +130,10 @@ BEGIN
 END;
 $$;
 
--- Privileges. A Supabase project's defaults have changed over the years, from everything for everybody to nothing at
--- all; so everything is taken back first and what is needed is given, and every project ends up the same. Helpers are
--- granted too, since functions run with their caller's privileges; identity columns need no grant on their sequences.
--- Entries of a timeline are only added, and of a suppression only the end may be changed.
+-- Privileges. The defaults of Supabase projects have changed over the years, from everything for everyone to nothing at
+-- all; so this revokes everything, then grants what is needed, and every project ends up the same. Helpers are granted
+-- too, because functions run with their caller's privileges; identity columns need no grant on their sequences.
+-- Timeline entries can be added but not changed; of a suppression, only the end can change.
 DO $$
 DECLARE
     v_contract CONSTANT text := 'public.service_health_checks, public.alert_events';

@@ -1,7 +1,7 @@
--- Privileges. A Supabase project's defaults have changed over the years, from everything for everybody to nothing at
--- all; so everything is taken back first and what is needed is given, and every project ends up the same. Helpers are
--- granted too, since functions run with their caller's privileges; identity columns need no grant on their sequences.
--- Entries of a timeline are only added, and of a suppression only the end may be changed.
+-- Privileges. The defaults of Supabase projects have changed over the years, from everything for everyone to nothing at
+-- all; so this revokes everything, then grants what is needed, and every project ends up the same. Helpers are granted
+-- too, because functions run with their caller's privileges; identity columns need no grant on their sequences.
+-- Timeline entries can be added but not changed; of a suppression, only the end can change.
 DO $$
 DECLARE
     v_contract CONSTANT text := 'public.service_health_checks, public.alert_events';

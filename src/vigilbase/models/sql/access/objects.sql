@@ -1,5 +1,5 @@
--- All that Vigilbase has made in this database but its indexes: the schema, and by its kind and name what is in it,
--- the two contract tables, and the functions that a client calls. `signature` is what a GRANT or DROP needs.
+-- Everything that Vigilbase has created in this database except indexes, by kind and name: the schema and its objects,
+-- the two contract tables, and the functions that clients call. `signature` is what GRANT and DROP need.
 CREATE OR REPLACE VIEW vigilbase.objects WITH (security_invoker = true) AS
 SELECT n.oid, 'schema' AS kind, 'vigilbase' AS name, 'vigilbase' AS signature
 FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'vigilbase'

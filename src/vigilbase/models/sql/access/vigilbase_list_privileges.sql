@@ -1,6 +1,6 @@
--- What there is of Vigilbase, and what the role that asks, and the roles of a Data API's visitors, may do with it:
--- {"tables": {"public.alert_events": ["SELECT", ...]}, "functions": {"vigilbase.is_needed": whether the role may call
--- it}, "has_usage": of the schema, "exposed": [what anon or authenticated may use: "sequence
+-- The objects of Vigilbase, and what the calling role, anon and authenticated may do with them: {"tables":
+-- {"public.alert_events": ["SELECT", ...]}, "functions": {"vigilbase.is_needed": whether the role may call it},
+-- "has_usage": of the schema, "exposed": [what anon or authenticated may use: "sequence
 -- vigilbase.notifications_id_seq"]}.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_privileges()
 RETURNS json

@@ -1,5 +1,5 @@
--- Who is asking, whether row-level security would hide rows from that role, what the server is, and its clock. A
--- blind monitor must be told so at start.
+-- The calling role, whether row-level security hides rows from it, and the server's version, encoding and clock. A
+-- blind monitor must say so at start.
 CREATE OR REPLACE FUNCTION public.vigilbase_role_info()
 RETURNS json
 LANGUAGE sql STABLE

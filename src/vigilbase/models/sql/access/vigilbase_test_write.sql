@@ -1,5 +1,5 @@
--- Proves that Vigilbase can write, and not only that it may: writes a row into each table of an outage and takes all
--- of them back. Returns {"code": "ok" or the SQLSTATE, "message": what the server said}.
+-- Proves that Vigilbase can write, not only that it may: writes a row to each table of an outage and rolls them all
+-- back. Returns {"code": "ok" or the SQLSTATE, "message": the server's error or null}.
 CREATE OR REPLACE FUNCTION public.vigilbase_test_write()
 RETURNS json
 LANGUAGE plpgsql
@@ -20,7 +20,7 @@ BEGIN
         INSERT INTO vigilbase.suppressions (kind, tag, starts_at, author, comment)
         VALUES ('silence', 'test', now(), 'test', 'test');
         INSERT INTO vigilbase.runners (runner_id, host, pid) VALUES (v_alert.id, 'test', 0);
-        RAISE EXCEPTION USING ERRCODE = 'VB000'; -- takes it all back
+        RAISE EXCEPTION USING ERRCODE = 'VB000'; -- rolls it all back
     EXCEPTION
         WHEN SQLSTATE 'VB000' THEN
             RETURN json_build_object('code', 'ok', 'message', NULL);

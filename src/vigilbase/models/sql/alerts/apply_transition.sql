@@ -1,9 +1,8 @@
--- Opens, resolves and recovers what a transition asks for in a service that its caller has locked, whatever another
--- runner did meanwhile, and queues the notifications about it. p_transition: {"service_name", "to": "healthy" |
+-- Applies a transition to a service that the caller has locked, whatever another runner did in the meantime: opens and
+-- resolves alerts, writes recoveries, and enqueues notifications. p_transition: {"service_name", "to": "healthy" |
 -- "degraded" | "down", "opening", "recovery", "routes", "tags"}: opening and recovery are {"message", "details"} or
 -- null; for routes and tags see vigilbase.enqueue_alert. Returns {"service_name", "to", "outcome", "opened",
--- "recovery"}, where outcome is "opened", "recovered", "already_open" or "not_open", and the last two are alert
--- events or null.
+-- "recovery"}: outcome is "opened", "recovered", "already_open" or "not_open"; the last two are alert events or null.
 CREATE OR REPLACE FUNCTION vigilbase.apply_transition(p_transition jsonb)
 RETURNS json
 LANGUAGE plpgsql
@@ -27,9 +26,9 @@ BEGIN
         );
     END IF;
 
-    -- Later than the judge's last word even if the clock was set back, so that the newest stays the newest.
+    -- Later than the current alert even if the clock was set back, so that the newest stays the newest.
     v_now := greatest(clock_timestamp(), v_current.created_at + interval '1 microsecond');
-    -- From down, what is better than down is a recovery; from degraded, only healthy is.
+    -- From down, any better status is a recovery; from degraded, only healthy is.
     IF v_current_type IS NOT NULL AND v_target <> 'down' THEN
         v_recovery := vigilbase.write_recovery(v_current, p_transition, v_now);
     END IF;

@@ -1,5 +1,5 @@
--- The service of an alert, or NULL for an unknown id: the one look-up by the id alone, so that all that follows can
--- say which service it is about.
+-- The service of an alert, or NULL for an unknown id. This is the only lookup by id alone; all later queries name the
+-- service.
 CREATE OR REPLACE FUNCTION vigilbase.find_alert_service(p_alert_id uuid)
 RETURNS text
 LANGUAGE sql STABLE

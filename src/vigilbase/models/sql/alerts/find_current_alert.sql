@@ -1,4 +1,4 @@
--- The judge's newest word on a service: an open alert before all others, else the newest; a recovery means healthy.
+-- The judge's alert that sets a service's current status: an open one, else the newest; a recovery means healthy.
 CREATE OR REPLACE FUNCTION vigilbase.find_current_alert(p_service_name text)
 RETURNS public.alert_events
 LANGUAGE sql STABLE

@@ -1,13 +1,13 @@
--- The judge's alert of a type for a service: a new one, or the open one that other code raised, which it takes over,
--- since there is one open alert of a type. An alert with a rule in its details belongs to others.
+-- Opens the judge's alert of a type for a service, or takes over the open one that other code raised, since a service
+-- has one open alert of a type. An alert with a rule in its details belongs to other code.
 CREATE OR REPLACE FUNCTION vigilbase.open_alert(
-    p_service_name text, p_alert_type text, p_wording jsonb, p_at timestamptz
+    p_service_name text, p_alert_type text, p_content jsonb, p_at timestamptz
 )
 RETURNS public.alert_events
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_details CONSTANT jsonb := (p_wording -> 'details') || '{"source": "judge"}';
+    v_details CONSTANT jsonb := (p_content -> 'details') || '{"source": "judge"}';
     v_opened public.alert_events;
     v_event text := 'taken_over';
 BEGIN
@@ -24,12 +24,12 @@ BEGIN
     IF NOT FOUND THEN
         v_event := 'opened';
         INSERT INTO public.alert_events AS a (service_name, alert_type, status, message, details, created_at)
-        VALUES (p_service_name, p_alert_type, 'active', p_wording ->> 'message', v_details, p_at)
+        VALUES (p_service_name, p_alert_type, 'active', p_content ->> 'message', v_details, p_at)
         RETURNING a.* INTO v_opened;
     END IF;
     PERFORM vigilbase.add_timeline_entry(
         p_service_name, v_opened.id, v_event,
-        p_details => jsonb_build_object('reason', p_wording #> '{details,reason}')
+        p_details => jsonb_build_object('reason', p_content #> '{details,reason}')
     );
     RETURN v_opened;
 END;

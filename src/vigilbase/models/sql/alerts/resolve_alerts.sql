@@ -1,6 +1,6 @@
 -- Resolves the open alerts of a service that a transition ends: all but those of the type that it opens (p_kept_type)
--- and those with a rule, which belong to others. Their details say what became of the service: the recovery's
--- recovered_to and recovered_at, or the id of the alert that took their place.
+-- and those with a rule, which belong to other code. Their details get the recovery's recovered_to and recovered_at, or
+-- the id of the alert that supersedes them.
 CREATE OR REPLACE FUNCTION vigilbase.resolve_alerts(
     p_transition jsonb, p_kept_type text, p_opened_id uuid, p_recovery_details jsonb, p_now timestamptz
 )

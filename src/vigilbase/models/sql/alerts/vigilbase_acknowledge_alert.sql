@@ -1,5 +1,5 @@
--- Acknowledges an active alert, tells those who heard of it, and keeps in its timeline who did so and a comment.
--- Returns the alert as it stands afterwards, acknowledged before or resolved as it may be, or NULL for an unknown id.
+-- Acknowledges an active alert, notifies the channels that know of it, and records the author and a comment in its
+-- timeline. Returns the resulting alert, even if already acknowledged or resolved, or NULL for an unknown id.
 CREATE OR REPLACE FUNCTION public.vigilbase_acknowledge_alert(
     p_id uuid, p_author text DEFAULT NULL, p_comment text DEFAULT NULL
 )

@@ -1,5 +1,5 @@
--- Inserts an alert event as it is asked for, whether or not there is one like it; the time that goes with its status
--- is the database's.
+-- Inserts an alert event as given, even if a similar one exists; the database's clock sets acknowledged_at or
+-- resolved_at.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_alert(
     p_service_name text, p_alert_type text, p_status text, p_message text, p_details text
 )

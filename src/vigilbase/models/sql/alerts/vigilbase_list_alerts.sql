@@ -1,5 +1,5 @@
--- Alerts in any of the given statuses (a JSON array), newest first: of one service or of all, those that were not
--- resolved before p_since, at most p_limit of them.
+-- Alerts with any of the given statuses (a JSON array), newest first, at most p_limit: of one service or of all, except
+-- those that were resolved before p_since.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_alerts(
     p_statuses text, p_service_name text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_limit integer DEFAULT NULL
 )

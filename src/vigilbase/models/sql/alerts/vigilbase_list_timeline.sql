@@ -1,4 +1,4 @@
--- All that happened to an alert, in order.
+-- An alert's timeline, oldest entry first.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_timeline(p_alert_id uuid)
 RETURNS json
 LANGUAGE plpgsql STABLE

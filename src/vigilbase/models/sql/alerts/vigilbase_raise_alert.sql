@@ -1,5 +1,5 @@
--- The open alert of a service, type and details.rule, or one of the last p_within_minutes, or else a new one:
--- {"alert", "is_new"}. Of any number of callers at once, one makes the alert.
+-- The open alert of a service, type and details.rule, else the newest of the last p_within_minutes, else a new one:
+-- {"alert", "is_new"}. Of concurrent callers, only one creates it.
 CREATE OR REPLACE FUNCTION public.vigilbase_raise_alert(
     p_service_name text, p_alert_type text, p_message text, p_details text, p_within_minutes integer DEFAULT NULL
 )

@@ -1,5 +1,5 @@
--- Resolves an open alert, tells those who heard of it, and keeps in its timeline who did so and a comment. Returns
--- the alert as it stands afterwards, or NULL for an unknown id.
+-- Resolves an open alert, notifies the channels that know of it, and records the author and a comment in its timeline.
+-- Returns the resulting alert, or NULL for an unknown id.
 CREATE OR REPLACE FUNCTION public.vigilbase_resolve_alert(
     p_id uuid, p_author text DEFAULT NULL, p_comment text DEFAULT NULL
 )

@@ -1,4 +1,4 @@
--- Writes one check, a JSON object, and returns it as it is stored.
+-- Writes one check, a JSON object, and returns the stored row.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_health_check(p_check text)
 RETURNS json
 LANGUAGE plpgsql

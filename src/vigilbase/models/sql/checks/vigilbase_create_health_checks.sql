@@ -1,4 +1,4 @@
--- Writes a batch of checks, a JSON array, whole or not at all. Returns how many.
+-- Writes several checks, a JSON array, all or none. Returns how many.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_health_checks(p_checks text)
 RETURNS integer
 LANGUAGE plpgsql

@@ -1,5 +1,5 @@
--- Deletes up to p_limit checks written before a moment, and says how many and which moment: {"deleted", "before"}.
--- The first call of a pass leaves p_before out and the others hand it back, so that a pass has one fixed end.
+-- Deletes up to p_limit checks created before a time, and returns how many and that time: {"deleted", "before"}. The
+-- first call of a pass omits p_before; later calls repeat the returned one, so that a pass has a fixed end.
 CREATE OR REPLACE FUNCTION public.vigilbase_delete_health_checks(
     p_days integer, p_limit integer, p_before timestamptz DEFAULT NULL
 )
@@ -11,8 +11,8 @@ DECLARE
     v_before timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
     v_count integer;
 BEGIN
-    -- By an array of ids and nothing else: on stale statistics IN with a LIMIT turns into a quadratic join, and a second
-    -- condition on created_at makes the array a filter that is searched for every old row.
+    -- Only by an array of ids: with stale statistics, IN with a LIMIT becomes a quadratic join, and a second condition
+    -- on created_at makes the array a filter that is searched for every old row.
     DELETE FROM public.service_health_checks WHERE id = ANY (ARRAY(
         SELECT c.id FROM public.service_health_checks AS c
         WHERE c.created_at < v_before ORDER BY c.created_at LIMIT p_limit

@@ -1,5 +1,5 @@
--- The checks of a service that ran since a moment: the newest p_limit of them, newest first by checked_at, and how
--- many there are of each status: {"checks": [...], "counts": {"healthy": 9, "down": 1}}.
+-- The checks of a service since a time: the newest p_limit, newest first by checked_at, and the number of all checks by
+-- status: {"checks": [...], "counts": {"healthy": 9, "down": 1}}.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_check_history(
     p_service_name text, p_since timestamptz, p_limit integer
 )

@@ -1,5 +1,5 @@
--- The newest check of every service by checked_at, sorted by service. The cost goes with the number of services and
--- not with the length of the history; compiling the query would cost more than running it.
+-- The newest check of every service by checked_at, sorted by service. The cost grows with the number of services, not
+-- with the length of the history. JIT is off, since compiling costs more than running.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_latest_health_checks()
 RETURNS json
 LANGUAGE plpgsql

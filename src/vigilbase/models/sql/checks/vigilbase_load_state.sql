@@ -1,5 +1,5 @@
--- Where services stand: for each name of the JSON array p_service_names its last p_checks checks (newest first; none
--- from the future, which others may have written) and its judged alert; and the database's clock.
+-- The state of services: for each name in the JSON array p_service_names its last p_checks checks (newest first; none
+-- from the future, which other code may write) and its current alert; and the database's clock.
 CREATE OR REPLACE FUNCTION public.vigilbase_load_state(p_service_names text, p_checks integer)
 RETURNS json
 LANGUAGE plpgsql STABLE

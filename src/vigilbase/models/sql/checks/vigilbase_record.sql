@@ -1,8 +1,8 @@
--- Records a batch in one transaction: checks, the alerts that they open or resolve, and the notifications about
--- these. p_checks: a JSON array of checks, see vigilbase.write_checks; p_transitions: a JSON array, see
--- vigilbase.apply_transition. A batch is written whole or not at all, so one of which nothing is new was written
--- before, and so was what it caused: recording it again changes nothing. Returns {"now": the database's clock,
--- "written": a count, "transitions": one answer each, in the order of services}.
+-- Records checks in one transaction with the alerts that they open or resolve and the notifications about these.
+-- p_checks: a JSON array, see vigilbase.write_checks; p_transitions: a JSON array, see vigilbase.apply_transition. A
+-- call writes everything or nothing. If it has checks and none is new, an earlier call recorded them and their effects,
+-- and this one changes nothing. Returns {"now": the database's clock, "written": a count, "transitions": one result
+-- each, in the order of services}.
 CREATE OR REPLACE FUNCTION public.vigilbase_record(p_checks text, p_transitions text)
 RETURNS json
 LANGUAGE plpgsql
@@ -13,7 +13,7 @@ DECLARE
     v_transitions CONSTANT jsonb := p_transitions::jsonb;
     v_written integer;
     v_transition jsonb;
-    v_answers json[] := '{}';
+    v_results json[] := '{}';
 BEGIN
     PERFORM vigilbase.lock_services(v_checks, v_transitions);
     v_written := vigilbase.write_checks(v_checks, clock_timestamp());
@@ -22,11 +22,11 @@ BEGIN
             SELECT t.item FROM jsonb_array_elements(v_transitions) WITH ORDINALITY AS t (item, place)
             ORDER BY (t.item ->> 'service_name') COLLATE "C", t.place
         LOOP
-            v_answers := array_append(v_answers, vigilbase.apply_transition(v_transition));
+            v_results := array_append(v_results, vigilbase.apply_transition(v_transition));
         END LOOP;
     END IF;
     RETURN json_build_object(
-        'now', clock_timestamp(), 'written', v_written, 'transitions', array_to_json(v_answers)
+        'now', clock_timestamp(), 'written', v_written, 'transitions', array_to_json(v_results)
     );
 END;
 $$;

@@ -1,6 +1,6 @@
--- Writes the checks of a runner, a JSON array, each with its own id; one that was written before stays as it is. A
--- check from the future (two clocks never agree to the millisecond) is set back to p_now, and says so. Returns how
--- many are new.
+-- Writes a runner's checks, a JSON array, each with its own id; a check that is already stored stays as it is. A check
+-- from the future (clocks never quite agree) gets the time p_now; checked_at_was keeps its own. Returns how many are
+-- new.
 CREATE OR REPLACE FUNCTION vigilbase.write_checks(p_checks json, p_now timestamptz)
 RETURNS integer
 LANGUAGE plpgsql

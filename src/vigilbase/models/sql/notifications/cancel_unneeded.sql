@@ -1,5 +1,5 @@
--- Cancels the notifications of an alert that are no longer needed; the reason is a code. One that is being sent is
--- left to its sender. A trigger that was never told is noted in the alert's timeline.
+-- Cancels the notifications of an alert that are no longer needed; p_reason is a code. Those that a worker is sending
+-- are left to it. The timeline records each cancelled trigger.
 CREATE OR REPLACE FUNCTION vigilbase.cancel_unneeded(p_alert_id uuid, p_reason text)
 RETURNS void
 LANGUAGE plpgsql
@@ -15,7 +15,7 @@ BEGIN
           AND (n.leased_until IS NULL OR n.leased_until <= v_now)
         RETURNING n.*
     LOOP
-        CONTINUE WHEN v_row.kind <> 'triggered'; -- the others only repeat or follow what was told
+        CONTINUE WHEN v_row.kind <> 'triggered'; -- the others only repeat or follow a trigger
         PERFORM vigilbase.add_timeline_entry(
             v_row.service_name, p_alert_id, 'cancelled', p_details => jsonb_build_object(
                 'channel', v_row.channel, 'kind', v_row.kind, 'attempts', v_row.attempts,

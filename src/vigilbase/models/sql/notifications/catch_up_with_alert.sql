@@ -1,6 +1,6 @@
--- Learns what became of an alert by other ways than these functions, such as an UPDATE. If it is resolved, its
--- resolution is queued; if it is acknowledged, what is no longer needed is cancelled; if it is gone, everything is.
--- Its rows are locked before it is read, so that a newer status is never overwritten.
+-- Catches up with an alert that changed by other means than these functions, such as an UPDATE. If resolved, enqueues
+-- its resolution; if acknowledged, cancels what is no longer needed; if deleted, cancels all. Locks its notifications
+-- before it reads the alert, so that it never overwrites a newer status.
 CREATE OR REPLACE FUNCTION vigilbase.catch_up_with_alert(p_service_name text, p_alert_id uuid)
 RETURNS void
 LANGUAGE plpgsql

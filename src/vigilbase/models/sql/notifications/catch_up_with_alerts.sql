@@ -1,5 +1,5 @@
--- Finds which alerts of some notifications (p_ids) were changed by other ways than these functions, and catches up with
--- at most 1,000 of them; see vigilbase.catch_up_with_alert. Returns with how many.
+-- Finds the alerts of some notifications (p_ids) that changed by other means than these functions, and catches up with
+-- at most 1,000 of them; see vigilbase.catch_up_with_alert. Returns how many.
 CREATE OR REPLACE FUNCTION vigilbase.catch_up_with_alerts(p_ids bigint[])
 RETURNS integer
 LANGUAGE plpgsql

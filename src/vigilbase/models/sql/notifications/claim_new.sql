@@ -1,5 +1,5 @@
--- Claims what was never tried, and gives it its batches: each notification its own, or with p_window_s one for each
--- kind, of at most 1,000. Returns their ids. Of what was suppressed, much may be so still, so it comes last.
+-- Claims notifications without a batch, and gives each a batch of its own, or with p_window_s one batch for each kind,
+-- of at most 1,000. Returns the batch ids. Suppressed ones come last, because many still are.
 CREATE OR REPLACE FUNCTION vigilbase.claim_new(
     p_channel text, p_window_s double precision, p_lease_id uuid, p_until timestamptz, p_limit integer
 )
@@ -8,7 +8,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     v_now CONSTANT timestamptz := clock_timestamp();
-    v_at_most CONSTANT integer := 1000;
+    v_max_size CONSTANT integer := 1000;
     v_is_batched CONSTANT boolean := p_window_s > 0;
     v_ids bigint[];
     v_batches jsonb;
@@ -21,7 +21,7 @@ BEGIN
         SELECT c.id FROM vigilbase.claimable AS c
         WHERE c.channel = p_channel AND c.due_at <= v_now AND c.batch_id IS NULL AND c.waits_for IS NULL
         ORDER BY c.suppressed_by IS NOT NULL, c.id
-        LIMIT CASE WHEN v_is_batched THEN 2 * v_at_most ELSE p_limit END
+        LIMIT CASE WHEN v_is_batched THEN 2 * v_max_size ELSE p_limit END
     );
     v_ids := ARRAY(
         SELECT n.id FROM vigilbase.notifications AS n
@@ -39,7 +39,7 @@ BEGIN
         UPDATE vigilbase.notifications AS n
         SET batch_id = p.batch_id, batched_at = v_now, attempts = n.attempts + 1, lease_id = p_lease_id,
             leased_until = p_until
-        FROM placed AS p WHERE p.id = n.id AND p.place <= v_at_most AND p.batch_id IS NOT NULL
+        FROM placed AS p WHERE p.id = n.id AND p.place <= v_max_size AND p.batch_id IS NOT NULL
         RETURNING n.batch_id
     )
     SELECT array_agg(DISTINCT c.batch_id) INTO v_claimed FROM claimed AS c;

@@ -1,5 +1,5 @@
--- Claims batches that were tried before, at most p_limit, the oldest first; returns their ids. A batch is known to
--- its receiver by its id, so it is claimed whole or not at all.
+-- Claims batches that were attempted before, at most p_limit, oldest first; returns their ids. A receiver knows a batch
+-- by its id, so a batch is claimed whole or not at all.
 CREATE OR REPLACE FUNCTION vigilbase.claim_retries(
     p_channel text, p_lease_id uuid, p_until timestamptz, p_limit integer
 )

@@ -1,19 +1,19 @@
--- Every pending notification, when it may be tried next, and what it waits for (waits_for). NULL means that it may be
--- claimed now; the codes are:
---   not_needed        the alert has ended or was acknowledged
---   sender            a sender is sending it
+-- Every pending notification, the time of its next attempt, and what it waits for (waits_for). NULL means that it can
+-- be claimed now; the codes are:
+--   not_needed        its alert is resolved, or acknowledged
+--   worker            a worker is sending it
 --   channel_disabled  its channel is disabled
 --   suppression       a silence or maintenance window suppresses it
---   channel_pause     its channel asked for a pause
---   due_at            its time has not come
+--   channel_pause     its channel requested a pause
+--   due_at            it is not due yet
 --   earlier           an earlier notification of the same alert to the same channel
---   resolution        the end of the service's last outage of that type, since some receivers know no other difference.
---                     It no longer waits once that end has failed three times, or is suppressed itself
--- A notification that was tried before is known to its receiver by its batch_id, and waits for no other.
+--   resolution        the resolution of the service's last alert of that type, since some receivers can't tell the two
+--                     apart. It stops waiting once that has failed four times, or is suppressed
+-- A receiver knows a notification that was attempted before by its batch_id, so it waits for no other.
 CREATE OR REPLACE VIEW vigilbase.claimable WITH (security_invoker = true) AS
 SELECT n.*, greatest(n.due_at, n.leased_until, c.paused_until) AS next_attempt_at, CASE
     WHEN NOT vigilbase.is_needed(n.alert_status, n.kind, n.unless_acknowledged) THEN 'not_needed'
-    WHEN n.leased_until > clock_timestamp() THEN 'sender'
+    WHEN n.leased_until > clock_timestamp() THEN 'worker'
     WHEN c.disabled_at IS NOT NULL THEN 'channel_disabled'
     WHEN n.suppressed_by IS NOT NULL AND n.due_at > clock_timestamp() THEN 'suppression'
     WHEN c.paused_until > clock_timestamp() THEN 'channel_pause'

@@ -1,6 +1,6 @@
--- Puts off what was claimed and not tried. It is due in a second if a suppression has ended since it was due, or,
--- when a suppression is named for the first time, shortly before that: one that ends holds the time at which its end
--- began. What was tried before may have arrived, so it keeps its batch.
+-- Defers a notification that was claimed but not attempted: by p_in_s seconds, or by one if a suppression has ended
+-- since it was due; with a new p_suppressed_by, since a minute before, because ends_at precedes its commit. What was
+-- attempted before may have arrived, so it keeps its batch.
 CREATE OR REPLACE FUNCTION vigilbase.defer_notification(
     p_row vigilbase.notifications, p_in_s double precision, p_suppressed_by text, p_now timestamptz
 )

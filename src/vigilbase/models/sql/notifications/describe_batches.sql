@@ -1,6 +1,6 @@
--- What its sender needs to know of claimed batches: [{"batch_id", "channel", "kind", "at", "attempts",
--- "notifications": [{"id", "tags", "may_have_heard": whether the channel may know of the alert, "alert"}]}], the
--- oldest first. One whose alert is gone is left out, and is cancelled when its lease ends.
+-- What a worker needs to know about claimed batches: [{"batch_id", "channel", "kind", "at", "attempts",
+-- "notifications": [{"id", "tags", "may_have_heard": whether the channel may know of the alert, "alert"}]}], oldest
+-- first. Omits those whose alert is deleted; they are cancelled when the lease ends.
 CREATE OR REPLACE FUNCTION vigilbase.describe_batches(p_batch_ids uuid[], p_lease_id uuid)
 RETURNS json
 LANGUAGE sql STABLE

@@ -1,6 +1,6 @@
--- Records how an attempt ended (p_result: see vigilbase_record_results), notes it in the alert's timeline, and queues
--- what follows. One whose alert was resolved meanwhile is not tried again, and its end waits no longer than it has
--- to.
+-- Records the result of an attempt (p_result: see vigilbase_record_results), adds it to the alert's timeline, and
+-- enqueues what follows. If the alert was resolved in the meantime, there is no retry, and its resolution waits only as
+-- long as it must.
 CREATE OR REPLACE FUNCTION vigilbase.end_attempt(p_row vigilbase.notifications, p_result jsonb, p_now timestamptz)
 RETURNS void
 LANGUAGE plpgsql
@@ -9,8 +9,8 @@ DECLARE
     v_outcome CONSTANT text := p_result ->> 'outcome';
     v_alert_status CONSTANT text := (vigilbase.read_alert(p_row.service_name, p_row.alert_id)).status;
     v_is_resolved CONSTANT boolean := v_alert_status = 'resolved' AND p_row.kind <> 'resolved';
-    -- Another sender that holds the lease may be sending it once more. What follows has to wait for that.
-    v_is_theirs CONSTANT boolean :=
+    -- Another worker that holds the lease may be sending it again. What follows must wait.
+    v_has_other_lease CONSTANT boolean :=
         p_row.lease_id IS DISTINCT FROM (p_result ->> 'lease_id')::uuid AND p_row.leased_until > p_now;
 BEGIN
     UPDATE vigilbase.notifications AS n
@@ -24,8 +24,8 @@ BEGIN
             ELSE n.due_at
         END,
         answer = coalesce(p_result ->> 'answer', n.answer), last_error = coalesce(p_result ->> 'error', n.last_error),
-        lease_id = CASE WHEN v_is_theirs THEN n.lease_id END,
-        leased_until = CASE WHEN v_is_theirs THEN n.leased_until END,
+        lease_id = CASE WHEN v_has_other_lease THEN n.lease_id END,
+        leased_until = CASE WHEN v_has_other_lease THEN n.leased_until END,
         suppressed_by = CASE WHEN v_outcome <> 'retry' THEN coalesce(p_result ->> 'suppressed_by', n.suppressed_by) END
     WHERE n.id = p_row.id;
     PERFORM vigilbase.add_timeline_entry(

@@ -1,5 +1,5 @@
--- Queues what follows when a trigger or a reminder was delivered or failed: the acknowledgement, if there was one by
--- then, or the next reminder of an alert that is active still.
+-- Enqueues what follows a delivered or failed trigger or reminder: the acknowledgement, if the alert is acknowledged by
+-- then, or the next reminder, if it is still active.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_after_attempt(
     p_row vigilbase.notifications, p_outcome text, p_alert_status text, p_remind_in_s double precision,
     p_now timestamptz

@@ -1,5 +1,5 @@
--- Queues the notifications about an alert that has just been opened. p_routes: a JSON array of {"channel", "after_s",
--- "unless_acknowledged", "send_resolved"}; p_tags: a JSON array of texts. Queuing them again changes nothing.
+-- Enqueues the notifications about a new alert. p_routes: a JSON array of {"channel", "after_s", "unless_acknowledged",
+-- "send_resolved"}; p_tags: a JSON array of strings. A second call changes nothing.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_alert(p_alert public.alert_events, p_routes jsonb, p_tags jsonb)
 RETURNS void
 LANGUAGE plpgsql

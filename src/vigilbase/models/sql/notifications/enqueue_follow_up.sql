@@ -1,8 +1,8 @@
--- Queues what follows on an alert (p_kind: acknowledged or resolved) for the channels that heard of it, and cancels
--- what is no longer needed. A resolution replaces what has not gone out: a trigger that was due and never tried is
--- told by its resolution alone, if its route sends resolutions. A trigger that was tried may have arrived, so its
--- resolution follows. It waits as long as the last attempt would have, at most ten seconds: that attempt may still
--- arrive, and would open the alert again. A trigger that was due only after the end is not told.
+-- Enqueues the follow-up on an alert (p_kind: acknowledged or resolved) for the channels that know of it, and cancels
+-- what is no longer needed. If a trigger was due but never attempted, and its route sends resolutions, the channel gets
+-- the resolution alone. A trigger that was attempted may have arrived, so its resolution follows, when the next attempt
+-- would have been due, but within ten seconds: the last attempt may still arrive, and would open the alert again. A
+-- trigger that is due only after the end is not sent.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_follow_up(p_service_name text, p_alert_id uuid, p_kind text)
 RETURNS void
 LANGUAGE plpgsql
@@ -26,7 +26,7 @@ BEGIN
     GROUP BY n.channel
     HAVING CASE p_kind
         WHEN 'resolved' THEN
-            -- Of what was suppressed, its sender finds out whether it was so to the end.
+            -- The worker finds out whether a suppressed one was so until the end.
             bool_or(n.attempts > 0 OR (
                 n.kind = 'triggered' AND n.status = 'pending' AND n.send_resolved
                 AND vigilbase.was_due_before(n.created_at, n.after_s, v_resolved_at)

@@ -1,5 +1,5 @@
--- Whether a notification is still needed: a resolution always is; anything else only until the alert is resolved, and
--- an escalation or a reminder only until it is acknowledged.
+-- Whether a notification is still needed: a resolution always is; others are until the alert is resolved, and an
+-- escalation or a reminder only until it is acknowledged.
 CREATE OR REPLACE FUNCTION vigilbase.is_needed(p_alert_status text, p_kind text, p_unless_acknowledged boolean)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE

@@ -1,4 +1,4 @@
--- Whether a channel that batches may let out a new batch: its window is over, and none is on its way.
+-- Whether a channel that batches may start a batch: its window is over, and no batch is being sent.
 CREATE OR REPLACE FUNCTION vigilbase.is_window_open(p_channel text, p_window_s double precision, p_now timestamptz)
 RETURNS boolean
 LANGUAGE sql STABLE

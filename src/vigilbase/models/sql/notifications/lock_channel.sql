@@ -1,6 +1,6 @@
--- Locks a channel to claim for it, so that one claims at a time and what belongs into one batch comes into one batch.
--- Returns whether it may be claimed for: another may be claiming, or it is disabled or asked for a pause. What a
--- sender gave back of an alert that ended meanwhile is cancelled.
+-- Locks a channel for a claim, so that one worker claims at a time and what belongs together gets one batch. Returns
+-- false if another worker is claiming, or the channel is disabled or paused. Cancels due notifications that are no
+-- longer needed, such as those that a worker released.
 CREATE OR REPLACE FUNCTION vigilbase.lock_channel(p_channel text, p_now timestamptz)
 RETURNS boolean
 LANGUAGE plpgsql

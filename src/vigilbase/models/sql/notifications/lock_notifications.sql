@@ -1,4 +1,4 @@
--- Locks all notifications of some alerts, in the order of their ids. Everything that writes several of them locks them
+-- Locks all notifications of some alerts in the order of their ids. Everything that writes several of them locks them
 -- in this order first.
 CREATE OR REPLACE FUNCTION vigilbase.lock_notifications(p_alert_ids uuid[])
 RETURNS void

@@ -1,4 +1,4 @@
--- Records how one batch ended; see vigilbase_record_results. Returns its channel, unless nothing was attempted, and
+-- Records the result of one batch; see vigilbase_record_results. Returns its channel, or NULL if no attempt ended, and
 -- whether this was its first attempt.
 CREATE OR REPLACE FUNCTION vigilbase.record_result(
     p_result jsonb, p_now timestamptz, OUT channel text, OUT is_first boolean
@@ -21,7 +21,7 @@ BEGIN
         ORDER BY n.id
         FOR UPDATE
     LOOP
-        IF v_row.status <> 'pending' THEN -- another delivered it; now we have stopped, too
+        IF v_row.status <> 'pending' THEN -- another worker delivered it; end the lease
             UPDATE vigilbase.notifications AS n SET lease_id = NULL, leased_until = NULL WHERE n.id = v_row.id;
         ELSIF v_outcome = 'deferred' THEN
             PERFORM vigilbase.defer_notification(

@@ -1,4 +1,4 @@
--- Repeats an alert's status in its notifications.
+-- Copies an alert's status to its notifications.
 CREATE OR REPLACE FUNCTION vigilbase.save_alert_status(p_alert_id uuid, p_alert_status text)
 RETURNS void
 LANGUAGE plpgsql

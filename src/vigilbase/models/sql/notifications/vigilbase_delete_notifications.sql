@@ -1,6 +1,6 @@
--- Deletes old notifications, oldest number first, and old timeline entries, up to p_limit of each, and says how many
--- and before which moment: {"deleted", "before"}. The first call of a pass leaves p_before out and the others hand it
--- back. What belongs to an open alert is spared, and so are all notifications of an alert of which one is pending.
+-- Deletes old notifications, lowest id first, and old timeline entries, up to p_limit of each, and returns how many and
+-- before which time: {"deleted", "before"}. The first call of a pass omits p_before; later calls repeat the returned
+-- one. Keeps what belongs to an open alert, and all notifications of an alert that has a pending one.
 CREATE OR REPLACE FUNCTION public.vigilbase_delete_notifications(
     p_days integer, p_limit integer, p_before timestamptz DEFAULT NULL
 )
@@ -11,7 +11,7 @@ SET plan_cache_mode = 'force_custom_plan'
 AS $$
 DECLARE
     v_before CONSTANT timestamptz := coalesce(p_before, now() - make_interval(days => p_days));
-    -- Constants to the planner, which so looks them up by a hash; a join could turn quadratic on stale statistics.
+    -- Constants to the planner, so it looks them up by hash; a join could become quadratic with stale statistics.
     v_open CONSTANT uuid[] := ARRAY(
         SELECT a.id FROM public.alert_events AS a WHERE a.status IN ('active', 'acknowledged')
     );
@@ -24,13 +24,13 @@ DECLARE
 BEGIN
     DELETE FROM vigilbase.notifications WHERE id = ANY (ARRAY(
         SELECT n.id FROM vigilbase.notifications AS n
-        WHERE n.created_at < v_before AND n.status <> 'pending' AND n.alert_status = 'resolved' AND NOT n.alert_id = ANY (v_open)
-          AND NOT n.alert_id = ANY (v_pending)
+        WHERE n.created_at < v_before AND n.status <> 'pending' AND n.alert_status = 'resolved'
+          AND NOT n.alert_id = ANY (v_open) AND NOT n.alert_id = ANY (v_pending)
         ORDER BY n.id
         LIMIT p_limit
     ));
     GET DIAGNOSTICS v_notifications = ROW_COUNT;
-    -- By a range of time, since no index leads to an entry by its number alone; entries of one moment go together.
+    -- By a range of time, since no index finds an entry by its id alone; entries of the same time go together.
     SELECT max(old.at) INTO v_last FROM (
         SELECT t.at FROM vigilbase.alert_timeline AS t WHERE t.at < v_before AND NOT t.alert_id = ANY (v_open)
         ORDER BY t.at

@@ -1,5 +1,5 @@
--- Disables a channel, and says so over others: an alert with the rule "channel" and the given message; p_routes as
--- vigilbase.enqueue_alert takes them. Returns whether it was enabled.
+-- Disables a channel, and notifies others: raises an alert with the rule "channel" and the given message. p_routes: see
+-- vigilbase.enqueue_alert. Returns whether it was enabled.
 CREATE OR REPLACE FUNCTION public.vigilbase_disable_channel(
     p_channel text, p_reason text, p_message text, p_routes text
 )
@@ -9,7 +9,7 @@ SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'r
 AS $$
 DECLARE
     v_name CONSTANT text := left('channel ' || p_channel, 100);
-    v_raised json;
+    v_result json;
     v_alert public.alert_events;
 BEGIN
     INSERT INTO vigilbase.channels (channel) VALUES (p_channel) ON CONFLICT (channel) DO NOTHING;
@@ -18,10 +18,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    v_raised := public.vigilbase_raise_alert(
+    v_result := public.vigilbase_raise_alert(
         v_name, 'service_degraded', p_message, '{"source": "notifications", "rule": "channel"}'
     );
-    v_alert := vigilbase.read_alert(v_name, (v_raised #>> '{alert,id}')::uuid);
+    v_alert := vigilbase.read_alert(v_name, (v_result #>> '{alert,id}')::uuid);
     PERFORM vigilbase.add_timeline_entry(v_name, v_alert.id, 'opened');
     PERFORM vigilbase.enqueue_alert(v_alert, p_routes::jsonb, '[]');
     RETURN true;

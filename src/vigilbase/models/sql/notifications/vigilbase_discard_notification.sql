@@ -1,5 +1,5 @@
--- Cancels a notification that failed, or that is pending and not being sent just now. NULL for an unknown number,
--- else {"is_discarded": whether it was one of these, "notification"}.
+-- Cancels a notification that has failed, or that is pending and not being sent. NULL for an unknown id, else
+-- {"is_discarded": whether it was one of these, "notification"}.
 CREATE OR REPLACE FUNCTION public.vigilbase_discard_notification(p_id bigint, p_author text DEFAULT NULL)
 RETURNS json
 LANGUAGE plpgsql

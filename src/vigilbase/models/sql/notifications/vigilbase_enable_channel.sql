@@ -1,5 +1,5 @@
--- Enables a channel, or ends the pause that it asked for; what waited for it goes out. Returns whether it was
--- disabled or paused.
+-- Enables a channel, or ends the pause that it requested; what waited for it is sent. Returns whether it was disabled
+-- or paused.
 CREATE OR REPLACE FUNCTION public.vigilbase_enable_channel(p_channel text)
 RETURNS boolean
 LANGUAGE plpgsql

@@ -1,5 +1,5 @@
--- Queues the resolutions of alerts that were resolved by other ways than these functions. Returns how many alerts had
--- changed, at most 1,000: then there may be more.
+-- Enqueues the resolutions of alerts that were resolved by other means than these functions. Returns how many alerts
+-- had changed; if 1,000, there may be more.
 CREATE OR REPLACE FUNCTION public.vigilbase_enqueue_missing_resolutions()
 RETURNS integer
 LANGUAGE sql

@@ -1,6 +1,6 @@
--- Notifications in one of the given statuses (a JSON array), newest first, at most p_limit; of one alert, or of all.
--- Each with "is_needed", and, while it is pending, "waits_for" (see vigilbase.claimable; "window" for one that its
--- channel gathers with others) and "next_attempt_at". p_windows: {channel: the seconds for which it gathers}.
+-- Notifications with one of the given statuses (a JSON array), newest first, at most p_limit; of one alert, or of all.
+-- Each has "is_needed", and, while pending, "waits_for" (see vigilbase.claimable; "window" if its channel is collecting
+-- a batch) and "next_attempt_at". p_windows: {channel: the seconds for which it collects}.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_notifications(
     p_statuses text, p_limit integer, p_alert_id uuid DEFAULT NULL, p_windows text DEFAULT '{}'
 )

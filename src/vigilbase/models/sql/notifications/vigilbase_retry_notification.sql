@@ -1,6 +1,6 @@
--- Queues a failed notification again, with all else of its batch that is still needed, under the same id; the
--- timeline says who wanted it. NULL for an unknown number, else {"outcome", "notification"}: "requeued"; or, and then
--- nothing has changed, "not_failed", or "resolved" or "acknowledged", if it is no longer needed for that reason.
+-- Requeues a failed notification, with all of its batch that is still needed, under the same batch_id, and records the
+-- author in the timeline. NULL for an unknown id, else {"outcome", "notification"}: "requeued"; or, if nothing changed,
+-- "not_failed", or "resolved" or "acknowledged" if it is no longer needed for that reason.
 CREATE OR REPLACE FUNCTION public.vigilbase_retry_notification(p_id bigint, p_author text DEFAULT NULL)
 RETURNS json
 LANGUAGE plpgsql

@@ -1,4 +1,4 @@
--- Whether a trigger was to be told before a moment. What is to be told at once was, whatever the clock says.
+-- Whether a trigger was due before a time. A trigger without a delay always was, whatever the clock says.
 CREATE OR REPLACE FUNCTION vigilbase.was_due_before(
     p_created_at timestamptz, p_after_s double precision, p_moment timestamptz
 )

@@ -1,5 +1,5 @@
--- Until when a channel that batches gathers what comes, counted from its last batch; NULL where nothing keeps it. A
--- last batch from the future, before the clock was set back, keeps nothing.
+-- When the window ends in which a channel collects a batch, counted from its last batch; NULL if none is open. A last
+-- batch in the future, because the clock was set back, opens none.
 CREATE OR REPLACE FUNCTION vigilbase.window_ends_at(
     p_last_batch_at timestamptz, p_window_s double precision, p_now timestamptz
 )

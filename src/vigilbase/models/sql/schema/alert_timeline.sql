@@ -1,4 +1,4 @@
--- What happened to an alert, in order. Entries are only added, and deleted when they are old.
+-- What happened to an alert, in order. Entries never change, and are deleted when old.
 CREATE TABLE IF NOT EXISTS vigilbase.alert_timeline (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     service_name VARCHAR(100) NOT NULL,

@@ -1,5 +1,5 @@
--- What is remembered of a channel: when a batch last went out for the first time, since when and why it is disabled,
--- and until when its receiver asked for a pause.
+-- The state of a channel: when a batch last had its first attempt, since when and why the channel is disabled, and
+-- until when its receiver requested a pause.
 CREATE TABLE IF NOT EXISTS vigilbase.channels (
     channel VARCHAR(50) PRIMARY KEY,
     last_batch_at TIMESTAMP WITH TIME ZONE,

@@ -1,8 +1,8 @@
--- The outbox: one row for each thing to say about one alert to one channel. Its batch_id, given by the first claim,
--- is the deduplication key of every attempt; rows with one batch_id are sent as one message. alert_type and
--- alert_status repeat what the alert says, so that deciding what to send never joins the two tables. after_s is how
--- long the alert has to last before it is told; due_at moves with every attempt. Channels are known by name alone:
--- their addresses are in vigilbase.yaml. A small coordination table: it stays undistributed where there is Citus.
+-- The outbox: one row for each notification about one alert to one channel. The first claim sets its batch_id, the
+-- deduplication key of every attempt; rows with the same batch_id are sent together. alert_type and alert_status copy
+-- the alert's values, so that deciding what to send never joins the two tables. after_s is how long the alert must last
+-- before it is sent; due_at moves with every attempt. Channels are known by name alone: their addresses are in
+-- vigilbase.yaml. A small coordination table: Citus does not distribute it.
 CREATE TABLE IF NOT EXISTS vigilbase.notifications (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     alert_id UUID NOT NULL,

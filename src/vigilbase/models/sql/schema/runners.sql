@@ -1,4 +1,4 @@
--- The runners at work, each seen every few seconds, over whatever transport.
+-- Active runners. Each updates seen_at every few seconds, by any transport.
 CREATE TABLE IF NOT EXISTS vigilbase.runners (
     runner_id UUID PRIMARY KEY,
     host TEXT NOT NULL,

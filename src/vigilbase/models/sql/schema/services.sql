@@ -1,7 +1,7 @@
--- One row for each known service: the one truth for other processes, and, as a row, the service's lock. It changes
--- when a definition or a status changes, never with an ordinary check. `owner` is the file or key that added the
--- service; `target` holds what is known of the probed host, such as its address or its certificate, and no secret.
--- `revision` has no index, so that locking a service is a HOT update.
+-- One row for each known service: the source of truth for other processes, and the service's lock. It changes when a
+-- definition or a status changes, never with an ordinary check. `owner` is the file or key that added the service;
+-- `target` holds facts about the probed host, such as its address or its certificate, and no secret. `revision` has no
+-- index, so that locking a service is a HOT update.
 CREATE TABLE IF NOT EXISTS vigilbase.services (
     service_name VARCHAR(100) PRIMARY KEY,
     kind TEXT,

@@ -1,8 +1,8 @@
--- Silences and maintenance windows: for which services notifications are suppressed, from when until when, and why.
--- They match services by a pattern of the name or by a tag. Intervals are half-open: one begins at starts_at and has
--- ended at ends_at. A maintenance window with a cron expression holds for duration_s seconds from each of its times
--- by the clocks of a time zone, within starts_at and ends_at. Only the end may be changed, and only while it lies
--- ahead; one that is taken back before it begins ends where it would have begun, and so is empty.
+-- Silences and maintenance windows: for which services notifications are suppressed, when, and why. They match services
+-- by a name pattern or by a tag. Intervals are half-open: a suppression includes starts_at and excludes ends_at. A
+-- maintenance window with a cron expression is active for duration_s seconds from each of its times in time_zone,
+-- between starts_at and ends_at. Only the end can change, and only while it is in the future; a suppression that is
+-- cancelled before it starts ends at starts_at, and so is empty.
 CREATE TABLE IF NOT EXISTS vigilbase.suppressions (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
     kind TEXT NOT NULL CHECK (kind IN ('silence', 'maintenance')),

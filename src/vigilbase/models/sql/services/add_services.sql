@@ -1,4 +1,4 @@
--- Adds a row for those of these services that have none. An index look-up each, and no row is touched that is there.
+-- Adds the rows that these services lack. Costs one index lookup each, and touches no existing row.
 CREATE OR REPLACE FUNCTION vigilbase.add_services(p_service_names text[])
 RETURNS void
 LANGUAGE sql

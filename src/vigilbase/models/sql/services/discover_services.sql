@@ -1,6 +1,6 @@
--- Adds a row for every service that has checks and no row, since any client may insert checks. Each turn of the loop
--- is one step in the index, from a service to the first entry of the next, so the cost grows with the number of
--- services and not with their history.
+-- Adds a row for every service that has checks but no row, since any client may insert checks. Each iteration is one
+-- index step, from a service to the first entry of the next, so the cost grows with the number of services, not with
+-- their history.
 CREATE OR REPLACE FUNCTION vigilbase.discover_services()
 RETURNS void
 LANGUAGE plpgsql

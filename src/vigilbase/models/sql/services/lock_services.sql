@@ -1,5 +1,5 @@
--- Locks the services of a batch's transitions, and adds those that a check is the first to name: all of them in one
--- order, so that two runners never wait for each other's locks.
+-- Locks the services of some transitions, and adds those that a check is the first to name, all in one order, so that
+-- two runners never deadlock.
 CREATE OR REPLACE FUNCTION vigilbase.lock_services(p_checks json, p_transitions jsonb)
 RETURNS void
 LANGUAGE plpgsql

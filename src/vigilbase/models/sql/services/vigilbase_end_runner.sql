@@ -1,4 +1,4 @@
--- Says that a runner has stopped.
+-- Removes a stopped runner.
 CREATE OR REPLACE FUNCTION public.vigilbase_end_runner(p_runner_id uuid)
 RETURNS void
 LANGUAGE sql

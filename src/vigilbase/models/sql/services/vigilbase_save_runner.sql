@@ -1,4 +1,4 @@
--- Says that a runner is at work. Rows of runners that were killed long ago are deleted along the way.
+-- Records that a runner is active. Also deletes those that have not been seen for a day.
 CREATE OR REPLACE FUNCTION public.vigilbase_save_runner(p_runner_id uuid, p_host text, p_pid integer)
 RETURNS void
 LANGUAGE plpgsql

@@ -1,5 +1,6 @@
--- Saves the definitions of one owner, and marks those that it no longer has as removed. p_services: a JSON array of
--- {"service_name", "kind", "interval_s", "timeout_s", "tags": [...]}. A row that says the same already is left alone.
+-- Saves the definitions of one owner, and marks its other services as removed. p_services: a JSON array of
+-- {"service_name", "kind", "interval_s", "timeout_s", "tags": [...]}. Rows that already have these values are not
+-- touched.
 CREATE OR REPLACE FUNCTION public.vigilbase_save_services(p_services text, p_source text, p_owner text)
 RETURNS void
 LANGUAGE plpgsql

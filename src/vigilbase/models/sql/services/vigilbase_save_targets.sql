@@ -1,5 +1,5 @@
--- Saves what is known of probed hosts. p_targets: a JSON object of service names, each with an object. In a
--- transaction of its own, since an ordinary check changes no service.
+-- Saves facts about probed hosts. p_targets: a JSON object with an object for each service name. This is a separate
+-- transaction, since an ordinary check changes no service.
 CREATE OR REPLACE FUNCTION public.vigilbase_save_targets(p_targets text)
 RETURNS void
 LANGUAGE plpgsql

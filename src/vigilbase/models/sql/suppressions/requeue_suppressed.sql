@@ -1,5 +1,5 @@
--- Makes all that is suppressed due at once: what suppressed some of it may have ended. Rows that others change just
--- now are theirs to look at.
+-- Makes all suppressed notifications due now, since a suppression may have ended. Skips locked rows: the transaction
+-- that locks them decides.
 CREATE OR REPLACE FUNCTION vigilbase.requeue_suppressed()
 RETURNS void
 LANGUAGE plpgsql

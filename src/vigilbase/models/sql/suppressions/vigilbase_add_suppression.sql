@@ -1,6 +1,6 @@
--- Adds a silence or a maintenance window (p_kind), from now on where p_starts_at is null; it ends at p_ends_at or
--- after p_length_s seconds, or, where both are null, when vigilbase_end_suppression ends it. Returns {"outcome":
--- "added" | "in_the_past" | "empty", "suppression": row or null}.
+-- Adds a silence or a maintenance window (p_kind) from p_starts_at, or now if that is null; it ends at p_ends_at or
+-- after p_length_s seconds, or, if both are null, when vigilbase_end_suppression ends it. Returns {"outcome": "added" |
+-- "in_the_past" | "empty", "suppression": row or null}.
 CREATE OR REPLACE FUNCTION public.vigilbase_add_suppression(
     p_kind text, p_service_glob text, p_tag text, p_starts_at timestamptz, p_ends_at timestamptz,
     p_length_s double precision, p_author text, p_comment text,

@@ -1,5 +1,5 @@
--- Ends a suppression of a kind now and for good, or takes it back if it has not begun; what it suppressed goes out.
--- NULL for an unknown id, else {"has_ended": whether this ended it, "suppression": row}.
+-- Ends a suppression of a kind now, or cancels it if it has not started; notifications that it suppressed are sent.
+-- NULL for an unknown id, else {"has_ended": whether this call ended it, "suppression": row}.
 CREATE OR REPLACE FUNCTION public.vigilbase_end_suppression(p_kind text, p_id uuid)
 RETURNS json
 LANGUAGE plpgsql
@@ -10,7 +10,7 @@ DECLARE
     v_has_ended boolean;
     v_suppression vigilbase.suppressions;
 BEGIN
-    -- The clock is read behind the lock, so that of several who end one at once, one does.
+    -- The clock is read under the lock, so that only one of several calls ends it.
     PERFORM FROM vigilbase.suppressions AS s WHERE s.kind = p_kind AND s.id = p_id FOR UPDATE;
     v_now := clock_timestamp();
     UPDATE vigilbase.suppressions AS s SET ends_at = greatest(v_now, s.starts_at)

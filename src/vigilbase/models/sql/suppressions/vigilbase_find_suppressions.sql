@@ -1,4 +1,4 @@
--- The suppressions of a kind whose ids lie between two ids, both included, by id, at most p_limit.
+-- The suppressions of a kind with ids between two ids, both included, by id, at most p_limit.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_suppressions(
     p_kind text, p_first_id uuid, p_last_id uuid, p_limit integer
 )

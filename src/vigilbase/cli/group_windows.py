@@ -1,0 +1,30 @@
+"""For how long each channel of the file collects a batch, which decides when a notification is sent next."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from vigilbase.cli.options import DEFAULT_CONFIG
+from vigilbase.errors import ConfigurationError
+
+
+def load_group_windows(config: Path = DEFAULT_CONFIG) -> Mapping[str, float] | None:
+    """Seconds by channel; None if the default file can't be read.
+
+    Raises:
+        ConfigurationError: another file can't be read.
+
+    """
+    # These imports take half a second, and few commands need them.
+    from vigilbase.channels import CHANNELS  # noqa: PLC0415
+    from vigilbase.configfile import load_config  # noqa: PLC0415
+
+    try:
+        loaded = load_config(config)
+    except ConfigurationError:
+        if config != DEFAULT_CONFIG:
+            raise
+        return None
+    return {
+        name: loaded.group_window_s if CHANNELS[channel.kind].can_batch else 0.0
+        for name, channel in loaded.channels.items()
+    }

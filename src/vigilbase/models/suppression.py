@@ -1,0 +1,259 @@
+"""Rows of `vigilbase.suppressions`: silences and maintenance windows, which suppress notifications for a while."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias, get_args
+from uuid import UUID
+
+from vigilbase.config.supabase import get_supabase_service_client
+from vigilbase.database.client import Row, Value
+from vigilbase.domain import JSON
+from vigilbase.errors import InvalidInputError
+from vigilbase.logging import get_logger
+from vigilbase.models.instrumentation import log_failures
+from vigilbase.models.recurrence import Recurrence, make_recurrence_arguments
+from vigilbase.models.rows import (
+    as_moment,
+    as_optional_integer,
+    as_optional_moment,
+    as_optional_text,
+    as_text,
+    as_uuid,
+    read_row,
+    read_rows,
+    unexpected_answer,
+)
+from vigilbase.models.validation import (
+    MAX_INTEGER,
+    PREFIX_LIMIT,
+    parse_id_prefix,
+    require_type,
+    validate_author,
+    validate_choice,
+    validate_comment,
+    validate_id,
+    validate_integer,
+    validate_length_s,
+    validate_moment,
+    validate_phrase,
+)
+
+log = get_logger(__name__)
+
+SuppressionKind: TypeAlias = Literal["silence", "maintenance"]
+"""A maintenance window also says that the service is being worked on, so its downtime is planned."""
+
+KINDS: tuple[SuppressionKind, ...] = get_args(SuppressionKind)
+MAX_GLOB_LENGTH = 100
+MAX_TAG_LENGTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A silence or a maintenance window as it is stored. Times are aware, in UTC.
+
+    It is active from `starts_at` up to, but not including, `ends_at`, or until someone ends it where that is None. With
+    a recurrence it is active only at the recurring times between these bounds. One that was cancelled before it began
+    ends when it starts.
+    """
+
+    id: UUID
+    kind: SuppressionKind
+    service_glob: str | None
+    tag: str | None
+    starts_at: datetime
+    ends_at: datetime | None
+    recurrence: Recurrence | None
+    author: str
+    comment: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSuppressionData:
+    """A suppression to be created, for the services that match either `service_glob` or `tag`.
+
+    It begins now unless `starts_at` says when, and ends at `ends_at` or after `length_s` seconds. A silence without
+    either lasts until it is ended. A maintenance window needs one of them, or a recurrence, which silences don't have.
+    """
+
+    kind: SuppressionKind
+    author: str
+    comment: str
+    service_glob: str | None = None
+    tag: str | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    length_s: float | None = None
+    recurrence: Recurrence | None = None
+
+
+class SuppressionModel:
+    """Reads and writes suppressions. A namespace of static methods; there is nothing to instantiate.
+
+    Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
+    `DatabaseError` when the database fails. The database's clock decides what is now.
+    """
+
+    @staticmethod
+    async def create(data: CreateSuppressionData) -> Suppression:
+        """Create a suppression, which can't begin in the past, and return it as it is stored."""
+        with log_failures(log, "suppression.create"):
+            suppression = _read_suppression(await _create(make_suppression_arguments(data)))
+        log.info("suppression.created", id=str(suppression.id), kind=suppression.kind, author=suppression.author)
+        return suppression
+
+    @staticmethod
+    async def find_current(kind: SuppressionKind | None = None) -> list[Suppression]:
+        """The suppressions that are active now or later, of one kind or both, newest first."""
+        return await _find(kind)
+
+    @staticmethod
+    async def find_since(since: datetime, kind: SuppressionKind | None = None) -> list[Suppression]:
+        """As `find_current`, with those that have ended since a moment."""
+        return await _find(kind, since=since)
+
+    @staticmethod
+    async def find_newest(kind: SuppressionKind | None = None, *, limit: int = 100) -> list[Suppression]:
+        """The newest suppressions, at most `limit`, including those that have ended."""
+        return await _find(kind, include_ended=True, limit=limit)
+
+    @staticmethod
+    async def find_by_id_prefix(kind: SuppressionKind, prefix: str) -> list[Suppression]:
+        """Those whose id begins with the prefix (at least 4 hexadecimal digits, dashes optional), at most 10, by id."""
+        with log_failures(log, "suppression.find_by_id_prefix"):
+            first, last = parse_id_prefix(prefix)
+            suppressions = await _call_for_list(
+                "vigilbase_find_suppressions",
+                {
+                    "p_kind": validate_choice("kind", kind, KINDS),
+                    "p_first_id": first,
+                    "p_last_id": last,
+                    "p_limit": PREFIX_LIMIT,
+                },
+            )
+        log.info("suppression.found_by_id_prefix", count=len(suppressions))
+        return suppressions
+
+    @staticmethod
+    async def end(kind: SuppressionKind, id: UUID | str) -> tuple[Suppression, bool] | None:  # noqa: A002
+        """End a suppression now, or cancel it before it begins; return it, and whether this changed it.
+
+        None for an unknown id. A suppression that has ended stays as it is.
+        """
+        with log_failures(log, "suppression.end", id=str(id)):
+            function = "vigilbase_end_suppression"
+            arguments: dict[str, Value] = {"p_kind": validate_choice("kind", kind, KINDS), "p_id": validate_id(id)}
+            answer = await get_supabase_service_client().call(function, arguments)
+            if answer is None:
+                return None
+            suppression = _read_suppression(_get_row(answer, function))
+            has_ended = isinstance(answer, Mapping) and answer.get("has_ended") is True
+        log.info("suppression.ended", id=str(id), has_changed=has_ended)
+        return suppression, has_ended
+
+
+def make_suppression_arguments(data: CreateSuppressionData) -> dict[str, Value]:
+    """The arguments of `vigilbase_add_suppression`, every part checked.
+
+    Raises:
+        InvalidInputError: a part breaks a rule.
+
+    """
+    require_type("data", data, CreateSuppressionData)
+    kind = validate_choice("kind", data.kind, KINDS)
+    if kind == "silence" and data.recurrence is not None:
+        raise InvalidInputError("recurrence", "must be None for a silence; use a maintenance window")
+    if kind == "maintenance" and data.recurrence is None and data.ends_at is None and data.length_s is None:
+        raise InvalidInputError("ends_at", "or length_s must be given for a maintenance window without recurrence")
+    return {
+        "p_kind": kind,
+        **_make_matcher_arguments(data.service_glob, data.tag),
+        **_make_interval_arguments(data.starts_at, data.ends_at, data.length_s),
+        **make_recurrence_arguments(data.recurrence),
+        "p_author": validate_author(data.author),
+        "p_comment": validate_comment(data.comment),
+    }
+
+
+def _make_matcher_arguments(service_glob: object, tag: object) -> dict[str, Value]:
+    if (service_glob is None) == (tag is None):
+        raise InvalidInputError("service_glob", "or tag must be given, and not both")
+    return {
+        "p_service_glob": None
+        if service_glob is None
+        else validate_phrase("service_glob", service_glob, MAX_GLOB_LENGTH),
+        "p_tag": None if tag is None else validate_phrase("tag", tag, MAX_TAG_LENGTH),
+    }
+
+
+def _make_interval_arguments(starts_at: object, ends_at: object, length_s: object) -> dict[str, Value]:
+    """The bounds; the database, whose clock decides, checks their order and that they aren't in the past."""
+    if ends_at is not None and length_s is not None:
+        raise InvalidInputError("ends_at", "and length_s must not both be given")
+    return {
+        "p_starts_at": None if starts_at is None else validate_moment("starts_at", starts_at),
+        "p_ends_at": None if ends_at is None else validate_moment("ends_at", ends_at),
+        "p_length_s": None if length_s is None else validate_length_s(length_s),
+    }
+
+
+async def _create(arguments: Mapping[str, Value]) -> Row:
+    function = "vigilbase_add_suppression"
+    answer = await get_supabase_service_client().call(function, arguments)
+    match answer:
+        case {"outcome": "in_the_past"}:
+            raise InvalidInputError("starts_at", "must not be in the past; leave it out to begin now")
+        case {"outcome": "empty"}:
+            raise InvalidInputError("ends_at", "must be later than the start")
+    return _get_row(answer, function)
+
+
+async def _find(
+    kind: SuppressionKind | None,
+    *,
+    include_ended: bool = False,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> list[Suppression]:
+    with log_failures(log, "suppression.find"):
+        arguments: dict[str, Value] = {
+            "p_kind": None if kind is None else validate_choice("kind", kind, KINDS),
+            "p_include_ended": include_ended,
+            "p_since": None if since is None else validate_moment("since", since),
+            "p_limit": None if limit is None else validate_integer("limit", limit, least=1, most=MAX_INTEGER),
+        }
+        suppressions = await _call_for_list("vigilbase_list_suppressions", arguments)
+    log.info("suppression.found", kind=kind, count=len(suppressions))
+    return suppressions
+
+
+async def _call_for_list(function: str, arguments: Mapping[str, Value]) -> list[Suppression]:
+    answer = await get_supabase_service_client().call(function, arguments)
+    return [_read_suppression(row) for row in read_rows(answer, f"call {function}")]
+
+
+def _get_row(answer: JSON, function: str) -> Row:
+    row = read_row(answer.get("suppression"), f"call {function}") if isinstance(answer, Mapping) else None
+    if row is None:
+        raise unexpected_answer(f"call {function}")
+    return row
+
+
+def _read_suppression(row: Row) -> Suppression:
+    cron = as_optional_text(row["cron"])
+    return Suppression(
+        id=as_uuid(row["id"]),
+        kind=validate_choice("kind", row["kind"], KINDS),
+        service_glob=as_optional_text(row["service_glob"]),
+        tag=as_optional_text(row["tag"]),
+        starts_at=as_moment(row["starts_at"]),
+        ends_at=as_optional_moment(row["ends_at"]),
+        recurrence=None
+        if cron is None
+        else Recurrence(cron, as_optional_integer(row["duration_s"]) or 0, as_text(row["time_zone"])),
+        author=as_text(row["author"]),
+        comment=as_text(row["comment"]),
+        created_at=as_optional_moment(row["created_at"]),
+    )

@@ -1,0 +1,1 @@
+"""Connections, TLS, traces, error texts and redaction, for both probes and channels."""

@@ -1,0 +1,44 @@
+"""Whether a URL or a header can be part of an HTTP request."""
+
+import re
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+MAX_PORT = 65_535
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*(%[\w.%-]+)?", re.ASCII)
+"""An IDNA-encoded name or an IP address; httpx would percent-encode any other character."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+
+
+def require_valid_headers(headers: Mapping[str, SecretStr], own: Collection[str], sender: str) -> None:
+    """Raise a ValueError if headers can't be sent, or are among those that the sender sets (`own`, in lowercase)."""
+    for name, content in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("must be HTTP header names and their values")
+        if name.lower() in own:
+            raise ValueError(f"{name} is set by the {sender} itself")
+        if any(ord(character) < 32 or ord(character) == 127 for character in content.get_secret_value()):
+            raise ValueError(f"the value of {name} must be one line without control characters")
+
+
+def is_web_url(text: str) -> bool:
+    """Whether a text is an absolute HTTP or HTTPS URL."""
+    try:
+        return bool(urlsplit(text).netloc) and is_http_url(httpx.URL(text))
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+def is_http_url(url: httpx.URL) -> bool:
+    """Whether a URL has the scheme http or https, and a valid host and port, which httpx hardly checks."""
+    try:
+        host = url.raw_host.decode()
+        host.encode("idna")
+        is_host = bool(url.host and _HOST.fullmatch(host))
+    except UnicodeError:
+        return False
+    return url.scheme in DEFAULT_PORTS and is_host and (url.port is None or 0 < url.port <= MAX_PORT)

@@ -1,0 +1,83 @@
+"""A shortage of file descriptors: probes are skipped, and the runner continues."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import PostgresServer
+from tests.support.waiting import wait_until_async
+from tests.support.watched import VIGILBASE
+
+PROGRAM = """
+import asyncio, os, resource, sys
+from vigilbase.probes import PROBES, ProbeSkippedError, run_probe
+from vigilbase.clock import utc_now
+
+async def main():
+    probe = PROBES[sys.argv[1]].bind({sys.argv[1]: sys.argv[2]}, 2)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    descriptors = []
+    try:
+        while True:
+            descriptors.append(os.dup(0))
+    except OSError:
+        pass
+    try:
+        await run_probe(probe, timeout=2, now=utc_now)
+    except ProbeSkippedError as error:
+        os.close(descriptors.pop())
+        print(error)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("tcp", "127.0.0.1:1"),
+        ("http", "http://127.0.0.1:1/"),
+        ("redis", "redis://127.0.0.1:1"),
+        ("postgres", "postgresql://a@127.0.0.1:1/b"),
+    ],
+)
+def test_probe_without_file_descriptor_is_skipped(kind: str, target: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, kind, target]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert process.stdout.startswith("no file descriptor is left"), process.stderr
+
+
+async def test_runner_short_of_file_descriptors_records_no_outage(
+    server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    listener = await asyncio.start_server(hold, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    services = "".join(f"  - {{name: s{number}, tcp: '127.0.0.1:{port}'}}\n" for number in range(100))
+    (tmp_path / "vigilbase.yaml").write_text(f"defaults: {{interval: 300ms, timeout: 5s}}\nservices:\n{services}")
+    with (tmp_path / "events.log").open("w") as log:
+        # Each probe uses a descriptor, and 64 are too few for 100 services, so some probes find none left.
+        process = await asyncio.create_subprocess_exec(
+            "bash",
+            "-c",
+            f"ulimit -n 64; exec {VIGILBASE} run",
+            cwd=tmp_path,
+            stderr=log,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "DATABASE_URL": server.url(database)},
+        )
+    try:
+        await wait_until_async(
+            lambda: server.execute("SELECT count(*) FROM service_health_checks", database)[0][0],
+            lambda count: isinstance(count, int) and count > 1000,
+        )
+    finally:
+        process.terminate()
+        assert await process.wait() == 0, (tmp_path / "events.log").read_text()
+        listener.close()
+    assert server.execute("SELECT DISTINCT status FROM service_health_checks", database) == [("healthy",)]
