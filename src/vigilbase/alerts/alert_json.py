@@ -7,7 +7,7 @@ from vigilbase.models import AlertEvent
 from vigilbase.times import format_json_time
 
 
-def alert_json(alert: AlertEvent) -> Mapping[str, JSON]:
+def make_alert_json(alert: AlertEvent) -> Mapping[str, JSON]:
     """The columns of `alert_events`; add a column here to show it everywhere."""
     return {
         "id": str(alert.id),

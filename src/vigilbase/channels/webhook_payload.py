@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from vigilbase.alerts.alert_json import alert_json
+from vigilbase.alerts.alert_json import make_alert_json
 from vigilbase.alerts.batch import Batch, render_lines, render_text, render_title
 from vigilbase.domain import JSON, AlertStatus, NotificationKind
 from vigilbase.models import AlertEvent
@@ -56,4 +56,4 @@ def make_example_batch(kind: NotificationKind) -> Batch:
 def _make_alerts(batch: Batch) -> Sequence[Mapping[str, JSON]]:
     """The alerts as JSON. Each `message` is about the batch's event; that of the table is about the opening."""
     lines = render_lines(batch)
-    return [{**alert_json(alert), "message": line} for alert, line in zip(batch.alerts, lines, strict=True)]
+    return [{**make_alert_json(alert), "message": line} for alert, line in zip(batch.alerts, lines, strict=True)]

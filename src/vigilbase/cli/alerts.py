@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vigilbase.alerts.alert_json import alert_json
-from vigilbase.cli.completion import service_names
+from vigilbase.alerts.alert_json import make_alert_json
+from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.group_windows import load_group_windows
 from vigilbase.cli.history import suggest_service
 from vigilbase.cli.options import AsJson, By, Limit, find_author, parse_limit
@@ -27,9 +27,9 @@ from vigilbase.models.validation import MAX_INTEGER
 from vigilbase.settings import load_settings
 from vigilbase.times import format_ago
 from vigilbase.views.alerts import SHORT_ID, make_alert_table, make_alerts_table
-from vigilbase.views.notifications import make_unfinished_table, notification_json
+from vigilbase.views.notifications import make_notification_json, make_unfinished_table
 from vigilbase.views.terminal import escape
-from vigilbase.views.timeline import make_timeline_table, timeline_entry_json
+from vigilbase.views.timeline import make_timeline_entry_json, make_timeline_table
 
 app = typer.Typer(help="List, show, acknowledge and resolve alerts.", no_args_is_help=True)
 
@@ -39,7 +39,9 @@ AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or i
 All = Annotated[bool, typer.Option("--all", help="Include resolved alerts.")]
 Service = Annotated[
     str | None,
-    typer.Option("--service", metavar="NAME", help="Only alerts of this service.", autocompletion=service_names),
+    typer.Option(
+        "--service", metavar="NAME", help="Only alerts of this service.", autocompletion=complete_service_names
+    ),
 ]
 Comment = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="A comment for the alert's timeline.")]
 
@@ -53,7 +55,7 @@ def list_(*, every: All = False, service: Service = None, limit: Limit = "50", a
     number = parse_limit(limit)
     alerts, hint = run_command(_list(number, service, only_open=not every))
     if as_json:
-        print_json({"alerts": [alert_json(alert) for alert in alerts]})
+        print_json({"alerts": [make_alert_json(alert) for alert in alerts]})
         return
     if alerts:
         console.print(make_alerts_table(alerts, utc_now(), console.width))
@@ -72,8 +74,8 @@ def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
     """
     alert, timeline, notifications = run_command(_load_alert(alert_id))
     if as_json:
-        entries, unfinished = map(timeline_entry_json, timeline), map(notification_json, notifications)
-        print_json({**alert_json(alert), "timeline": list(entries), "notifications": list(unfinished)})
+        entries, unfinished = map(make_timeline_entry_json, timeline), map(make_notification_json, notifications)
+        print_json({**make_alert_json(alert), "timeline": list(entries), "notifications": list(unfinished)})
         return
     now = utc_now()
     console.print(make_alert_table(alert, now))
@@ -171,7 +173,7 @@ def _require_found(alert: AlertEvent | None, prefix: str) -> AlertEvent:
 
 def _print_result(alert: AlertEvent, outcome: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(alert_json(alert))
+        print_json(make_alert_json(alert))
     else:
         print_line(f"{escape(alert.service_name)}: {alert.alert_type} {str(alert.id)[:SHORT_ID]} {outcome}.")
 

@@ -23,7 +23,7 @@ from vigilbase.errors import VigilbaseError
 from vigilbase.models import AlertEvent, ChannelModel, ChannelState
 from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import warn_of_unnamed_channels
-from vigilbase.views.channels import channel_json, make_channels_table
+from vigilbase.views.channels import make_channel_json, make_channels_table
 from vigilbase.views.terminal import escape
 
 app = typer.Typer(help="List, test and enable channels.", no_args_is_help=True)
@@ -52,7 +52,7 @@ def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
     channels = load_config(config).channels
     states, failure = run_command(_load_states())
     if as_json:
-        print_json({"channels": [channel_json(channel, states.get(name)) for name, channel in channels.items()]})
+        print_json({"channels": [make_channel_json(channel, states.get(name)) for name, channel in channels.items()]})
     elif channels:
         known = None if failure else states
         console.print(make_channels_table(list(channels.values()), known, utc_now(), console.width))

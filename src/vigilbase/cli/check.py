@@ -15,7 +15,7 @@ from vigilbase.configfile import ServiceConfig, load_config, make_file_schema
 from vigilbase.domain import ProbeResult
 from vigilbase.probes import run_probe
 from vigilbase.runner.fd_limits import raise_fd_limit
-from vigilbase.views.checks import make_results_table, result_json
+from vigilbase.views.checks import make_result_json, make_results_table
 
 MAX_CONCURRENT = 10  # more probes that begin at one moment would wait for each other and seem slow
 
@@ -29,7 +29,7 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
     results = run_command(_probe_all(services))
     rows = [(service.name, service.kind, result) for service, result in zip(services, results, strict=True)]
     if as_json:
-        print_json({"checks": [result_json(*row) for row in rows]})
+        print_json({"checks": [make_result_json(*row) for row in rows]})
     else:
         console.print(make_results_table(rows, console.width))
     if any(result.status == "down" for result in results):

@@ -14,7 +14,7 @@ from vigilbase.files import read_text
 _LITERAL = re.compile(r"[\w./@+-]+(?: [\w./@+-]+)*")
 
 
-def service_names(incomplete: str) -> list[str]:
+def complete_service_names(incomplete: str) -> list[str]:
     """The services of the current folder's vigilbase.yaml whose names begin like this; none if it can't be read."""
     try:
         # Names are all that matters here, so the rest of the file may be wrong.

@@ -22,7 +22,7 @@ from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
 from vigilbase.settings import Settings, choose_transport, find_database_variable, load_settings
 from vigilbase.views.findings import (
     Finding,
-    finding_json,
+    make_finding_json,
     make_findings_table,
     make_ok,
     make_problem,
@@ -39,7 +39,7 @@ def doctor(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
     """
     findings = run_command(_run_checks(config))
     if as_json:
-        print_json({"findings": [finding_json(finding) for finding in findings]})
+        print_json({"findings": [make_finding_json(finding) for finding in findings]})
     else:
         console.print(make_findings_table(findings))
     if any(finding.status == "problem" for finding in findings):

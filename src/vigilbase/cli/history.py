@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vigilbase.alerts.alert_json import alert_json
-from vigilbase.cli.completion import service_names
+from vigilbase.alerts.alert_json import make_alert_json
+from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, Limit, parse_limit
 from vigilbase.cli.output import console, print_json
 from vigilbase.cli.session import open_database, run_command
@@ -26,7 +26,7 @@ from vigilbase.views.terminal import escape
 MAX_ALERTS = 1000
 
 ServiceName = Annotated[
-    str, typer.Argument(metavar="SERVICE", help="The service's name.", autocompletion=service_names)
+    str, typer.Argument(metavar="SERVICE", help="The service's name.", autocompletion=complete_service_names)
 ]
 Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="How far to look back, such as 1h or 7d.")]
 
@@ -52,7 +52,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
             {
                 "service_name": service,
                 "checks": [check_json(check) for check in checks],
-                "alerts": [alert_json(alert) for alert in alerts],
+                "alerts": [make_alert_json(alert) for alert in alerts],
             }
         )
         return

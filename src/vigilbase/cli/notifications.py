@@ -16,7 +16,7 @@ from vigilbase.models import ChannelModel, ChannelState, Notification, Notificat
 from vigilbase.models.notification import RetryOutcome
 from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import describe_disabled_channel
-from vigilbase.views.notifications import make_notifications_table, notification_json
+from vigilbase.views.notifications import make_notification_json, make_notifications_table
 from vigilbase.views.terminal import escape
 
 app = typer.Typer(help="List notifications; retry or discard them.", no_args_is_help=True)
@@ -40,7 +40,7 @@ def list_(
     number, windows = parse_limit(limit), load_group_windows(config)
     notifications, channels = run_command(_list(NOTIFICATION_STATUSES if every else UNFINISHED, number, windows))
     if as_json:
-        print_json({"notifications": [notification_json(notification) for notification in notifications]})
+        print_json({"notifications": [make_notification_json(notification) for notification in notifications]})
     elif notifications:
         now = utc_now()
         console.print(make_notifications_table(notifications, windows, now, console.width))
@@ -84,7 +84,7 @@ def discard(number: Id, *, by: By = None, as_json: AsJson = False) -> None:
 
 def _print_result(notification: Notification, outcome: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(notification_json(notification))
+        print_json(make_notification_json(notification))
         return
     subject = f"{notification.kind} notification about {escape(notification.service_name)} to {notification.channel}"
     print_line(f"The {subject} {outcome}.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vigilbase.alerts.suppression import matches_service
-from vigilbase.cli.completion import service_names
+from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import DEFAULT_CONFIG, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
 from vigilbase.cli.session import open_database, run_command
@@ -24,8 +24,8 @@ from vigilbase.views.suppressions import (
     describe_created,
     describe_ended,
     describe_services,
+    make_suppression_json,
     make_suppressions_table,
-    suppression_json,
 )
 from vigilbase.views.terminal import escape
 
@@ -48,7 +48,7 @@ Glob = Annotated[
         "--service",
         metavar="GLOB",
         help="Services by name; * stands for any characters, ? for one, [abc] for one of these.",
-        autocompletion=service_names,
+        autocompletion=complete_service_names,
     ),
 ]
 Tag = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Services with this tag.")]
@@ -64,7 +64,7 @@ def create_suppression(data: CreateSuppressionData, *, as_json: bool) -> None:
     """Create a suppression and print it; warn if it matches no service."""
     suppression, hint = run_command(_create(data))
     if as_json:
-        print_json(suppression_json(suppression))
+        print_json(make_suppression_json(suppression))
     else:
         print_line(describe_created(suppression, utc_now()))
     if hint:
@@ -76,7 +76,7 @@ def list_suppressions(kind: SuppressionKind, key: str, *, every: bool, limit: st
     number = parse_limit(limit)
     suppressions = run_command(_load(kind, number if every else None))
     if as_json:
-        print_json({key: [suppression_json(suppression) for suppression in suppressions]})
+        print_json({key: [make_suppression_json(suppression) for suppression in suppressions]})
     elif suppressions:
         console.print(make_suppressions_table(suppressions, utc_now(), console.width))
     else:
@@ -87,7 +87,7 @@ def end_suppression(kind: SuppressionKind, prefix: str, *, as_json: bool) -> Non
     """End the suppression whose id begins with the prefix, and print it."""
     suppression, has_changed = run_command(_end(kind, prefix))
     if as_json:
-        print_json(suppression_json(suppression))
+        print_json(make_suppression_json(suppression))
     else:
         print_line(describe_ended(suppression, utc_now(), has_changed=has_changed))
 

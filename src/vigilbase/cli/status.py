@@ -24,8 +24,8 @@ from vigilbase.models import (
 )
 from vigilbase.notifications.active_silences import ActiveSilences, load_active_silences
 from vigilbase.settings import load_settings
-from vigilbase.views.channel_state import describe_disabled_channel, disabled_channel_json
-from vigilbase.views.services import ServiceStatus, describe_status, make_status_table, service_status_json
+from vigilbase.views.channel_state import describe_disabled_channel, make_disabled_channel_json
+from vigilbase.views.services import ServiceStatus, describe_status, make_service_status_json, make_status_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
     if as_json:
         print_json(
             {
-                "services": [service_status_json(service) for service in services],
-                "disabled_channels": [disabled_channel_json(state) for state in loaded.disabled_channels],
+                "services": [make_service_status_json(service) for service in services],
+                "disabled_channels": [make_disabled_channel_json(state) for state in loaded.disabled_channels],
             }
         )
         return

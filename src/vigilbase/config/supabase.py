@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from vigilbase.database.client import ServiceClient
-from vigilbase.database.embedded import EmbeddedServer, default_home
+from vigilbase.database.embedded import EmbeddedServer, get_default_home
 from vigilbase.database.postgres import PostgresClient, check_conninfo
 from vigilbase.database.row_security import HiddenRowsError
 from vigilbase.errors import ConfigurationError
@@ -88,7 +88,7 @@ def _share_start(start: Callable[[], str]) -> Callable[[], Awaitable[str]]:
 
 def make_embedded_server(settings: Settings) -> EmbeddedServer:
     """Make the embedded server of these settings' home folder, without starting it."""
-    return EmbeddedServer(settings.home or default_home())
+    return EmbeddedServer(settings.home or get_default_home())
 
 
 async def check_service_client(client: ServiceClient) -> None:

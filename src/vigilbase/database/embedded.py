@@ -61,7 +61,7 @@ _LEFTOVERS_LIMIT_S = 30.0
 _POLL_S = 0.01
 
 
-def default_home() -> Path:
+def get_default_home() -> Path:
     """The folder of the data, unless VIGILBASE_HOME names another."""
     if os.geteuid() == 0:
         return Path("/var/lib/vigilbase")

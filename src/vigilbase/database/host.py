@@ -9,7 +9,7 @@ import psycopg
 
 from vigilbase.database.direct import open_direct_connection
 from vigilbase.database.pool import Connection
-from vigilbase.database.postgres import server_message
+from vigilbase.database.postgres import get_server_message
 from vigilbase.errors import AccessRefusedError, MigrationError
 
 OUR_SCHEMA = "vigilbase"
@@ -100,7 +100,7 @@ def warn_of_role(role: str) -> HostWarning | None:
 
 def explain_denial(attempt: str, error: psycopg.errors.InsufficientPrivilege, host: Host) -> AccessRefusedError:
     """The server's error with the privilege to grant, if the error names the object."""
-    message = server_message(error)
+    message = get_server_message(error)
     match message.removeprefix("permission denied for ").split(" ", maxsplit=1):
         case ["database", _]:
             advice = f"`GRANT CREATE ON DATABASE {host.database} TO {host.role}`, or run it as the database's owner"

@@ -83,7 +83,7 @@ class PostgresClient:
         """See `ServiceClient.insert`."""
         if not rows:
             return []
-        columns, placeholders = list(rows[0]), _placeholders()
+        columns, placeholders = list(rows[0]), _make_placeholders()
         values = [
             sql.SQL("({})").format(sql.SQL(", ").join(islice(placeholders, len(columns)))) for _ in range(len(rows))
         ]
@@ -92,7 +92,7 @@ class PostgresClient:
             sql.SQL(", ").join(map(sql.Identifier, columns)),
             sql.SQL(", ").join(values),
         )
-        parameters = [_parameter(row[column]) for row in rows for column in columns]
+        parameters = [_adapt_value(row[column]) for row in rows for column in columns]
         return await self._rows(f"insert into {table}", query, parameters)
 
     async def select(
@@ -100,37 +100,37 @@ class PostgresClient:
     ) -> list[Row]:
         """See `ServiceClient.select`."""
         require_limit(limit)
-        conditions, parameters = _conditions(where, _placeholders())
-        query = sql.SQL("SELECT * FROM {}{}{} LIMIT {}").format(_table(table), conditions, _order_by(order), limit)
+        conditions, parameters = _make_conditions(where, _make_placeholders())
+        query = sql.SQL("SELECT * FROM {}{}{} LIMIT {}").format(_table(table), conditions, _make_order_by(order), limit)
         return await self._rows(f"select from {table}", query, parameters)
 
     async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
         """See `ServiceClient.update`."""
         require_where(where)
-        placeholders = _placeholders()
+        placeholders = _make_placeholders()
         assignments = sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(column), next(placeholders)) for column in values
         )
-        conditions, parameters = _conditions(where, placeholders)
+        conditions, parameters = _make_conditions(where, placeholders)
         query = sql.SQL("UPDATE {} SET {}{} RETURNING *").format(_table(table), assignments, conditions)
-        return await self._rows(f"update {table}", query, [*map(_parameter, values.values()), *parameters])
+        return await self._rows(f"update {table}", query, [*map(_adapt_value, values.values()), *parameters])
 
     async def delete(self, table: str, where: Sequence[Where]) -> int:
         """See `ServiceClient.delete`."""
         require_where(where)
-        conditions, parameters = _conditions(where, _placeholders())
+        conditions, parameters = _make_conditions(where, _make_placeholders())
         query = sql.SQL("DELETE FROM {}{}").format(_table(table), conditions)
         _, count = await self._run(f"deleting from {table}", query, parameters)
         return count
 
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
         """See `ServiceClient.call`."""
-        values, placeholders = arguments or {}, _placeholders()
+        values, placeholders = arguments or {}, _make_placeholders()
         query = sql.SQL("SELECT {}({}) AS answer").format(
             sql.Identifier("public", function),
             sql.SQL(", ").join(sql.SQL("{} => {}").format(sql.Identifier(name), next(placeholders)) for name in values),
         )
-        rows, _ = await self._run(f"call {function}", query, [_parameter(value) for value in values.values()])
+        rows, _ = await self._run(f"call {function}", query, [_adapt_value(value) for value in values.values()])
         return cast("JSON", rows[0]["answer"])
 
     async def listen(self, channel: str) -> AsyncIterator[None]:
@@ -236,21 +236,21 @@ def check_conninfo(conninfo: str) -> None:
 def to_database_error(attempt: str, error: psycopg.Error) -> DatabaseError:
     """Convert a driver's error into ours; the message begins with `attempt`."""
     if isinstance(error, (errors.UndefinedTable, errors.UndefinedFunction)):
-        return MissingSchemaError(f"{attempt}: {server_message(error)}: run `vigilbase migrate`")
+        return MissingSchemaError(f"{attempt}: {get_server_message(error)}: run `vigilbase migrate`")
     if isinstance(error, errors.InsufficientPrivilege):
-        return AccessRefusedError(f"{attempt}: {server_message(error)}")
+        return AccessRefusedError(f"{attempt}: {get_server_message(error)}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)):
         if failure := parse_connection_error(error):
             return DatabaseUnavailableError(str(failure))
-        return DatabaseUnavailableError(f"{attempt}: {server_message(error)}")
-    return DatabaseError(f"{attempt}: {server_message(error)}")
+        return DatabaseUnavailableError(f"{attempt}: {get_server_message(error)}")
+    return DatabaseError(f"{attempt}: {get_server_message(error)}")
 
 
 def _sqlstate(error: Exception) -> str | None:
     return error.sqlstate if isinstance(error, psycopg.Error) else None
 
 
-def server_message(error: psycopg.Error) -> str:
+def get_server_message(error: psycopg.Error) -> str:
     """The server's message without its detail, which may quote rows; or the first line of the driver's message."""
     return error.diag.message_primary or str(error).strip().split("\n")[0] or type(error).__name__
 
@@ -321,11 +321,11 @@ def _table(name: str) -> sql.Identifier:
     return sql.Identifier("public", name)
 
 
-def _placeholders() -> Iterator[sql.SQL]:
+def _make_placeholders() -> Iterator[sql.SQL]:
     return (sql.SQL(f"${number}") for number in count(1))
 
 
-def _conditions(where: Sequence[Where], placeholders: Iterator[sql.SQL]) -> tuple[sql.Composable, list[object]]:
+def _make_conditions(where: Sequence[Where], placeholders: Iterator[sql.SQL]) -> tuple[sql.Composable, list[object]]:
     if not where:
         return sql.SQL(""), []
     parts: list[sql.Composable] = []
@@ -337,11 +337,11 @@ def _conditions(where: Sequence[Where], placeholders: Iterator[sql.SQL]) -> tupl
             continue
         operator = sql.SQL(_OPERATORS[condition.operator])
         parts.append(sql.SQL("{} {} {}").format(sql.Identifier(condition.column), operator, next(placeholders)))
-        parameters.append(_parameter(condition.value))
+        parameters.append(_adapt_value(condition.value))
     return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts), parameters
 
 
-def _order_by(order: Sequence[Order]) -> sql.Composable:
+def _make_order_by(order: Sequence[Order]) -> sql.Composable:
     if not order:
         return sql.SQL("")
     parts = [
@@ -351,7 +351,7 @@ def _order_by(order: Sequence[Order]) -> sql.Composable:
     return sql.SQL(" ORDER BY ") + sql.SQL(", ").join(parts)
 
 
-def _parameter(value: Value) -> object:
+def _adapt_value(value: Value) -> object:
     return Jsonb(value, _dump_json) if isinstance(value, (list, Mapping)) else value
 
 

@@ -80,7 +80,7 @@ class SupabaseClient:
         """See `ServiceClient.insert`."""
         if not rows:
             return []
-        request = self._client.table(table).insert([_json_row(row) for row in rows])
+        request = self._client.table(table).insert([_encode_row(row) for row in rows])
         return _rows(f"insert into {table}", await self._send(f"insert into {table}", request.execute))
 
     async def select(
@@ -97,7 +97,7 @@ class SupabaseClient:
     async def update(self, table: str, values: Row, where: Sequence[Where]) -> list[Row]:
         """See `ServiceClient.update`."""
         require_where(where)
-        request = _apply_filters(self._client.table(table).update(_json_row(values)), where)
+        request = _apply_filters(self._client.table(table).update(_encode_row(values)), where)
         return _rows(f"update {table}", await self._send(f"update {table}", request.execute))
 
     async def delete(self, table: str, where: Sequence[Where]) -> int:
@@ -113,7 +113,7 @@ class SupabaseClient:
 
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
         """See `ServiceClient.call`."""
-        request = self._client.rpc(function, _json_row(arguments or {}))
+        request = self._client.rpc(function, _encode_row(arguments or {}))
         answer = await self._send(f"call {function}", request.execute)
         return answer.data
 
@@ -201,7 +201,7 @@ def _apply_filters(request: Request, where: Sequence[Where]) -> Request:
     return request
 
 
-def _json_row(row: Row) -> dict[str, JSON]:
+def _encode_row(row: Row) -> dict[str, JSON]:
     return {column: to_json(value) for column, value in row.items()}
 
 

@@ -86,7 +86,7 @@ class AlertEventModel:
     async def create(data: CreateAlertEventData) -> AlertEvent:
         """Insert an alert event, even if a similar one is open, and return it as it is stored."""
         with log_failures(log, "alert_event.create"):
-            arguments = _arguments(data)
+            arguments = _make_arguments(data)
             arguments["p_status"] = validate_choice("status", data.status, ALERT_STATUSES)
             alert = await call_or_fall_back(
                 "vigilbase_create_alert", arguments, _read_created, lambda client: _insert(client, data, arguments)
@@ -202,7 +202,7 @@ class AlertEventModel:
         concurrent callers, in any number of processes, one creates the alert.
         """
         with log_failures(log, "alert_event.raise"):
-            arguments = _arguments(data)
+            arguments = _make_arguments(data)
             if validate_choice("status", data.status, ALERT_STATUSES) != "active":
                 raise InvalidInputError("status", "must be active for an alert that is raised")
             if within_minutes is not None:
@@ -316,7 +316,7 @@ async def _insert(client: ServiceClient, data: CreateAlertEventData, arguments: 
     return read_alert_event((await client.insert(TABLE, [row]))[0])
 
 
-def _arguments(data: CreateAlertEventData) -> dict[str, Value]:
+def _make_arguments(data: CreateAlertEventData) -> dict[str, Value]:
     """The arguments for a new alert, each validated. Details go as text, since the Data API would encode JSON twice."""
     require_type("data", data, CreateAlertEventData)
     details = validate_details("details", data.details)

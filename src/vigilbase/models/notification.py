@@ -20,9 +20,9 @@ from vigilbase.models.rows import (
     as_optional_text,
     as_text,
     as_uuid,
+    make_unexpected_answer_error,
     read_row,
     read_rows,
-    unexpected_answer,
 )
 from vigilbase.models.validation import validate_author, validate_choice, validate_id, validate_limit
 
@@ -146,7 +146,7 @@ def _read_answer(answer: JSON, function: str) -> tuple[Notification, Mapping[str
     """The notification in an answer, and the answer's other fields."""
     row = read_row(answer.get("notification"), f"call {function}") if isinstance(answer, Mapping) else None
     if row is None or not isinstance(answer, Mapping):
-        raise unexpected_answer(f"call {function}")
+        raise make_unexpected_answer_error(f"call {function}")
     return _read_notification(row), answer
 
 

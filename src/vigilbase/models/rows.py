@@ -20,11 +20,11 @@ def read_row(answer: JSON, attempt: str) -> Row | None:
     if answer is None:
         return None
     if not isinstance(answer, Mapping):
-        raise unexpected_answer(attempt)
+        raise make_unexpected_answer_error(attempt)
     try:
         return revive(answer)
     except ValueError as error:
-        raise unexpected_answer(attempt) from error
+        raise make_unexpected_answer_error(attempt) from error
 
 
 def read_rows(answer: JSON, attempt: str) -> list[Row]:
@@ -35,7 +35,7 @@ def read_rows(answer: JSON, attempt: str) -> list[Row]:
 
     """
     if not isinstance(answer, list):
-        raise unexpected_answer(attempt)
+        raise make_unexpected_answer_error(attempt)
     rows = [read_row(item, attempt) for item in answer]
     return [row for row in rows if row is not None]
 
@@ -48,7 +48,7 @@ def read_count(answer: JSON, attempt: str) -> int:
 
     """
     if not isinstance(answer, int):
-        raise unexpected_answer(attempt)
+        raise make_unexpected_answer_error(attempt)
     return answer
 
 
@@ -102,6 +102,6 @@ def as_optional_object(value: Value) -> Mapping[str, JSON] | None:
     return {"value": value}
 
 
-def unexpected_answer(attempt: str) -> DatabaseError:
+def make_unexpected_answer_error(attempt: str) -> DatabaseError:
     """The error for an answer in another form, as after a host changed a function or a table."""
     return DatabaseError(f"{attempt}: the database gave an unexpected answer")

@@ -20,9 +20,9 @@ from vigilbase.models.rows import (
     as_optional_text,
     as_text,
     as_uuid,
+    make_unexpected_answer_error,
     read_row,
     read_rows,
-    unexpected_answer,
 )
 from vigilbase.models.validation import (
     MAX_INTEGER,
@@ -237,7 +237,7 @@ async def _call_for_list(function: str, arguments: Mapping[str, Value]) -> list[
 def _get_row(answer: JSON, function: str) -> Row:
     row = read_row(answer.get("suppression"), f"call {function}") if isinstance(answer, Mapping) else None
     if row is None:
-        raise unexpected_answer(f"call {function}")
+        raise make_unexpected_answer_error(f"call {function}")
     return row
 
 

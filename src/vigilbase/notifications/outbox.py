@@ -13,7 +13,7 @@ from vigilbase.clock import since_boot
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.domain import JSON, NotificationKind
 from vigilbase.models.alert_event import AlertEvent, read_alert_event
-from vigilbase.models.rows import read_row, unexpected_answer
+from vigilbase.models.rows import make_unexpected_answer_error, read_row
 from vigilbase.notifications.backoff import LEASE_S
 from vigilbase.notifications.result_writer import write_result
 from vigilbase.sanitize import sanitize_text
@@ -116,7 +116,7 @@ async def claim_batches(channel: str, *, window_s: float, lease_id: UUID, limit:
     try:
         claim = _ClaimJson.model_validate(answer)
     except ValueError as error:
-        raise unexpected_answer(f"call {function}") from error
+        raise make_unexpected_answer_error(f"call {function}") from error
     return Claim(claim.now, [_read_batch(batch, lease_id, leased_until) for batch in claim.batches], claim.next_in_s)
 
 
@@ -136,7 +136,7 @@ async def record_result(
         "ids": [str(number) for number in ids],
     }
     for name, value in details.items():
-        fields[name] = _make_storable(value) if isinstance(value, str) else cast("float | None", value)
+        fields[name] = _sanitize_text(value) if isinstance(value, str) else cast("float | None", value)
     await write_result(fields)
 
 
@@ -148,7 +148,7 @@ async def disable_channel(channel: str, reason: str, others: Sequence[str]) -> b
 
     """
     routes = [{"channel": other, "after_s": 0, "unless_acknowledged": False, "send_resolved": True} for other in others]
-    stored = _make_storable(reason)
+    stored = _sanitize_text(reason)
     message = (
         f"channel {channel} is disabled: {stored}; its notifications wait for `vigilbase channels enable {channel}`"
     )
@@ -170,7 +170,7 @@ async def enqueue_missing_resolutions() -> int:
     return answer if isinstance(answer, int) else 0
 
 
-def _make_storable(text: str) -> str:
+def _sanitize_text(text: str) -> str:
     """A receiver may answer in any bytes, some of which Postgres rejects."""
     return sanitize_text(text, len(text))
 
@@ -186,5 +186,5 @@ def _read_batch(batch: _BatchJson, lease_id: UUID, leased_until: float) -> Claim
 def _read_alert(value: JSON) -> AlertEvent:
     row = read_row(value, "claim notifications")
     if row is None:
-        raise unexpected_answer("claim notifications")
+        raise make_unexpected_answer_error("claim notifications")
     return read_alert_event(row)

@@ -11,7 +11,7 @@ from vigilbase.clock import monotonic
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.credentials import is_postgres_url
 from vigilbase.database.connection_errors import parse_connection_error
-from vigilbase.database.postgres import connect, run_within, server_message
+from vigilbase.database.postgres import connect, get_server_message, run_within
 from vigilbase.domain import JSON, ProbeResult
 from vigilbase.errors import DatabaseError
 from vigilbase.net.error_text import ProbeFailure
@@ -62,7 +62,7 @@ async def probe_postgres(target: PostgresTarget, timeout: float) -> ProbeResult:
         raise TimeoutError from None
     except psycopg.Error as error:
         failure = parse_connection_error(error)
-        return ProbeResult("down", failure.reason if failure else server_message(error))
+        return ProbeResult("down", failure.reason if failure else get_server_message(error))
     return ProbeResult()
 
 

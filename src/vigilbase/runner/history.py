@@ -15,7 +15,7 @@ from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.configfile import ServiceConfig
 from vigilbase.database.json_codec import parse_timestamp
 from vigilbase.domain import AlertType, Policy, ProbeResult, Status
-from vigilbase.models.rows import unexpected_answer
+from vigilbase.models.rows import make_unexpected_answer_error
 
 States: TypeAlias = Mapping[str, ServiceState]
 
@@ -82,7 +82,7 @@ async def load_history(services: Sequence[ServiceConfig]) -> History:
         states = {each.service_name: _rebuild(each, policies[each.service_name]) for each in state.services}
         return History(states, read_clock(state.now, before, after))
     except ValueError as error:
-        raise unexpected_answer(f"call {function}") from error
+        raise make_unexpected_answer_error(f"call {function}") from error
 
 
 def _rebuild(service: _ServiceJson, policy: Policy) -> ServiceState:

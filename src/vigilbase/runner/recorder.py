@@ -15,7 +15,7 @@ from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.configfile import ServiceConfig
 from vigilbase.domain import JSON, Check, Policy, Transition
 from vigilbase.logging import get_logger
-from vigilbase.models.rows import unexpected_answer
+from vigilbase.models.rows import make_unexpected_answer_error
 from vigilbase.runner.history import States
 
 log = get_logger(__name__)
@@ -77,7 +77,7 @@ async def record(
     arguments = {
         "p_checks": json.dumps([_check_json(check) for check in checks], ensure_ascii=False),
         "p_transitions": json.dumps(
-            [_transition_json(each, configs.get(each.service_name)) for each in transitions], ensure_ascii=False
+            [_make_transition_json(each, configs.get(each.service_name)) for each in transitions], ensure_ascii=False
         ),
     }
     before = utc_now()
@@ -86,7 +86,7 @@ async def record(
     try:
         recorded = _RecordJson.model_validate(answer)
     except ValueError as error:
-        raise unexpected_answer(f"call {function}") from error
+        raise make_unexpected_answer_error(f"call {function}") from error
     log.debug("checks.recorded", count=len(checks))
     for transition in recorded.transitions:
         _log_transition(transition)
@@ -122,18 +122,18 @@ def _check_json(check: Check) -> Mapping[str, JSON]:
     }
 
 
-def _transition_json(transition: Transition, service: ServiceConfig | None) -> Mapping[str, JSON]:
+def _make_transition_json(transition: Transition, service: ServiceConfig | None) -> Mapping[str, JSON]:
     return {
-        "routes": _routes_json(transition, service),
+        "routes": _make_routes_json(transition, service),
         "tags": list(service.tags) if service else [],
         "service_name": transition.service_name,
         "to": transition.to_status,
-        "opening": _text_json(make_opening_text(transition)),
-        "recovery": _text_json(make_recovery_text(transition)),
+        "opening": _make_text_json(make_opening_text(transition)),
+        "recovery": _make_text_json(make_recovery_text(transition)),
     }
 
 
-def _routes_json(transition: Transition, service: ServiceConfig | None) -> JSON:
+def _make_routes_json(transition: Transition, service: ServiceConfig | None) -> JSON:
     if service is None or transition.to_status == "healthy":
         return []
     return [
@@ -147,5 +147,5 @@ def _routes_json(transition: Transition, service: ServiceConfig | None) -> JSON:
     ]
 
 
-def _text_json(text: AlertText | None) -> JSON:
+def _make_text_json(text: AlertText | None) -> JSON:
     return None if text is None else {"message": text.message, "details": text.details}

@@ -10,7 +10,7 @@ from vigilbase.times import format_ago, format_json_time
 from vigilbase.views.terminal import escape
 
 
-def disabled_channel_json(state: ChannelState) -> Mapping[str, JSON]:
+def make_disabled_channel_json(state: ChannelState) -> Mapping[str, JSON]:
     """A disabled channel as `status --json` has it."""
     return {
         "channel": state.channel,

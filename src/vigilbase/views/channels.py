@@ -35,17 +35,17 @@ _STATE_KEYS = (
 )
 
 
-def channel_json(channel: Channel, state: ChannelState | None) -> Mapping[str, JSON]:
+def make_channel_json(channel: Channel, state: ChannelState | None) -> Mapping[str, JSON]:
     """A channel of the file, and its state; null where the database doesn't know it."""
     return {
         "name": channel.name,
         "kind": channel.kind,
         "destination": describe_destination(channel),
-        **(_state_json(state) if state else dict.fromkeys(_STATE_KEYS)),
+        **(_make_state_json(state) if state else dict.fromkeys(_STATE_KEYS)),
     }
 
 
-def _state_json(state: ChannelState) -> Mapping[str, JSON]:
+def _make_state_json(state: ChannelState) -> Mapping[str, JSON]:
     return {
         "disabled_at": format_json_time(state.disabled_at),
         "disabled_reason": state.disabled_reason,

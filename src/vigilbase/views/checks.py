@@ -38,7 +38,7 @@ def check_json(check: ServiceHealthCheck) -> Mapping[str, JSON]:
     }
 
 
-def result_json(service_name: str, kind: str, result: ProbeResult) -> Mapping[str, JSON]:
+def make_result_json(service_name: str, kind: str, result: ProbeResult) -> Mapping[str, JSON]:
     """A probe result that isn't recorded."""
     return {
         "service_name": service_name,

@@ -42,7 +42,7 @@ def make_problem(subject: str, message: str, advice: str = "") -> Finding:
     return Finding(subject, "problem", message, advice)
 
 
-def finding_json(finding: Finding) -> Mapping[str, JSON]:
+def make_finding_json(finding: Finding) -> Mapping[str, JSON]:
     return asdict(finding)
 
 

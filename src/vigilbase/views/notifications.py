@@ -42,7 +42,7 @@ _WAITS = {
 _DELAYS = {"channel_pause": ", as the receiver requested", "window": ", in a batch"}
 
 
-def notification_json(notification: Notification) -> Mapping[str, JSON]:
+def make_notification_json(notification: Notification) -> Mapping[str, JSON]:
     """A notification as every command with --json has it."""
     return {
         "id": notification.id,

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from vigilbase.alerts.alert_json import alert_json
+from vigilbase.alerts.alert_json import make_alert_json
 from vigilbase.domain import JSON
 from vigilbase.models import AlertEvent, ServiceHealthCheck
 from vigilbase.times import format_ago, format_json_time
@@ -43,7 +43,7 @@ class ServiceStatus:
     suppressed_by: str | None
 
 
-def service_status_json(service: ServiceStatus) -> Mapping[str, JSON]:
+def make_service_status_json(service: ServiceStatus) -> Mapping[str, JSON]:
     """A service as `status --json` has it."""
     check = service.check
     return {
@@ -55,7 +55,7 @@ def service_status_json(service: ServiceStatus) -> Mapping[str, JSON]:
         "is_stale": service.is_stale,
         "error_message": check.error_message,
         "suppressed_by": service.suppressed_by,
-        "alert": alert_json(service.alert) if service.alert else None,
+        "alert": make_alert_json(service.alert) if service.alert else None,
     }
 
 

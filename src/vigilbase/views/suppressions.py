@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-def suppression_json(suppression: Suppression) -> Mapping[str, JSON]:
+def make_suppression_json(suppression: Suppression) -> Mapping[str, JSON]:
     """A silence or maintenance window as every command with --json has it."""
     recurrence = suppression.recurrence
     return {

@@ -17,7 +17,7 @@ COLUMNS = (Column("time"), Column("event"), Column("", wraps=True))
 _REASONS = {"resolved": "the alert is resolved", "acknowledged": "the alert is acknowledged"}
 
 
-def timeline_entry_json(entry: TimelineEntry) -> Mapping[str, JSON]:
+def make_timeline_entry_json(entry: TimelineEntry) -> Mapping[str, JSON]:
     """An entry as `alerts show --json` has it."""
     return {
         "at": format_json_time(entry.at),
