@@ -40,7 +40,7 @@ async def test_history_shows_checks_and_alerts_newest_first_with_summary(backend
     assert result.stdout.splitlines()[0].split() == ["time", "status", "latency", "error"]
     assert parse_rows(result.stdout) == [
         "degraded 900 ms",
-        "service_down, resolved website is down",
+        "service_down, resolved down",
         "down 3 ms connection refused",
         "healthy 12 ms",
     ]

@@ -29,13 +29,13 @@ async def test_outbox_alert_opened_and_resolved_sends_trigger_then_resolution(ba
     assert (trigger.kind, trigger.attempts) == ("triggered", 1)
     [first] = trigger.notifications
     assert (first.alert.service_name, first.alert.status, list(first.tags)) == ("api", "active", ["shop"])
-    assert first.may_have_heard is False
+    assert first.may_know_alert is False
     await record_result(trigger, "delivered", answer="200 OK")
     assert (await claim_due()).batches == []
     await record_transition("api", "healthy")
     resolution = await claim_one()
     assert resolution.kind == "resolved"
-    assert resolution.notifications[0].may_have_heard is True
+    assert resolution.notifications[0].may_know_alert is True
     assert resolution.notifications[0].alert.id == first.alert.id
     assert resolution.notifications[0].alert.status == "resolved"
     await record_result(resolution, "delivered", answer="200 OK")
@@ -53,7 +53,7 @@ async def test_claim_unsent_trigger_of_resolved_alert_sends_only_resolution(back
     await record_transition("api", "down")
     await record_transition("api", "healthy")
     resolution = await claim_one()
-    assert (resolution.kind, resolution.notifications[0].may_have_heard) == ("resolved", False)
+    assert (resolution.kind, resolution.notifications[0].may_know_alert) == ("resolved", False)
     assert backend.execute(ROWS) == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
 
 
@@ -269,7 +269,7 @@ async def test_claim_suppressed_trigger_of_resolved_alert_sends_resolution(backe
     await record_transition("api", "healthy")
     assert backend.execute(ROWS) == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
     resolution = await claim_one()
-    assert (resolution.kind, resolution.notifications[0].may_have_heard) == ("resolved", False)
+    assert (resolution.kind, resolution.notifications[0].may_know_alert) == ("resolved", False)
 
 
 async def test_claim_delayed_route_of_alert_resolved_by_sql_sends_nothing(backend: Backend) -> None:

@@ -228,7 +228,7 @@ async def test_delete_expired_keeps_delivered_trigger_while_resolution_is_pendin
     _make_older(backend, 91)
     await record_transition("api", "healthy")
     await delete_expired(30)
-    assert (await claim_one()).notifications[0].may_have_heard is True
+    assert (await claim_one()).notifications[0].may_know_alert is True
 
 
 async def test_silence_end_skips_notification_locked_by_other_transaction(
@@ -267,7 +267,7 @@ async def test_record_result_retry_after_resolution_delays_it_at_most_ten_second
     assert wait_s < 11
     make_due(backend)
     resolution = await claim_one()
-    assert (resolution.kind, resolution.notifications[0].may_have_heard) == ("resolved", True)
+    assert (resolution.kind, resolution.notifications[0].may_know_alert) == ("resolved", True)
     await record_result(resolution, "delivered")
     assert (await claim_one()).kind == "triggered"
 
@@ -298,7 +298,7 @@ async def test_claim_split_batch_that_may_have_arrived_sends_resolution(backend:
         await record_result(batch, "split", ids=[number], error="413")
     await record_transition("a", "healthy")
     [resolution] = [batch for batch in (await claim_due()).batches if batch.kind == "resolved"]
-    assert resolution.notifications[0].may_have_heard is True
+    assert resolution.notifications[0].may_know_alert is True
 
 
 async def test_enable_channel_ends_pause(backend: Backend) -> None:

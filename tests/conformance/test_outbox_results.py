@@ -39,7 +39,7 @@ async def test_record_result_retry_after_resolution_cancels_trigger(backend: Bac
     first = await claim_due()
     second = await claim_due()
     [resolution] = [*first.batches, *second.batches]
-    assert (resolution.kind, resolution.notifications[0].may_have_heard) == ("resolved", True)  # it may have arrived
+    assert (resolution.kind, resolution.notifications[0].may_know_alert) == ("resolved", True)  # it may have arrived
     assert backend.execute(ROWS)[0] == ("ops", "triggered", "cancelled")
 
 
@@ -64,7 +64,7 @@ async def test_record_result_split_creates_batches_without_attempts(backend: Bac
     await record_result(both, "split", ids=[both.notifications[0].id], error="413")
     await record_transition("d", "healthy")
     [resolution] = (await claim_due(window_s=0)).batches
-    assert (resolution.kind, resolution.notifications[0].may_have_heard) == ("resolved", False)
+    assert (resolution.kind, resolution.notifications[0].may_know_alert) == ("resolved", False)
 
 
 async def test_enqueue_missing_resolutions_alert_resolved_by_sql_sends_resolution(backend: Backend) -> None:

@@ -22,7 +22,7 @@ from vigilbase.errors import (
     EmbeddedPostgresError,
     VigilbaseError,
 )
-from vigilbase.models import ChannelModel
+from vigilbase.models import ChannelModel, ChannelState
 from vigilbase.settings import Settings, Transport, choose_transport, find_database_variable
 from vigilbase.views.channel_state import (
     count_notifications,
@@ -134,7 +134,7 @@ async def _check_channels(path: Path, config: Config | None) -> list[Finding]:
     findings += [
         make_warning(
             subject,
-            f"{state.retrying:,} to {state.channel} failed and are being retried: {state.last_error}",
+            f"{_describe_retrying(state)}: {state.last_error}",
             f"run `vigilbase channels test {state.channel}` to see whether it works now",
         )
         for state in states
@@ -149,6 +149,11 @@ async def _check_channels(path: Path, config: Config | None) -> list[Finding]:
         f"{state.channel}: {count_notifications(state)}" for state in states if count_notifications(state)
     )
     return findings or [make_ok(subject, counts or "none are pending")]
+
+
+def _describe_retrying(state: ChannelState) -> str:
+    noun = "notification is" if state.retrying == 1 else "notifications are"
+    return f"{state.retrying:,} {noun} being retried on {state.channel}"
 
 
 def compare_clocks(ours: datetime, theirs: datetime) -> Finding:

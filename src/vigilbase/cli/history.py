@@ -20,7 +20,7 @@ from vigilbase.models import AlertEvent, AlertEventModel, CheckHistory, HealthCh
 from vigilbase.models.validation import MAX_DAYS
 from vigilbase.settings import load_settings
 from vigilbase.times import format_time
-from vigilbase.views.checks import check_json, describe_no_checks, make_history_table, summarize_history
+from vigilbase.views.checks import describe_no_checks, make_check_json, make_history_table, summarize_history
 from vigilbase.views.terminal import escape
 
 MAX_ALERTS = 1000
@@ -51,7 +51,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
         print_json(
             {
                 "service_name": service,
-                "checks": [check_json(check) for check in checks],
+                "checks": [make_check_json(check) for check in checks],
                 "alerts": [make_alert_json(alert) for alert in alerts],
             }
         )

@@ -93,7 +93,7 @@ class Attempt:
         for notification in batch.notifications:
             # The file's tags take precedence over those from when the alert opened.
             tags = self.tags.get(notification.alert.service_name, notification.tags)
-            if batch.kind == "resolved" and notification.may_have_heard:  # an end is always sent, silence or not
+            if batch.kind == "resolved" and notification.may_know_alert:  # an end is always sent, silence or not
                 due.append(notification)
             elif batch.kind == "resolved" and (by := self._find_suppression_to_its_end(notification, tags)):
                 dropped.setdefault(by, []).append(notification)

@@ -40,7 +40,7 @@ class ResultDetails(TypedDict, total=False):
 class _NotificationJson(BaseModel):
     id: int
     tags: list[str]
-    may_have_heard: bool
+    may_know_alert: bool
     alert: JsonValue
 
 
@@ -62,11 +62,11 @@ class _ClaimJson(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ClaimedNotification:
-    """A notification of a claimed batch; `may_have_heard`: whether an earlier one may have reached the channel."""
+    """A notification of a claimed batch; `may_know_alert`: whether an earlier one may have reached the channel."""
 
     id: int
     tags: Sequence[str]
-    may_have_heard: bool
+    may_know_alert: bool
     alert: AlertEvent
 
 
@@ -177,7 +177,7 @@ def _sanitize_text(text: str) -> str:
 
 def _read_batch(batch: _BatchJson, lease_id: UUID, leased_until: float) -> ClaimedBatch:
     notifications = [
-        ClaimedNotification(item.id, tuple(item.tags), item.may_have_heard, _read_alert(item.alert))
+        ClaimedNotification(item.id, tuple(item.tags), item.may_know_alert, _read_alert(item.alert))
         for item in batch.notifications
     ]
     return ClaimedBatch(batch.batch_id, lease_id, batch.kind, batch.at, batch.attempts, notifications, leased_until)

@@ -148,7 +148,7 @@ def _find_earliest_unknown(batches: Sequence[ClaimedBatch]) -> datetime | None:
         notification.alert.created_at
         for batch in batches
         for notification in batch.notifications
-        if batch.kind == "resolved" and not notification.may_have_heard and notification.alert.created_at is not None
+        if batch.kind == "resolved" and not notification.may_know_alert and notification.alert.created_at is not None
     ]
     return min(opened, default=None)
 

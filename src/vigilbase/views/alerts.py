@@ -38,11 +38,16 @@ def make_alerts_table(alerts: Sequence[AlertEvent], now: datetime, width: int) -
             alert.status,
             format_ago(alert.created_at, now),
             format_length(alert, now, separator=""),
-            escape((alert.message or "").removeprefix(f"{alert.service_name} is ")),
+            shorten_message(alert),
         )
         for alert in alerts
     ]
     return make_table(COLUMNS, rows, width)
+
+
+def shorten_message(alert: AlertEvent) -> Text:
+    """The alert's message without the service's name, for a table that has it elsewhere."""
+    return escape((alert.message or "").removeprefix(f"{alert.service_name} is "))
 
 
 def make_alert_table(alert: AlertEvent, now: datetime) -> Table:

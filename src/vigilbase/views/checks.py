@@ -9,6 +9,7 @@ from rich.text import Text
 from vigilbase.domain import JSON, ProbeResult
 from vigilbase.models import AlertEvent, CheckHistory, ServiceHealthCheck
 from vigilbase.times import format_ago, format_json_time, format_time
+from vigilbase.views.alerts import shorten_message
 from vigilbase.views.terminal import STATUS_TEXTS, Cell, Column, escape, make_table
 
 HISTORY_COLUMNS = (
@@ -26,7 +27,7 @@ RESULT_COLUMNS = (
 )
 
 
-def check_json(check: ServiceHealthCheck) -> Mapping[str, JSON]:
+def make_check_json(check: ServiceHealthCheck) -> Mapping[str, JSON]:
     """A recorded check."""
     return {
         "id": str(check.id),
@@ -107,7 +108,7 @@ def _make_check_cells(check: ServiceHealthCheck) -> tuple[Cell, Cell, Cell]:
 
 
 def _make_alert_cells(alert: AlertEvent) -> tuple[Cell, Cell, Cell]:
-    return Text(f"{alert.alert_type}, {alert.status}", style="magenta"), "", escape(alert.message)
+    return Text(f"{alert.alert_type}, {alert.status}", style="magenta"), "", shorten_message(alert)
 
 
 def _format_share(part: int, whole: int) -> str:

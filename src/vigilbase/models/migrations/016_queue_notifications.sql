@@ -276,7 +276,7 @@ END;
 $$;
 
 -- What a worker needs to know about claimed batches: [{"batch_id", "channel", "kind", "at", "attempts",
--- "notifications": [{"id", "tags", "may_have_heard": whether the channel may know of the alert, "alert"}]}], oldest
+-- "notifications": [{"id", "tags", "may_know_alert": whether the channel may know of the alert, "alert"}]}], oldest
 -- first. Omits those whose alert is deleted; they are cancelled when the lease ends.
 CREATE OR REPLACE FUNCTION vigilbase.describe_batches(p_batch_ids uuid[], p_lease_id uuid)
 RETURNS json
@@ -289,7 +289,7 @@ AS $$
             'attempts', max(n.attempts),
             'notifications', json_agg(json_build_object(
                 'id', n.id, 'tags', n.tags, 'alert', n.alert,
-                'may_have_heard', EXISTS (
+                'may_know_alert', EXISTS (
                     SELECT FROM vigilbase.notifications AS t
                     WHERE t.alert_id = n.alert_id AND t.channel = n.channel AND t.kind = 'triggered'
                       AND t.attempts > 0 AND t.id <> n.id
