@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vigilbase.errors import ConfigurationError
 
+DEFAULT_CONFIG = Path("vigilbase.yaml")
 MAX_FILE_BYTES = 5_000_000
 
 
@@ -18,13 +19,13 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        advice = "`vigilbase up` writes one, or choose another with --config"
-        raise ConfigurationError(f"{path}: there is no such file: {advice}") from error
+        advice = "run `vigilbase up` to create one, or choose another with --config"
+        raise ConfigurationError(f"{path}: does not exist: {advice}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from error
     if len(content) > MAX_FILE_BYTES:
-        raise ConfigurationError(f"{path}: is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+        raise ConfigurationError(f"{path}: must be at most {MAX_FILE_BYTES // 1_000_000} MB")
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path}: is not UTF-8 text") from None
+        raise ConfigurationError(f"{path}: must be UTF-8 text: save it in that encoding") from None

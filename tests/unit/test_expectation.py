@@ -2,7 +2,7 @@
 
 import pytest
 
-from vigilbase.probes.expectation import make_check_json, parse_status_ranges
+from vigilbase.probes.expectation import check_json, parse_status_ranges
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from vigilbase.probes.expectation import make_check_json, parse_status_ranges
     ],
 )
 def test_check_json_matching_value_passes(expected: object, got: object) -> None:
-    assert make_check_json(expected, got) is None
+    assert check_json(expected, got) is None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_check_json_matching_value_passes(expected: object, got: object) -> None
     ],
 )
 def test_check_json_mismatch_is_reported_with_path(expected: object, got: object, message: str) -> None:
-    assert make_check_json(expected, got) == message
+    assert check_json(expected, got) == message
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,21 @@
 """`vigilbase alerts list|show|ack|resolve`."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from vigilbase.alerts.alert_json import make_alert_json
 from vigilbase.cli.completion import complete_service_names
-from vigilbase.cli.group_windows import load_group_windows
-from vigilbase.cli.history import suggest_service
 from vigilbase.cli.options import AsJson, By, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
-from vigilbase.errors import InvalidInputError, VigilbaseError
-from vigilbase.models import (
-    AlertEvent,
-    AlertEventModel,
-    HealthCheckModel,
-    Notification,
-    NotificationModel,
-    TimelineEntry,
-    TimelineModel,
-)
+from vigilbase.config.session import open_database
+from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
 from vigilbase.models.validation import MAX_INTEGER
+from vigilbase.queries.alerts import AlertWithHistory, find_alert, load_alert_with_history, require_alert
+from vigilbase.queries.group_windows import load_group_windows
+from vigilbase.queries.service_names import suggest_service
 from vigilbase.settings import load_settings
 from vigilbase.times import format_ago
 from vigilbase.views.alerts import SHORT_ID, make_alert_table, make_alerts_table
@@ -72,7 +64,8 @@ def show(alert_id: AlertId, *, as_json: AsJson = False) -> None:
 
     Example: vigilbase alerts show 4f3a21c9
     """
-    alert, timeline, notifications = run_command(_load_alert(alert_id))
+    found = run_command(_load_alert(alert_id))
+    alert, timeline, notifications = found.alert, found.timeline, found.unfinished
     if as_json:
         entries, unfinished = map(make_timeline_entry_json, timeline), map(make_notification_json, notifications)
         print_json({**make_alert_json(alert), "timeline": list(entries), "notifications": list(unfinished)})
@@ -101,7 +94,7 @@ def ack(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_json: A
 
 @app.command()
 def resolve(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_json: AsJson = False) -> None:
-    """Resolve an alert by hand.
+    """Resolve an alert manually.
 
     Vigilbase resolves its own alerts when the service is healthy again.
 
@@ -127,48 +120,25 @@ async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[li
         return alerts, f", and no checks of it are recorded; {await suggest_service(service)}"
 
 
-async def _load_alert(prefix: str) -> tuple[AlertEvent, list[TimelineEntry], list[Notification]]:
-    """An alert, its timeline, and its notifications that are pending, or that failed and are still needed."""
+async def _load_alert(prefix: str) -> AlertWithHistory:
     async with open_database(load_settings(), migrate=False):
-        alert = await _find_one_alert(prefix)
-        timeline, notifications = await asyncio.gather(
-            TimelineModel.find_by_alert(alert.id),
-            NotificationModel.find(statuses=("pending", "failed"), alert_id=alert.id, windows=load_group_windows()),
-        )
-        return alert, timeline, [each for each in notifications if each.status == "pending" or each.is_needed]
+        return await load_alert_with_history(await find_alert(prefix, IDS_HINT), load_group_windows())
 
 
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert before and after."""
     async with open_database(load_settings(), migrate=False):
-        before = await _find_one_alert(prefix)
+        before = await find_alert(prefix, IDS_HINT)
         after = await AlertEventModel.acknowledge(before.id, author=author, comment=comment)
-        return before, _require_found(after, prefix)
+        return before, require_alert(after, prefix, IDS_HINT)
 
 
 async def _resolve(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert before and after."""
     async with open_database(load_settings(), migrate=False):
-        before = await _find_one_alert(prefix)
+        before = await find_alert(prefix, IDS_HINT)
         after = await AlertEventModel.resolve(before.id, author=author, comment=comment)
-        return before, _require_found(after, prefix)
-
-
-async def _find_one_alert(prefix: str) -> AlertEvent:
-    try:
-        found = await AlertEventModel.find_by_id_prefix(prefix)
-    except InvalidInputError as error:
-        raise VigilbaseError(f'"{escape(prefix)}": {error}; {IDS_HINT}') from None
-    if len(found) > 1:
-        ids = ", ".join(str(alert.id) for alert in found)
-        raise VigilbaseError(f"several alerts begin with {prefix}: {ids}: give more of the id; {IDS_HINT}")
-    return _require_found(found[0] if found else None, prefix)
-
-
-def _require_found(alert: AlertEvent | None, prefix: str) -> AlertEvent:
-    if alert is None:
-        raise VigilbaseError(f"there is no alert {prefix}; {IDS_HINT}")
-    return alert
+        return before, require_alert(after, prefix, IDS_HINT)
 
 
 def _print_result(alert: AlertEvent, outcome: str, *, as_json: bool) -> None:

@@ -13,13 +13,15 @@ import typer
 from vigilbase.alerts.batch import Batch
 from vigilbase.channels import Channel, send_batch
 from vigilbase.channels.errors import DeliveryError
-from vigilbase.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from vigilbase.cli.options import AsJson, ConfigFile
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
+from vigilbase.config.session import open_database
 from vigilbase.configfile import load_config
 from vigilbase.domain import NotificationKind
 from vigilbase.errors import VigilbaseError
+from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import AlertEvent, ChannelModel, ChannelState
 from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import warn_of_unnamed_channels

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import typer
 
-from vigilbase.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from vigilbase.cli.options import AsJson, ConfigFile
 from vigilbase.cli.output import console, print_json
 from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
 from vigilbase.configfile import ServiceConfig, load_config, make_file_schema
 from vigilbase.domain import ProbeResult
+from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.probes import run_probe
 from vigilbase.runner.fd_limits import raise_fd_limit
 from vigilbase.views.checks import make_result_json, make_results_table

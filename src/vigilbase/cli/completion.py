@@ -6,9 +6,8 @@ from typing import Self, SupportsIndex
 
 import yaml
 
-from vigilbase.cli.options import DEFAULT_CONFIG
 from vigilbase.errors import ConfigurationError
-from vigilbase.files import read_text
+from vigilbase.files import DEFAULT_CONFIG, read_text
 
 # Characters that every shell takes literally, apart from the spaces between them.
 _LITERAL = re.compile(r"[\w./@+-]+(?: [\w./@+-]+)*")

@@ -7,7 +7,8 @@ import sys
 import typer
 
 from vigilbase.cli.output import print_line
-from vigilbase.cli.session import open_ddl_postgres, run_command, warn_about_host
+from vigilbase.cli.session import run_command, warn_about_host
+from vigilbase.config.session import open_ddl_postgres
 from vigilbase.database.host import Host
 from vigilbase.database.urls import find_host
 from vigilbase.errors import ConfigurationError

@@ -13,7 +13,8 @@ import typer
 
 from vigilbase.cli.confirm import confirm_host, require_yes
 from vigilbase.cli.output import print_line
-from vigilbase.cli.session import MIGRATE_HINT, NO_CONNECTION, open_ddl_postgres, run_command
+from vigilbase.cli.session import run_command
+from vigilbase.config.session import MIGRATE_HINT, NO_CONNECTION, open_ddl_postgres
 from vigilbase.database.binaries import extract_reason, find_binaries
 from vigilbase.database.dump import count_rows, make_dump_arguments, require_dump_of, write_restore_script
 from vigilbase.database.migrate import apply_pending, discover_migrations, list_pending, read_ledger

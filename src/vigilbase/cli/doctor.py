@@ -10,7 +10,7 @@ import typer
 
 from vigilbase import __version__
 from vigilbase.cli.doctor_checks import check_database
-from vigilbase.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from vigilbase.cli.options import AsJson, ConfigFile
 from vigilbase.cli.output import console, print_json
 from vigilbase.cli.session import run_command
 from vigilbase.config.supabase import make_embedded_server
@@ -19,6 +19,7 @@ from vigilbase.database.binaries import find_account, require_reachable
 from vigilbase.database.embedded import EmbeddedServer
 from vigilbase.database.urls import redact_url
 from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
+from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.settings import Settings, choose_transport, find_database_variable, load_settings
 from vigilbase.views.findings import (
     Finding,

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from vigilbase.cli.doctor_schema import GRANT, SEE_SCHEMA, check_privileges, check_schema, check_writing
-from vigilbase.cli.session import keep_own_server_running
 from vigilbase.clock import monotonic, utc_now
+from vigilbase.config.session import keep_own_server_running
 from vigilbase.config.supabase import get_supabase_service_client as service_client
 from vigilbase.configfile import Config
 from vigilbase.database.client import ServiceClient

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from vigilbase.cli.session import find_damage, find_pending, find_remedy, open_ddl_postgres
+from vigilbase.config.session import find_damage, find_pending, find_remedy, open_ddl_postgres
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.host import read_host_at, require_no_strays
 from vigilbase.database.migrate import Migration, discover_migrations

@@ -1,9 +1,6 @@
 """`vigilbase history`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -12,32 +9,21 @@ from vigilbase.alerts.alert_json import make_alert_json
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, Limit, parse_limit
 from vigilbase.cli.output import console, print_json
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
+from vigilbase.config.session import open_database
 from vigilbase.durations import parse_duration
-from vigilbase.errors import InvalidInputError, VigilbaseError
-from vigilbase.models import AlertEvent, AlertEventModel, CheckHistory, HealthCheckModel, ServiceHealthCheck
+from vigilbase.errors import InvalidInputError
 from vigilbase.models.validation import MAX_DAYS
+from vigilbase.queries.history import ServiceHistory, load_service_history
 from vigilbase.settings import load_settings
 from vigilbase.times import format_time
 from vigilbase.views.checks import describe_no_checks, make_check_json, make_history_table, summarize_history
-from vigilbase.views.terminal import escape
-
-MAX_ALERTS = 1000
 
 ServiceName = Annotated[
     str, typer.Argument(metavar="SERVICE", help="The service's name.", autocompletion=complete_service_names)
 ]
 Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="How far to look back, such as 1h or 7d.")]
-
-
-@dataclass(frozen=True, slots=True)
-class _Period:
-    """A service's checks and alerts in a period; `newest` is its newest check, which may be older."""
-
-    history: CheckHistory
-    alerts: Sequence[AlertEvent]
-    newest: ServiceHealthCheck
 
 
 def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as_json: AsJson = False) -> None:
@@ -78,22 +64,9 @@ def _parse_length(field: str, text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-async def _load(service: str, length: timedelta, limit: int) -> _Period:
+async def _load(service: str, length: timedelta, limit: int) -> ServiceHistory:
     async with open_database(load_settings(), migrate=False):
-        since = utc_now() - length
-        found = await HealthCheckModel.find_history(service, since=since, limit=limit)
-        newest = found.checks[0] if found.checks else await HealthCheckModel.find_latest_by_service(service)
-        if newest is None:
-            raise VigilbaseError(f'no checks of "{escape(service)}" are recorded; {await suggest_service(service)}')
-        alerts = await AlertEventModel.find_newest(limit=MAX_ALERTS, service_name=service, since=since)
-        return _Period(found, alerts, newest)
-
-
-async def suggest_service(service: str) -> str:
-    """A question or hint for a service name that the database doesn't know."""
-    known = [check.service_name for check in await HealthCheckModel.find_latest()]
-    close = get_close_matches(service, known, n=1)
-    return f'did you mean "{escape(close[0])}"?' if close else "`vigilbase status` lists the services"
+        return await load_service_history(service, utc_now() - length, limit)
 
 
 def register(app: typer.Typer) -> None:

@@ -9,15 +9,14 @@ import typer
 
 from vigilbase.cli.confirm import require_yes
 from vigilbase.cli.output import print_line
-from vigilbase.cli.session import (
+from vigilbase.cli.session import run_command, warn_about_host
+from vigilbase.config.session import (
     NO_CONNECTION,
     find_damage,
     find_pending,
     find_remedy,
     keep_own_server_running,
     open_ddl_postgres,
-    run_command,
-    warn_about_host,
 )
 from vigilbase.database.migrate import Migration, apply_pending, discover_migrations
 from vigilbase.database.remove import OwnedObject, list_owned, rebuild, remove

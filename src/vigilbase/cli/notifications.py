@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from vigilbase.cli.group_windows import load_group_windows
-from vigilbase.cli.options import DEFAULT_CONFIG, AsJson, By, ConfigFile, Limit, find_author, parse_limit
+from vigilbase.cli.options import AsJson, By, ConfigFile, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
+from vigilbase.config.session import open_database
 from vigilbase.domain import NOTIFICATION_STATUSES, NotificationStatus
 from vigilbase.errors import InvalidInputError, VigilbaseError
+from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import ChannelModel, ChannelState, Notification, NotificationModel
 from vigilbase.models.notification import RetryOutcome
+from vigilbase.queries.group_windows import load_group_windows
 from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import describe_disabled_channel
 from vigilbase.views.notifications import make_notification_json, make_notifications_table

@@ -9,10 +9,8 @@ import typer
 from vigilbase.errors import InvalidInputError
 from vigilbase.models.validation import MAX_INTEGER
 
-DEFAULT_CONFIG = Path("vigilbase.yaml")
-
 ConfigFile = Annotated[
-    Path, typer.Option("--config", "-c", help="The file that says what to watch.", metavar="FILE", dir_okay=False)
+    Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE", dir_okay=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Your name (default: login name).")]

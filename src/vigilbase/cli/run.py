@@ -10,11 +10,13 @@ from rich.console import Console, ConsoleDimensions, Group
 
 from vigilbase.cli.confirm import confirm_host
 from vigilbase.cli.live import redraw_forever, show
-from vigilbase.cli.options import DEFAULT_CONFIG, ConfigFile
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.options import ConfigFile
+from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
+from vigilbase.config.session import open_database
 from vigilbase.configfile import STARTER, Config, load_config
 from vigilbase.errors import ConfigurationError
+from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.logging import get_logger
 from vigilbase.runner.runner import Runner
 from vigilbase.settings import Transport, choose_transport, load_settings

@@ -10,12 +10,14 @@ import typer
 
 from vigilbase.alerts.suppression import matches_service
 from vigilbase.cli.completion import complete_service_names
-from vigilbase.cli.options import DEFAULT_CONFIG, find_author, parse_limit
+from vigilbase.cli.options import find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
+from vigilbase.config.session import open_database
 from vigilbase.durations import make_duration_parser
 from vigilbase.errors import ConfigurationError, InvalidInputError, VigilbaseError
+from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import CreateSuppressionData, HealthCheckModel, Suppression, SuppressionModel
 from vigilbase.models.suppression import SuppressionKind, make_suppression_arguments
 from vigilbase.settings import load_settings

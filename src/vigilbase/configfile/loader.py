@@ -17,7 +17,7 @@ from vigilbase.configfile.syntax import Fault, Path
 from vigilbase.configfile.validation import validate
 from vigilbase.domain import Policy, ProbeResult
 from vigilbase.errors import ConfigurationError
-from vigilbase.files import read_text
+from vigilbase.files import DEFAULT_CONFIG, read_text
 from vigilbase.probes import PROBES
 
 
@@ -65,6 +65,16 @@ def load_config(path: FilePath) -> Config:
 
     """
     return replace(_parse(read_text(path), os.environ, f"{path}:"), file=str(path.resolve()))
+
+
+def load_optional_config(path: FilePath) -> Config | None:
+    """Like `load_config`, but None if the default file can't be read: it is optional for commands that only read."""
+    try:
+        return load_config(path)
+    except ConfigurationError:
+        if path != DEFAULT_CONFIG:
+            raise
+        return None
 
 
 def parse_config(text: str, environ: Mapping[str, str] | None = None) -> Config:

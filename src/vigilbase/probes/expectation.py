@@ -95,14 +95,14 @@ def check_body(expect: HttpExpectation, body: bytes, charset: str, is_truncated:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return "expected json, got text that is not JSON" if body else "expected json, got an empty body"
-    return make_check_json(expect.json_value, document)
+    return check_json(expect.json_value, document)
 
 
-def make_check_json(expected: object, got: object, path: str = "") -> str | None:
+def check_json(expected: object, got: object, path: str = "") -> str | None:
     """The error message for the first difference, or None. Mappings may have more keys; all else must be equal."""
     if isinstance(expected, Mapping) and isinstance(got, Mapping):
         reasons = (
-            make_check_json(value, got.get(key, _MISSING), f"{path}.{key}" if path else str(key))
+            check_json(value, got.get(key, _MISSING), f"{path}.{key}" if path else str(key))
             for key, value in expected.items()
         )
         return next((reason for reason in reasons if reason), None)

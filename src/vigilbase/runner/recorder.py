@@ -75,7 +75,7 @@ async def record(
     function = "vigilbase_record"
     configs = services or {}
     arguments = {
-        "p_checks": json.dumps([_check_json(check) for check in checks], ensure_ascii=False),
+        "p_checks": json.dumps([_make_check_json(check) for check in checks], ensure_ascii=False),
         "p_transitions": json.dumps(
             [_make_transition_json(each, configs.get(each.service_name)) for each in transitions], ensure_ascii=False
         ),
@@ -109,7 +109,7 @@ def _log_transition(transition: _TransitionJson) -> None:
         log.warning("alert.opened", service_name=transition.service_name, message=alert.message, id=str(alert.id))
 
 
-def _check_json(check: Check) -> Mapping[str, JSON]:
+def _make_check_json(check: Check) -> Mapping[str, JSON]:
     result = check.result
     return {
         "id": str(result.id),

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from vigilbase.cli.options import DEFAULT_CONFIG
-from vigilbase.errors import ConfigurationError
+from vigilbase.files import DEFAULT_CONFIG
 
 
 def load_group_windows(config: Path = DEFAULT_CONFIG) -> Mapping[str, float] | None:
@@ -16,13 +15,10 @@ def load_group_windows(config: Path = DEFAULT_CONFIG) -> Mapping[str, float] | N
     """
     # These imports take half a second, and few commands need them.
     from vigilbase.channels import CHANNELS  # noqa: PLC0415
-    from vigilbase.configfile import load_config  # noqa: PLC0415
+    from vigilbase.configfile import load_optional_config  # noqa: PLC0415
 
-    try:
-        loaded = load_config(config)
-    except ConfigurationError:
-        if config != DEFAULT_CONFIG:
-            raise
+    loaded = load_optional_config(config)
+    if loaded is None:
         return None
     return {
         name: loaded.group_window_s if CHANNELS[channel.kind].can_batch else 0.0

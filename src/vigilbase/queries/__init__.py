@@ -1,0 +1,1 @@
+"""What a face shows, loaded from the database and the file. The database is open already."""

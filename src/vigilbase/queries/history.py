@@ -1,0 +1,36 @@
+"""A service's checks and alerts in a period."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from vigilbase.errors import VigilbaseError
+from vigilbase.models import AlertEvent, AlertEventModel, CheckHistory, HealthCheckModel, ServiceHealthCheck
+from vigilbase.queries.service_names import suggest_service
+from vigilbase.views.terminal import escape
+
+MAX_ALERTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHistory:
+    """`newest` is the service's newest check, which may be older than the period."""
+
+    history: CheckHistory
+    alerts: Sequence[AlertEvent]
+    newest: ServiceHealthCheck
+
+
+async def load_service_history(service: str, since: datetime, limit: int) -> ServiceHistory:
+    """The newest `limit` checks, and the alerts.
+
+    Raises:
+        VigilbaseError: no checks of the service are recorded.
+
+    """
+    history = await HealthCheckModel.find_history(service, since=since, limit=limit)
+    newest = history.checks[0] if history.checks else await HealthCheckModel.find_latest_by_service(service)
+    if newest is None:
+        raise VigilbaseError(f'no checks of "{escape(service)}" are recorded; {await suggest_service(service)}')
+    alerts = await AlertEventModel.find_newest(limit=MAX_ALERTS, service_name=service, since=since)
+    return ServiceHistory(history, alerts, newest)
