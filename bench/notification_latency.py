@@ -25,7 +25,7 @@ from vigilbase.channels import Channel
 from vigilbase.channels.webhook import WebhookConfig
 from vigilbase.configfile import Config, ServiceConfig
 from vigilbase.domain import Policy, ProbeResult
-from vigilbase.notifications.worker import NotificationWorker, wake_on_notification
+from vigilbase.notifications.worker import NotificationWorker, wake_on_notify
 from vigilbase.runner.runner import Runner
 
 ROUTES = (Route(("ops",), frozenset({"down", "degraded", "recovery"})),)
@@ -121,7 +121,7 @@ async def _send(url: str, is_listening: bool) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
         if is_listening:
-            tasks.create_task(wake_on_notification(worker.wake))
+            tasks.create_task(wake_on_notify(worker.wake))
 
 
 def _run_worker(settings: dict[str, str], url: str, is_listening: bool) -> None:

@@ -41,7 +41,7 @@ PLAN = (
         "queue_notifications",
         "The outbox: queued with the alert, claimed, retried until accepted.",
         ["notifications"],
-        first=["is_needed", "was_due_before", "window_ends_at", "claimable"],
+        first=["is_needed", "was_due_before", "window_ends_at", "pending_notifications"],
     ),
     MigrationPlan(17, "suppress_notifications", "Silences and maintenance windows.", ["suppressions"]),
     MigrationPlan(

@@ -16,7 +16,7 @@ from rich.text import Text
 from tests.support.redis import run_redis
 from tests.support.server import free_port, home_folder
 from tests.support.terminal import CTRL_C, Terminal, terminal
-from tests.support.watched import Website
+from tests.support.website import Website
 
 COLUMNS, LINES = 112, 22
 PICTURE = Path(__file__).with_name("up.svg")

@@ -22,7 +22,9 @@ def read_text(path: Path) -> str:
         advice = "run `vigilbase up` to create one, or choose another with --config"
         raise ConfigurationError(f"{path}: does not exist: {advice}") from error
     except OSError as error:
-        raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from error
+        raise ConfigurationError(
+            f"{path}: can't be read ({error.strerror}): choose a file that this user can read"
+        ) from error
     if len(content) > MAX_FILE_BYTES:
         raise ConfigurationError(f"{path}: must be at most {MAX_FILE_BYTES // 1_000_000} MB")
     try:

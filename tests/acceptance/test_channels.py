@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.mailbox import mail_server
 from tests.support.server import free_port
-from tests.support.watched import run
+from tests.support.website import run
 
 SECRET = "hunter2-hunter2"
 

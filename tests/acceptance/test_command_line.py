@@ -13,7 +13,7 @@ from tests.conftest import SETTINGS, Backend
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
 from tests.support.waiting import wait_until
-from tests.support.watched import Website, run, running
+from tests.support.website import Website, run, running
 from vigilbase import __version__
 from vigilbase.database.migrate import discover_migrations
 

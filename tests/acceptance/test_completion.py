@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.watched import VIGILBASE, run
+from tests.support.website import VIGILBASE, run
 
 SERVICES = """
 services:

@@ -12,7 +12,7 @@ from tests.conftest import Backend
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
 from tests.support.waiting import wait_until
-from tests.support.watched import run
+from tests.support.website import run
 from vigilbase import __version__
 from vigilbase.database.migrate import apply_pending, discover_migrations
 from vigilbase.database.repair import repair

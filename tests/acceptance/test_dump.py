@@ -10,7 +10,7 @@ import pytest
 from tests.support.older_servers import OLDER, run_temporary_server
 from tests.support.server import PostgresServer
 from tests.support.terminal import terminal
-from tests.support.watched import run
+from tests.support.website import run
 from vigilbase.database.binaries import find_binaries
 from vigilbase.database.dump import DUMPED_TABLES
 from vigilbase.database.migrate import discover_migrations

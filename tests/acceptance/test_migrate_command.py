@@ -9,7 +9,7 @@ import pytest
 from tests.support.server import PostgresServer
 from tests.support.terminal import CTRL_C, terminal
 from tests.support.waiting import wait_until
-from tests.support.watched import run, running
+from tests.support.website import run, running
 
 PASSWORD = "hunter2-hunter2"
 EARLIER = "CREATE TABLE public.vigilbase_migrations (number integer); CREATE TABLE public.silences (id integer)"

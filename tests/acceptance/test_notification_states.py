@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import SETTINGS, Backend
-from tests.support.watched import run
+from tests.support.website import run
 from vigilbase import (
     AlertEventModel,
     CreateHealthCheckData,
@@ -75,7 +75,7 @@ async def _claim_and_record(channel: str, result: Any, **details: Any) -> None:
 async def test_commands_suppressed_notification_names_its_silence(backend: Backend, config_folder: Path) -> None:
     await SuppressionModel.create(CreateSuppressionData("silence", "ana", "the new release", tag="shop"))
     await _open_alert("ops")
-    await _claim_and_record("ops", "deferred", in_s=3600, suppressed_by=BY)
+    await _claim_and_record("ops", "deferred", delay_s=3600, suppressed_by=BY)
     assert (
         f"when the suppression ends suppressed by {BY}" in run_and_get_lines(config_folder, "notifications", "list")[1]
     )
@@ -166,7 +166,7 @@ async def test_commands_failed_notification_is_warning_until_alert_is_resolved(
 
 async def test_commands_retrying_channel_is_shown_with_error(backend: Backend, config_folder: Path) -> None:
     await _open_alert("ops", "team")
-    await _claim_and_record("ops", "retry", error="503", in_s=60)
+    await _claim_and_record("ops", "retry", error="503", delay_s=60)
     assert "enabled, but fails: 503 1 retrying" in run_and_get_lines(config_folder, "channels", "list")[1]
     [warning] = [
         line for line in run_and_get_lines(config_folder, "doctor") if line.startswith("warning notifications")
@@ -179,7 +179,7 @@ async def test_commands_retrying_channel_is_shown_with_error(backend: Backend, c
 
 async def test_commands_paused_channel_is_shown_with_remaining_time(backend: Backend, config_folder: Path) -> None:
     await _open_alert("ops")
-    await _claim_and_record("ops", "retry", error="429 Too Many Requests", in_s=5, pause_s=7200)
+    await _claim_and_record("ops", "retry", error="429 Too Many Requests", delay_s=5, pause_s=7200)
     [state] = [line for line in run_and_get_lines(config_folder, "channels", "list") if line.startswith("ops")]
     assert re.search(r" paused for 1h 5\dm at the receiver's request: 429 Too Many Requests 1 retrying$", state)
     [line] = [

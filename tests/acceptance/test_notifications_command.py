@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import SETTINGS, Backend
 from tests.support.outbox import enqueue
-from tests.support.watched import run
+from tests.support.website import run
 from vigilbase import (
     AlertEventModel,
     ChannelModel,

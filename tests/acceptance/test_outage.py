@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import SETTINGS, Backend
 from tests.support.server import free_port
 from tests.support.waiting import wait_until
-from tests.support.watched import Website, run, running
+from tests.support.website import Website, run, running
 
 EVENTS = "SELECT alert_type, status FROM alert_events WHERE service_name = 'website' ORDER BY created_at"
 CHECKS = "SELECT status FROM service_health_checks WHERE service_name = 'website' ORDER BY checked_at"

@@ -11,7 +11,7 @@ import pytest
 from tests.support.redis import RedisServer, run_redis
 from tests.support.server import PostgresServer, free_port, home_folder, start_server
 from tests.support.waiting import wait_until
-from tests.support.watched import Website, run, running
+from tests.support.website import Website, run, running
 
 NAMES = ("cache", "orders database", "queue depth", "website")
 INCIDENTS = (

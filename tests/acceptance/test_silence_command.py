@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Backend
-from tests.support.watched import run
+from tests.support.website import run
 
 # tests/conformance tests the models on every transport; the commands print the same on all of them.
 pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.server import PostgresServer, free_port
 from tests.support.terminal import CTRL_C, Terminal, terminal
-from tests.support.watched import Website
+from tests.support.website import Website
 
 SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import SETTINGS, Backend
 from tests.support.server import PostgresServer
-from tests.support.watched import run
+from tests.support.website import run
 from vigilbase import AlertEventModel, CreateAlertEventData, CreateHealthCheckData, HealthCheckModel
 
 ITSELF = "services:\n  - {name: itself, postgres: self}\n"
@@ -77,13 +77,13 @@ async def test_status_service_missing_from_config_is_not_watched(backend: Backen
     await AlertEventModel.raise_alert(CreateAlertEventData("gone", "service_down", message="gone is down"))
     (tmp_path / "other.yaml").write_text(ITSELF)
     result = run("status", "--json", "--config", "other.yaml", cwd=tmp_path, environ=_get_settings())
-    watched = {service["service_name"]: service["is_watched"] for service in json.loads(result.stdout)["services"]}
+    watched = {service["service_name"]: service["is_monitored"] for service in json.loads(result.stdout)["services"]}
     assert watched == {"itself": True, "gone": False}
     table = run("status", "-c", "other.yaml", cwd=tmp_path, environ=_get_settings()).stdout
     assert "not watched" in table
     assert "`vigilbase alerts resolve ID`" in table
     unknown = json.loads(run("status", "--json", cwd=tmp_path, environ=_get_settings()).stdout)
-    assert {service["is_watched"] for service in unknown["services"]} == {None}
+    assert {service["is_monitored"] for service in unknown["services"]} == {None}
     assert run("status", "-c", "none.yaml", cwd=tmp_path, environ=_get_settings()).returncode == 2
 
 

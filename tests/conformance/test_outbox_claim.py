@@ -109,7 +109,7 @@ async def test_claim_reclaimed_batch_in_flight_holds_back_resolution(backend: Ba
 async def test_claim_trigger_awaiting_retry_holds_back_acknowledgement(backend: Backend) -> None:
     await record_transition("api", "down")
     trigger = await claim_one()
-    await record_result(trigger, "retry", error="503", in_s=60)
+    await record_result(trigger, "retry", error="503", delay_s=60)
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
     assert (await claim_due()).batches == []
@@ -133,7 +133,7 @@ async def test_claim_failed_trigger_sends_resolution_but_no_acknowledgement(back
 async def test_claim_retried_batch_is_returned_only_when_due(backend: Backend) -> None:
     await record_transition("api", "down")
     first = await claim_one()
-    await record_result(first, "retry", error="503", in_s=60)
+    await record_result(first, "retry", error="503", delay_s=60)
     claimed = await claim_due()
     assert claimed.batches == []
     assert claimed.next_in_s == pytest.approx(60, abs=5)
@@ -164,7 +164,7 @@ async def test_claim_alerts_within_group_window_form_one_batch(backend: Backend)
     backend.execute("UPDATE vigilbase.channels SET last_batch_at = now() - interval '31 s'")
     group = await claim_one(window_s=30)
     assert list_services(group) == sorted(f"s{number}" for number in range(1, 30))
-    await record_result(group, "retry", error="503", in_s=0)
+    await record_result(group, "retry", error="503", delay_s=0)
     await record_transition("late", "down")
     again = await claim_one(window_s=30)
     assert again.id == group.id
@@ -195,13 +195,13 @@ async def test_claim_delayed_route_of_resolved_alert_sends_nothing(backend: Back
 
 async def test_claim_reminders_repeat_until_acknowledgement(backend: Backend) -> None:
     await record_transition("api", "down")
-    await record_result(await claim_one(), "delivered", remind_in_s=3600)
+    await record_result(await claim_one(), "delivered", remind_after_s=3600)
     assert (await claim_due()).next_in_s == pytest.approx(3600, abs=5)
     for number in (1, 2):
         make_due(backend)
         reminder = await claim_one()
         assert reminder.kind == "reminder"
-        await record_result(reminder, "delivered", remind_in_s=3600)
+        await record_result(reminder, "delivered", remind_after_s=3600)
         assert backend.execute("SELECT max(number) FROM vigilbase.notifications") == [(number + 1,)]
     backend.execute("UPDATE alert_events SET status = 'acknowledged', acknowledged_at = now()")
     make_due(backend)
@@ -222,14 +222,14 @@ async def test_claim_degraded_to_down_sends_resolution_and_trigger_together(back
 
 
 async def test_claim_resolution_after_failed_attempt_waits_at_most_ten_seconds(backend: Backend) -> None:
-    for service, in_s in (("a", 5), ("b", 3600)):
+    for service, delay_s in (("a", 5), ("b", 3600)):
         await record_transition(service, "down")
-        await record_result(await claim_one(), "retry", error="no answer within 10 s", in_s=in_s)
+        await record_result(await claim_one(), "retry", error="no answer within 10 s", delay_s=delay_s)
         await record_transition(service, "healthy")
         claimed = await claim_due()
         assert claimed.batches == []
         assert claimed.next_in_s is not None
-        assert 0 < claimed.next_in_s <= min(in_s, 10)  # as long as the trigger would have waited
+        assert 0 < claimed.next_in_s <= min(delay_s, 10)  # as long as the trigger would have waited
         assert backend.execute(ROWS)[-2:] == [("ops", "triggered", "cancelled"), ("ops", "resolved", "pending")]
         make_due(backend)
         resolution = await claim_one()

@@ -46,7 +46,7 @@ async def test_claim_retried_batch_is_returned_whole_despite_limit(backend: Back
         await record_transition(f"s{number}", "down")
     first = await claim_one(window_s=60)
     assert len(first.notifications) == 30
-    await record_result(first, "retry", error="503", in_s=0)
+    await record_result(first, "retry", error="503", delay_s=0)
     [again] = (await claim_due(limit=1)).batches  # even by a worker without a group window
     assert (again.id, list_ids(again)) == (first.id, list_ids(first))
 
@@ -55,7 +55,7 @@ async def test_claim_retried_batch_waits_until_all_its_notifications_are_due(bac
     await record_transition("a", "down")
     await record_transition("b", "down")
     first = await claim_one(window_s=60)
-    await record_result(first, "retry", error="503", in_s=0)
+    await record_result(first, "retry", error="503", delay_s=0)
     backend.execute("UPDATE vigilbase.notifications SET due_at = now() + interval '1 hour' WHERE service_name = 'b'")
     assert (await claim_due()).batches == []
     make_due(backend)
@@ -73,7 +73,7 @@ async def test_record_result_delivered_applies_only_to_given_ids(backend: Backen
 async def test_claim_deferred_trigger_of_resolved_alert_sends_resolution(backend: Backend) -> None:
     await record_transition("api", "down")
     batch = await claim_one()
-    await record_result(batch, "deferred", ids=list_ids(batch), in_s=60)
+    await record_result(batch, "deferred", ids=list_ids(batch), delay_s=60)
     await record_transition("api", "healthy")
     assert (await claim_one()).kind == "resolved"
 
@@ -106,13 +106,13 @@ async def test_claim_clock_set_back_delays_no_notification(backend: Backend) -> 
 @pytest.mark.parametrize("kind", ["reminder", "acknowledged"])
 async def test_claim_follow_up_awaiting_retry_holds_back_resolution(backend: Backend, kind: str) -> None:
     await record_transition("api", "down")
-    await record_result(await claim_one(), "delivered", remind_in_s=0 if kind == "reminder" else None)
+    await record_result(await claim_one(), "delivered", remind_after_s=0 if kind == "reminder" else None)
     if kind == "acknowledged":
         [alert] = await AlertEventModel.find_open()
         await AlertEventModel.acknowledge(alert.id)
     follow_up = await claim_one()
     assert follow_up.kind == kind
-    await record_result(follow_up, "retry", error="no answer within 10 s", in_s=5)
+    await record_result(follow_up, "retry", error="no answer within 10 s", delay_s=5)
     await record_transition("api", "healthy")
     assert (await claim_due()).batches == []
     make_due(backend)
@@ -128,18 +128,18 @@ async def test_claim_new_trigger_waits_four_attempts_for_previous_resolution(bac
     await record_transition("api", "down")
     assert (await claim_due()).batches == []
     for _ in range(3):
-        await record_result(resolution, "retry", error="503", in_s=600)
+        await record_result(resolution, "retry", error="503", delay_s=600)
         assert (await claim_due()).batches == []
         make_due(backend)
         resolution = await claim_one()
-    await record_result(resolution, "retry", error="503", in_s=600)
+    await record_result(resolution, "retry", error="503", delay_s=600)
     assert (await claim_one()).kind == "triggered"  # it doesn't wait for ever
 
 
 async def test_claim_deferred_trigger_of_acknowledged_alert_sends_both(backend: Backend) -> None:
     await record_transition("api", "down")
     trigger = await claim_one()
-    await suppress(trigger, in_s=0)
+    await suppress(trigger, delay_s=0)
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
     trigger = await claim_one()
@@ -166,7 +166,7 @@ async def test_acknowledge_during_claim_of_trigger_sends_acknowledgement(
 
 async def test_claim_failed_trigger_delivered_reminder_sends_acknowledgement(backend: Backend) -> None:
     await record_transition("api", "down")
-    await record_result(await claim_one(), "failed", error="400", remind_in_s=0)
+    await record_result(await claim_one(), "failed", error="400", remind_after_s=0)
     await record_result(await claim_one(), "delivered")
     [alert] = await AlertEventModel.find_open()
     await AlertEventModel.acknowledge(alert.id)
@@ -175,7 +175,7 @@ async def test_claim_failed_trigger_delivered_reminder_sends_acknowledgement(bac
 
 async def test_claim_paused_channel_returns_nothing_until_pause_ends(backend: Backend) -> None:
     await record_transition("a", "down")
-    await record_result(await claim_one(), "retry", error="429", in_s=1, pause_s=600)
+    await record_result(await claim_one(), "retry", error="429", delay_s=1, pause_s=600)
     await record_transition("a", "healthy")
     await record_transition("b", "down", [OPS, {**OPS, "channel": "team"}])
     make_due(backend)
@@ -189,9 +189,9 @@ async def test_claim_paused_channel_returns_nothing_until_pause_ends(backend: Ba
 
 async def test_claim_repeated_retries_do_not_extend_group_window(backend: Backend) -> None:
     await record_transition("a", "down")
-    await record_result(await claim_one(window_s=3600), "retry", error="500", in_s=0)
+    await record_result(await claim_one(window_s=3600), "retry", error="500", delay_s=0)
     backend.execute("UPDATE vigilbase.channels SET last_batch_at = now() - interval '2 hours'")
-    await record_result(await claim_one(window_s=3600), "retry", error="500", in_s=600)
+    await record_result(await claim_one(window_s=3600), "retry", error="500", delay_s=600)
     await record_transition("b", "down")
     assert list_services(await claim_one(window_s=3600)) == ["b"]
 
@@ -258,7 +258,7 @@ async def test_record_result_retry_after_resolution_delays_it_at_most_ten_second
     await record_transition("api", "down")
     trigger = await claim_one()
     await record_transition("api", "healthy")  # while the trigger is in flight
-    await record_result(trigger, "retry", error="503", in_s=3600)
+    await record_result(trigger, "retry", error="503", delay_s=3600)
     await record_transition("api", "down")
     [(wait_s,)] = backend.execute(
         "SELECT extract(epoch FROM max(due_at) - now())::float FROM vigilbase.notifications WHERE status = 'pending'"
@@ -292,7 +292,7 @@ async def test_claim_split_batch_that_may_have_arrived_sends_resolution(backend:
     route = {**OPS, "send_resolved": False}
     await record_transition("a", "down", [route])
     await record_transition("b", "down", [route])
-    await record_result(await claim_one(window_s=60), "retry", error="no answer within 10 s", in_s=0)
+    await record_result(await claim_one(window_s=60), "retry", error="no answer within 10 s", delay_s=0)
     batch = await claim_one()
     for number in list_ids(batch):
         await record_result(batch, "split", ids=[number], error="413")
@@ -303,7 +303,7 @@ async def test_claim_split_batch_that_may_have_arrived_sends_resolution(backend:
 
 async def test_enable_channel_ends_pause(backend: Backend) -> None:
     await record_transition("a", "down")
-    await record_result(await claim_one(), "retry", error="429", in_s=0, pause_s=21_600)
+    await record_result(await claim_one(), "retry", error="429", delay_s=0, pause_s=21_600)
     assert (await claim_due()).batches == []
     assert await ChannelModel.enable("ops")
     assert await ChannelModel.enable("ops") is False
@@ -322,7 +322,7 @@ async def test_delete_expired_keeps_alert_with_pending_trigger(backend: Backend)
 async def test_record_result_reminders_of_one_batch_are_due_together(backend: Backend) -> None:
     for number in range(30):
         await record_transition(f"s{number}", "down")
-    await record_result(await claim_one(window_s=60), "delivered", remind_in_s=3600)
+    await record_result(await claim_one(window_s=60), "delivered", remind_after_s=3600)
     due = "SELECT count(*), count(DISTINCT due_at) FROM vigilbase.notifications WHERE kind = 'reminder'"
     assert backend.execute(due) == [(30, 1)]
 

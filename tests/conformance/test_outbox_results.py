@@ -35,7 +35,7 @@ async def test_record_result_retry_after_resolution_cancels_trigger(backend: Bac
     await record_transition("api", "down")
     trigger = await claim_one()
     await record_transition("api", "healthy")
-    await record_result(trigger, "retry", error="503", in_s=0)
+    await record_result(trigger, "retry", error="503", delay_s=0)
     first = await claim_due()
     second = await claim_due()
     [resolution] = [*first.batches, *second.batches]
@@ -84,7 +84,7 @@ async def test_enqueue_missing_resolutions_alert_resolved_by_sql_sends_resolutio
 async def test_disable_channel_keeps_notifications_and_alerts_other_channels(backend: Backend) -> None:
     await record_transition("api", "down")
     batch = await claim_one()
-    await record_result(batch, "retry", error="401 Unauthorized", in_s=0)
+    await record_result(batch, "retry", error="401 Unauthorized", delay_s=0)
     assert await disable_channel("ops", "401 Unauthorized", ["team"])
     assert not await disable_channel("ops", "401 Unauthorized", ["team"])
     assert (await claim_due()).batches == []
@@ -103,7 +103,7 @@ async def test_record_result_deferred_releases_notification_without_attempt(back
         await record_transition(service, "down")
     batch = await claim_one(window_s=30)
     [a, b] = batch.notifications
-    await record_result(batch, "deferred", ids=[a.id], in_s=600, suppressed_by=SUPPRESSED_BY)
+    await record_result(batch, "deferred", ids=[a.id], delay_s=600, suppressed_by=SUPPRESSED_BY)
     await record_result(batch, "delivered")
     assert backend.execute("SELECT status, attempts, batch_id IS NULL FROM vigilbase.notifications ORDER BY id") == [
         ("pending", 0, True),
@@ -143,11 +143,11 @@ async def test_record_result_deferred_by_ended_suppression_is_due_at_once(
     await record_transition("api", "down")
     batch = await claim_one()
     await SuppressionModel.end(kind, suppression.id)
-    await suppress(batch, in_s=600)
+    await suppress(batch, delay_s=600)
     assert backend.execute("SELECT due_at < now() + interval '1 s' FROM vigilbase.notifications") == [(True,)]
     backend.execute("UPDATE vigilbase.notifications SET due_at = now()")  # nothing has ended since
     again = await claim_one()
-    await suppress(again, in_s=600)
+    await suppress(again, delay_s=600)
     assert backend.execute("SELECT due_at > now() + interval '1 min' FROM vigilbase.notifications") == [(True,)]
 
 
@@ -203,9 +203,9 @@ async def test_retry_failed_notification_is_requeued_only_if_still_needed(backen
 
 async def test_record_result_failed_reminder_enqueues_next_reminder(backend: Backend) -> None:
     await record_transition("api", "down")
-    await record_result(await claim_one(), "failed", error="400", remind_in_s=0)
+    await record_result(await claim_one(), "failed", error="400", remind_after_s=0)
     reminder = await claim_one()
-    await record_result(reminder, "failed", error="400", remind_in_s=0)
+    await record_result(reminder, "failed", error="400", remind_after_s=0)
     assert (await claim_one()).kind == "reminder"
     assert backend.execute(ROWS)[1:] == [("ops", "reminder", "failed"), ("ops", "reminder", "pending")]
 
@@ -249,7 +249,7 @@ async def test_discard_notification_is_cancelled_unless_in_flight(backend: Backe
     assert answer is not None
     assert (answer[0].status, answer[1]) == ("cancelled", True)
     assert await _discard(failed) is False
-    await record_result(pending, "retry", error="503", in_s=600)
+    await record_result(pending, "retry", error="503", delay_s=600)
     [ops] = await ChannelModel.find_all()
     assert (ops.retrying, ops.last_error, ops.failed) == (1, "503", 0)
     assert await _discard(pending) is True

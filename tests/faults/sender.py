@@ -23,7 +23,7 @@ from vigilbase.channels.webhook import WebhookConfig
 from vigilbase.notifications import attempt, outbox, worker
 from vigilbase.notifications.active_silences import load_active_silences
 from vigilbase.notifications.backoff import Timings
-from vigilbase.notifications.worker import NotificationWorker, wake_on_notification
+from vigilbase.notifications.worker import NotificationWorker, wake_on_notify
 
 LEASE_S = 2
 TIMINGS = Timings(
@@ -155,7 +155,7 @@ async def _send(order: Order) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sender.run())
         if order.plan.is_listening:
-            tasks.create_task(wake_on_notification(sender.wake))
+            tasks.create_task(wake_on_notify(sender.wake))
 
 
 def _run(order: Order) -> None:

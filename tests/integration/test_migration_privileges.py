@@ -390,7 +390,7 @@ def test_list_privileges_reports_objects_exposed_to_visitors(project: Project) -
             ("USAGE ON SCHEMA vigilbase", "schema vigilbase"),
             ("EXECUTE ON FUNCTION vigilbase.lock_service", "function vigilbase.lock_service"),
             ("DELETE ON TABLE vigilbase.channels", "table vigilbase.channels"),
-            ("SELECT ON TABLE vigilbase.claimable", "view vigilbase.claimable"),
+            ("SELECT ON TABLE vigilbase.pending_notifications", "view vigilbase.pending_notifications"),
         ):
             project.execute(f"GRANT {grant} TO anon")
             assert connection.execute(exposed).fetchone() == (f'["{kind}"]',)

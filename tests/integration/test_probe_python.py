@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.waiting import wait_until_async
-from tests.support.watched import run
+from tests.support.website import run
 from vigilbase.clock import utc_now
 from vigilbase.domain import ProbeResult
 from vigilbase.probes import PROBES, run_probe

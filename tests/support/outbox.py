@@ -65,9 +65,9 @@ def end_leases(backend: Backend) -> None:
     )
 
 
-async def suppress(batch: ClaimedBatch, *, in_s: float = 300) -> None:
+async def suppress(batch: ClaimedBatch, *, delay_s: float = 300) -> None:
     """Record that a silence suppresses a whole batch."""
-    await record_result(batch, "deferred", ids=list_ids(batch), in_s=in_s, suppressed_by=SUPPRESSED_BY)
+    await record_result(batch, "deferred", ids=list_ids(batch), delay_s=delay_s, suppressed_by=SUPPRESSED_BY)
 
 
 async def enqueue_trigger(backend: Backend, service_name: str) -> None:

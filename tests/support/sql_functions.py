@@ -16,11 +16,11 @@ SEED = f"""
     INSERT INTO vigilbase.suppressions (id, kind, tag, starts_at, cron, duration_s, time_zone, author, comment)
     VALUES ('{SUPPRESSION}', 'maintenance', 'shop', now(), '0 3 * * 0', 60, 'UTC', 'ada', 'backups')
 """
-VIEWS = ("vigilbase.claimable", "vigilbase.objects")
+VIEWS = ("vigilbase.pending_notifications", "vigilbase.objects")
 
 ROUTES = '[{"channel": "ops", "after_s": 0, "unless_acknowledged": false, "send_resolved": true}]'
 ROW = "(SELECT n FROM vigilbase.notifications AS n ORDER BY n.id LIMIT 1)"
-RETRY = f'{{"outcome": "retry", "lease_id": "{LEASE}", "in_s": 0, "error": "busy"}}'
+RETRY = f'{{"result": "retry", "lease_id": "{LEASE}", "delay_s": 0, "error": "busy"}}'
 
 # A call of every function and its expected result, as one expression. Each call relies on the calls above it.
 CALLS = {
@@ -28,7 +28,7 @@ CALLS = {
     "vigilbase.is_needed": "('acknowledged', 'reminder', false) = false",
     "vigilbase.was_due_before": "(now(), 60, now()) = false",
     "vigilbase.window_ends_at": "(now(), 60, now()) = now() + interval '1 minute'",
-    "vigilbase.is_window_open": "('ops', 60, now())",
+    "vigilbase.can_start_batch": "('ops', 60, now())",
     "vigilbase.phases": """('{"phases": "1.5 - 3"}') = '{"dns_ms": 1.5, "tls_ms": 3}'""",
     # Services and runners.
     "vigilbase.add_services": "('{db,api}') IS NULL",
@@ -80,14 +80,14 @@ CALLS = {
     "vigilbase.end_attempt": f"({ROW}, '{RETRY}', now())::text = ''",
     "vigilbase.claim_retries": f"('ops', '{LEASE}', now() + interval '1 minute', 10) <> '{{}}'",
     "vigilbase.defer_notification": f"({ROW}, 0, 'silence', now())::text = ''",
-    "vigilbase.record_result": f"""('{{"outcome": "failed", "batch_id": "{BATCH}"}}', now())::text = '(,f)'""",
+    "vigilbase.record_result": f"""('{{"result": "failed", "batch_id": "{BATCH}"}}', now())::text = '(,f)'""",
     "vigilbase.enqueue_after_attempt": f"({ROW}, 'delivered', 'acknowledged', NULL, now())::text = ''",
     "vigilbase.save_alert_status": f"('{ALERT}', 'acknowledged')::text = ''",
     "vigilbase.cancel_unneeded": f"('{ALERT}', 'acknowledged')::text = ''",
     "vigilbase.enqueue_follow_up": f"('db', '{ALERT}', 'resolved')::text = ''",
     "vigilbase.requeue_suppressed": "()::text = ''",
     "public.vigilbase_record_results": f"""(
-        '[{{"outcome": "deferred", "batch_id": "{BATCH}", "lease_id": "{LEASE}", "in_s": 1}}]'
+        '[{{"result": "deferred", "batch_id": "{BATCH}", "lease_id": "{LEASE}", "delay_s": 1}}]'
     )::text = ''""",
     # A batch of checks that opens an alert and enqueues a notification.
     "vigilbase.apply_transition": f"""(
@@ -107,7 +107,7 @@ CALLS = {
     "public.vigilbase_list_channels": "() -> 0 ->> 'disabled_reason' = 'gone'",
     "public.vigilbase_enable_channel": "('ops')",
     "public.vigilbase_list_notifications": """('["pending"]', 10) -> 0 ->> 'channel' = 'ops'""",
-    "public.vigilbase_retry_notification": "(1) ->> 'outcome' = 'not_failed'",
+    "public.vigilbase_retry_notification": "(1) ->> 'result' = 'not_failed'",
     "public.vigilbase_discard_notification": "(1) ->> 'is_discarded' = 'false'",
     # Manual changes.
     "vigilbase.move_alert": f"('{OTHER}', 'acknowledged', 'ada', NULL) ->> 'status' = 'acknowledged'",
@@ -117,7 +117,7 @@ CALLS = {
     # Suppressions.
     "public.vigilbase_add_suppression": """(
         'silence', 'web', NULL, NULL, NULL, NULL, 'ada', 'deploy'
-    ) ->> 'outcome' = 'added'""",
+    ) ->> 'result' = 'added'""",
     "public.vigilbase_list_suppressions": "('silence') -> 0 ->> 'service_glob' = 'web'",
     "public.vigilbase_find_suppressions": f"""(
         'maintenance', '{SUPPRESSION}', '{SUPPRESSION}', 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyte
 
 from tests.support.waiting import wait_until
-from tests.support.watched import VIGILBASE
+from tests.support.website import VIGILBASE
 
 CTRL_C = b"\x03"
 MAX_READS = 64

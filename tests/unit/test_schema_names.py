@@ -12,11 +12,15 @@ DML = ["SELECT", "INSERT", "UPDATE", "DELETE"]
 EXPECTED = Schema(
     ["public.alert_events", "vigilbase.migrations"],
     ["public.vigilbase_record", "vigilbase.is_needed"],
-    ["vigilbase.claimable"],
+    ["vigilbase.pending_notifications"],
 )
 ALL = Privileges(
     has_usage=True,
-    tables={"public.alert_events": DML, "vigilbase.migrations": ["SELECT"], "vigilbase.claimable": ["SELECT"]},
+    tables={
+        "public.alert_events": DML,
+        "vigilbase.migrations": ["SELECT"],
+        "vigilbase.pending_notifications": ["SELECT"],
+    },
     functions={"public.vigilbase_record": True, "vigilbase.is_needed": True, "public.vigilbase_older": False},
 )
 
@@ -49,7 +53,7 @@ def test_list_missing_objects_are_named_with_kind_and_need_no_privilege() -> Non
     privileges = Privileges(True, {"vigilbase.migrations": ["SELECT"]}, {"public.vigilbase_record": True})
     assert list_missing_objects(EXPECTED, privileges.tables, privileges.functions) == [
         "table public.alert_events",
-        "view vigilbase.claimable",
+        "view vigilbase.pending_notifications",
         "function vigilbase.is_needed",
     ]
     assert list_missing_privileges(EXPECTED, privileges) == []
@@ -58,7 +62,11 @@ def test_list_missing_objects_are_named_with_kind_and_need_no_privilege() -> Non
 def test_list_missing_privileges_names_each_absent_privilege() -> None:
     privileges = Privileges(
         has_usage=False,
-        tables={"public.alert_events": ["SELECT", "UPDATE"], "vigilbase.migrations": [], "vigilbase.claimable": []},
+        tables={
+            "public.alert_events": ["SELECT", "UPDATE"],
+            "vigilbase.migrations": [],
+            "vigilbase.pending_notifications": [],
+        },
         functions={"public.vigilbase_record": False, "vigilbase.is_needed": True},
     )
     assert list_missing_privileges(EXPECTED, privileges) == [
@@ -66,6 +74,6 @@ def test_list_missing_privileges_names_each_absent_privilege() -> None:
         "INSERT on public.alert_events",
         "DELETE on public.alert_events",
         "SELECT on vigilbase.migrations",
-        "SELECT on vigilbase.claimable",
+        "SELECT on vigilbase.pending_notifications",
         "EXECUTE on public.vigilbase_record",
     ]

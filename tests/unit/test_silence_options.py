@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from vigilbase.cli import maintenance, silence
-from vigilbase.cli.silence_options import parse_length
+from vigilbase.cli.silence_options import parse_duration_option
 from vigilbase.errors import VigilbaseError
 from vigilbase.models import CreateSuppressionData
 from vigilbase.models.suppression import make_suppression_arguments
@@ -43,7 +43,7 @@ def test_silence_add_invalid_options_are_rejected_in_one_line(arguments: list[st
 
 @pytest.mark.parametrize("text", ["1s", "3660d"])
 def test_parse_length_shortest_and_longest_are_accepted(text: str) -> None:
-    data = CreateSuppressionData("silence", "ada", "x", tag="b", length_s=parse_length("--for", text))
+    data = CreateSuppressionData("silence", "ada", "x", tag="b", length_s=parse_duration_option("--for", text))
     assert make_suppression_arguments(data)["p_length_s"] == data.length_s
 
 

@@ -39,7 +39,7 @@ COORDINATION = {
     "vigilbase.suppressions",
     "vigilbase.runners",
     "vigilbase.migrations",
-    "vigilbase.claimable",
+    "vigilbase.pending_notifications",
 }
 CATALOG_VIEWS = {"vigilbase.objects"}
 
@@ -259,7 +259,7 @@ def test_sql_queries_and_tables_are_found() -> None:
             """DELETE FROM vigilbase.notifications AS n WHERE EXISTS (SELECT FROM public.alert_events AS a
             WHERE a.service_name = p_name AND a.id = n.alert_id)""",
         ),
-        (find_mixed_tables, "SELECT FROM vigilbase.claimable AS c, vigilbase.services AS s"),
+        (find_mixed_tables, "SELECT FROM vigilbase.pending_notifications AS c, vigilbase.services AS s"),
         (find_unknown_tables, "SELECT FROM alert_events"),
         (find_unknown_tables, "SELECT FROM vigilbase.rollups"),
         (find_unnamed_services, "SELECT FROM public.alert_events AS a WHERE a.id = p_id"),
@@ -418,7 +418,7 @@ def test_sql_tables_with_service_name_have_it_in_primary_key() -> None:
     """The script that distributes the tables of the contract extends their keys."""
     assert set(find_tables_without_service_key(TEXT)) <= COORDINATION
     tables = {get_relation_name(each.relation) for each in parse_statements(TEXT) if isinstance(each, ast.CreateStmt)}
-    assert tables | CONTRACT | {"vigilbase.migrations", "vigilbase.claimable"} == DISTRIBUTED | COORDINATION
+    assert tables | CONTRACT | {"vigilbase.migrations", "vigilbase.pending_notifications"} == DISTRIBUTED | COORDINATION
 
 
 def test_sql_primary_key_rule_table_without_service_name_is_reported() -> None:

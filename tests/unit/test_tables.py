@@ -154,7 +154,7 @@ def _make_channels_table(width: int) -> Table:
 
 def _make_status_table(width: int) -> Table:
     services = [
-        ServiceStatus(check, alert, is_watched=False, is_stale=None, suppressed_by=None)
+        ServiceStatus(check, alert, is_monitored=False, is_stale=None, suppressed_by=None)
         for check, alert in zip(_make_checks(), _make_alerts(), strict=True)
     ]
     return make_status_table(services, NOW, width)

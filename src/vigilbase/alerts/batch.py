@@ -125,7 +125,7 @@ def _describe_end(alert: AlertEvent) -> str:
             return f"{name} is healthy again after {length}" + ("" if status == "down" else " degraded")
         case "degraded":
             return f"{name} is degraded after {length} down"
-        case _:  # resolved by hand, which says nothing about the service
+        case _:  # resolved manually, which says nothing about the service
             return f"{name} is no longer {status} after {length}"
 
 

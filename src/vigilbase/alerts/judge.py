@@ -83,7 +83,7 @@ def rebuild_state(
 def _append_check(state: ServiceState, result: ProbeResult, policy: Policy) -> ServiceState:
     streak = state.streak
     if streak and result.checked_at - streak[-1].checked_at > policy.max_gap:
-        streak = ()  # nothing watched the service in between, so the checks are not consecutive
+        streak = ()  # nothing probed the service in between, so the checks are not consecutive
     check = RecentCheck(result.id, result.status, result.checked_at, result.error_message)
     depth = max(policy.failure_threshold, policy.success_threshold)
     return replace(state, streak=(*streak, check)[-depth:])

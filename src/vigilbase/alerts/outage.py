@@ -35,7 +35,7 @@ def measure_length(alert: AlertEvent, now: datetime) -> timedelta:
 
 
 def find_recovered_status(alert: AlertEvent) -> object:
-    """The status after the outage; None for an alert that someone resolved by hand."""
+    """The status after the outage; None for an alert that someone resolved manually."""
     return (alert.details or {}).get("recovered_to")
 
 

@@ -16,7 +16,7 @@ from vigilbase.models.recurrence import list_times_after
 SHORT_ID = 8
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 MAX_LOOKAHEAD = timedelta(hours=1)
-"""A suppression may be ended early, so nothing is deferred further ahead; computing further ahead costs time, too."""
+"""Bounds the cost of joining suppressions that follow each other."""
 MAX_CHAIN = 1000
 """How many windows that follow one another are joined: days of one-minute windows would take seconds."""
 
@@ -117,8 +117,8 @@ def find_next_start(suppression: Suppression, now: datetime) -> datetime | None:
         return None
     start: datetime | None = max(suppression.starts_at, now)
     if suppression.recurrence is not None and start is not None:
-        has_begun = _find_occurrence_end(suppression.recurrence, start) is not None
-        start = start if has_begun else next(_list_times(suppression.recurrence, start), None)
+        has_started = _find_occurrence_end(suppression.recurrence, start) is not None
+        start = start if has_started else next(_list_times(suppression.recurrence, start), None)
     has_ended = start is None or (suppression.ends_at is not None and start >= suppression.ends_at)
     return None if has_ended else start
 
@@ -133,7 +133,7 @@ def _add(moment: datetime, length: timedelta) -> datetime:
 
 @lru_cache(maxsize=MAX_CHAIN + 24)  # notifications that are claimed together ask about the same moment
 def _find_occurrence_end(recurrence: Recurrence, moment: datetime) -> datetime | None:
-    """When the occurrence ends that has begun by a moment and hasn't ended; None if there is none."""
+    """When the occurrence ends that has started by a moment and hasn't ended; None if there is none."""
     duration = timedelta(seconds=recurrence.duration_s)
     first = next(_list_times(recurrence, moment - duration), None)
     return first + duration if first is not None and first <= moment else None

@@ -37,7 +37,6 @@ class AlertmanagerConfig(HttpOptions):
 
 
 def describe_alertmanager(config: AlertmanagerConfig) -> str:
-    """The host."""
     return extract_host(config.url.get_secret_value())
 
 

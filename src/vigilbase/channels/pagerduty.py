@@ -60,7 +60,6 @@ class PagerDutyConfig(HttpOptions):
 
 
 def describe_pagerduty(config: PagerDutyConfig) -> str:
-    """The host."""
     return extract_host(config.url.get_secret_value())
 
 

@@ -149,5 +149,4 @@ def _print_result(alert: AlertEvent, outcome: str, *, as_json: bool) -> None:
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the commands of this file."""
     parent.add_typer(app, name="alerts")

@@ -155,5 +155,4 @@ def make_test_batches(channel: str, now: datetime) -> Iterator[Batch]:
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the commands of this file."""
     parent.add_typer(app, name="channels")

@@ -50,7 +50,7 @@ async def _probe_all(services: Sequence[ServiceConfig]) -> list[ProbeResult]:
 
 
 def schema() -> None:
-    """Print the JSON schema of vigilbase.yaml, with which editors complete and check the file.
+    """Print the JSON schema of vigilbase.yaml. Editors use it to complete and check the file.
 
     Example: vigilbase schema > vigilbase.schema.json
     """
@@ -58,6 +58,5 @@ def schema() -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
     app.command()(check)
     app.command()(schema)

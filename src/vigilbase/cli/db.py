@@ -23,7 +23,7 @@ from vigilbase.database.urls import make_environment, redact_url
 from vigilbase.errors import ConfigurationError, EmbeddedPostgresError, MigrationError
 from vigilbase.settings import Settings, load_settings
 
-app = typer.Typer(help="Reach the database with Postgres' own programs.", no_args_is_help=True)
+app = typer.Typer(help="Open, dump and restore the database.", no_args_is_help=True)
 
 DumpFile = Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="The dump, in pg_dump's custom format.")]
 
@@ -74,7 +74,7 @@ def restore(
 ) -> None:
     """Replace the rows of Vigilbase's tables, and of no other table, with those of a dump.
 
-    Runs in one transaction. The dump must come from the same build of Vigilbase, and no runner may be running.
+    Runs in one transaction. The dump must come from this version of Vigilbase or an older one, and no runner may be active.
 
     Example: vigilbase db restore vigilbase.dump
     """
@@ -155,5 +155,4 @@ def _restore_interrupt() -> None:
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the commands of this file."""
     parent.add_typer(app, name="db")

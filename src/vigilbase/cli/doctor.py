@@ -116,5 +116,4 @@ def _check_folder(server: EmbeddedServer) -> tuple[Finding, bool]:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
     app.command()(doctor)

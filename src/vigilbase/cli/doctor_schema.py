@@ -1,4 +1,4 @@
-"""The doctor's checks of the schema: complete, closed to visitors, and writable."""
+"""The doctor's checks of the schema: complete, closed to the public, and writable."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +14,7 @@ from vigilbase.views.findings import Finding, make_ok, make_problem, make_warnin
 
 GRANT = "connect as the tables' owner or as service_role, or GRANT the missing privileges to the role"
 SEE_SCHEMA = "see the schema, then run the doctor again"
+SEE_LOG = "see the server's log, then run the doctor again"
 TEST_WRITE = "vigilbase_test_write"
 # The errors of a database that isn't in UTF8 for the character that the test writes; the encoding check explains them.
 UNTRANSLATABLE = ("22P05", "22021", "54000")
@@ -44,7 +45,7 @@ async def check_schema(settings: Settings) -> list[Finding]:
         findings.append(make_ok("schema", f"up to date, at migration {discover_migrations()[-1].number:03}"))
     if damage.exposed:
         message = f"anon or authenticated can reach {', '.join(damage.exposed)}"
-        findings.append(make_problem("visitors", message, f"to revoke it, {find_remedy(settings)}"))
+        findings.append(make_problem("public access", message, f"to revoke it, {find_remedy(settings)}"))
     return findings
 
 
@@ -83,12 +84,12 @@ async def check_writing(client: ServiceClient) -> Finding:
     except MissingSchemaError:
         return make_warning("writing", "can't be checked in this schema", SEE_SCHEMA)
     except DatabaseError as error:
-        return make_problem("writing", f"a test failed: {error}")
+        return make_problem("writing", f"a test failed: {error}", SEE_LOG)
     match answer:
         case {"code": "ok"}:
             return make_ok("writing", "a test succeeded, and was rolled back")
         case {"code": str(code), "message": message} if code in UNTRANSLATABLE:
             return make_warning("writing", f"some text can't be written: {message}", "see the encoding below")
         case {"code": str(code), "message": message}:
-            return make_problem("writing", f"a test failed: {message} (SQLSTATE {code})", REMEDIES.get(code, ""))
-    return make_problem("writing", f"call {TEST_WRITE}: the database gave an unexpected answer")
+            return make_problem("writing", f"a test failed: {message} (SQLSTATE {code})", REMEDIES.get(code, SEE_LOG))
+    return make_problem("writing", f"call {TEST_WRITE}: the database gave an unexpected answer", SEE_LOG)

@@ -31,7 +31,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
 
     Example: vigilbase history website --last 7d
     """
-    period = run_command(_load(service, _parse_length("--last", last), parse_limit(limit)))
+    period = run_command(_load(service, _parse_period("--last", last), parse_limit(limit)))
     checks, alerts = period.history.checks, period.alerts
     if as_json:
         print_json(
@@ -54,7 +54,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
         console.print(describe_no_checks(period.newest, last, utc_now()))
 
 
-def _parse_length(field: str, text: str) -> timedelta:
+def _parse_period(field: str, text: str) -> timedelta:
     try:
         seconds = parse_duration(text)
     except ValueError:
@@ -70,5 +70,4 @@ async def _load(service: str, length: timedelta, limit: int) -> ServiceHistory:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
     app.command()(history)

@@ -15,7 +15,7 @@ from vigilbase.cli.silence_options import (
     create_suppression,
     end_suppression,
     list_suppressions,
-    parse_length,
+    parse_duration_option,
     parse_moment,
     require_author,
     require_one_matcher,
@@ -83,7 +83,7 @@ def add(
         tag=tag,
         starts_at=parse_moment("--from", from_),
         ends_at=parse_moment("--until", until, hint="; with --cron, leave it out to recur until you end it"),
-        length_s=parse_length("--for", for_),
+        length_s=parse_duration_option("--for", for_),
         recurrence=recurrence,
     )
     create_suppression(data, as_json=as_json)
@@ -100,7 +100,7 @@ def list_(*, every: All = False, limit: Limit = "50", as_json: AsJson = False) -
 
 @app.command()
 def end(window_id: WindowId, *, as_json: AsJson = False) -> None:
-    """End a maintenance window for good, or cancel one that has not begun.
+    """End a maintenance window for good, or cancel one that has not started.
 
     Example: vigilbase maintenance end 4f3a21c9
     """
@@ -112,7 +112,7 @@ def _make_recurrence(cron: str | None, duration: str | None, time_zone: str | No
         if duration is not None or time_zone is not None:
             raise VigilbaseError("--duration and --time-zone need --cron; for a one-off window, give --for or --until")
         return None
-    seconds = parse_length("--duration", duration, MIN_DURATION, MAX_DURATION)
+    seconds = parse_duration_option("--duration", duration, MIN_DURATION, MAX_DURATION)
     if seconds is None:
         raise VigilbaseError("--cron needs --duration: give the length of each window")
     if seconds != int(seconds):
@@ -121,5 +121,4 @@ def _make_recurrence(cron: str | None, duration: str | None, time_zone: str | No
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the commands of this file."""
     parent.add_typer(app, name="maintenance")

@@ -35,7 +35,7 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Only list what is pending or missing; exit code 1 if anything is.")
     ] = False,
-    print_sql: Annotated[bool, typer.Option("--print", help="Print the SQL, for an SQL editor or psql.")] = False,
+    print_sql: Annotated[bool, typer.Option("--print", help="Print the SQL, for a SQL editor or psql.")] = False,
     supabase: Annotated[
         Path | None,
         typer.Option("--supabase", metavar="DIR", help="Write the files to a Supabase project's supabase/migrations/."),
@@ -214,5 +214,4 @@ def _format_name(migration: Migration) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
     app.command()(migrate)

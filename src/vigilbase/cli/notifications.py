@@ -79,8 +79,9 @@ def discard(number: Id, *, by: By = None, as_json: AsJson = False) -> None:
         raise VigilbaseError(_describe_unknown(number))
     notification, is_discarded = answer
     if not is_discarded:
-        status = "being sent" if notification.status == "pending" else notification.status
-        raise VigilbaseError(f"notification {number} is {status} and can't be discarded")
+        is_sending = notification.status == "pending"
+        reason = "being sent: try again in a minute" if is_sending else f"already {notification.status}"
+        raise VigilbaseError(f"notification {number} is {reason}")
     _print_result(notification, "is discarded", as_json=as_json)
 
 
@@ -130,5 +131,4 @@ async def _discard(number: int, author: str | None) -> tuple[Notification, bool]
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the commands of this file."""
     parent.add_typer(app, name="notifications")

@@ -28,12 +28,12 @@ MIN_BUFFERED_SHOWN = 200  # fewer are always on their way
 
 
 def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Start everything and watch your services.
+    """Set up the database and monitor your services.
 
     Starts the embedded Postgres if you configured no database, applies migrations, then probes your services on
     schedule, records the checks, and opens and resolves alerts. Stop it with Ctrl-C.
 
-    Writes a vigilbase.yaml if there is none. Asks before it creates tables in a DATABASE_URL database that has other
+    Creates a vigilbase.yaml if there is none. Asks before it creates tables in a DATABASE_URL database that has other
     tables and none of Vigilbase's. Shows a live table in a terminal, and a line for each event elsewhere.
 
     Example: vigilbase up --config vigilbase.yaml
@@ -44,20 +44,20 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
     is_live = screen.is_terminal and not screen.is_dumb_terminal
     loaded = load_config(config)
     if confirm_host(load_settings()):
-        run_command(_watch(loaded, migrate=True, screen=screen if is_live else None))
+        run_command(_monitor(loaded, migrate=True, screen=screen if is_live else None))
 
 
 def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Watch your services without setting anything up, for containers and system services.
+    """Monitor your services without setting anything up, for containers and system services.
 
     The database must exist and be migrated. Prints a line for each event.
 
     Example: vigilbase run --config /etc/vigilbase.yaml
     """
-    run_command(_watch(load_config(config), migrate=False, screen=None))
+    run_command(_monitor(load_config(config), migrate=False, screen=None))
 
 
-async def _watch(config: Config, *, migrate: bool, screen: Console | None) -> None:
+async def _monitor(config: Config, *, migrate: bool, screen: Console | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -93,7 +93,7 @@ async def _watch_live(config: Config, stop: asyncio.Event, screen: Console, tran
     runner = Runner(config, on_check=board.add)
 
     def draw(size: ConsoleDimensions) -> Group:
-        footer = f"watched: {len(config.services):,} · recorded: {runner.recorded:,} · {transport.name} · Ctrl-C stops"
+        footer = f"services: {len(config.services):,} · recorded: {runner.recorded:,} · {transport.name} · Ctrl-C stops"
         if runner.unwritten > MIN_BUFFERED_SHOWN:
             footer = f"waiting for the database: {runner.unwritten:,} · {footer}"
         return render_board(board.make_rows(runner.states), now=utc_now(), size=size, footer=footer)
@@ -124,6 +124,5 @@ def _write_starter(path: Path) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
     app.command()(up)
     app.command()(run)

@@ -15,7 +15,7 @@ from vigilbase.cli.silence_options import (
     create_suppression,
     end_suppression,
     list_suppressions,
-    parse_length,
+    parse_duration_option,
     parse_moment,
     require_author,
     require_one_matcher,
@@ -63,7 +63,7 @@ def add(
         tag=tag,
         starts_at=parse_moment("--from", from_),
         ends_at=None if until == UNTIL_ENDED else parse_moment("--until", until),
-        length_s=parse_length("--for", for_),
+        length_s=parse_duration_option("--for", for_),
     )
     create_suppression(data, as_json=as_json)
 
@@ -79,7 +79,7 @@ def list_(*, every: All = False, limit: Limit = "50", as_json: AsJson = False) -
 
 @app.command()
 def end(silence_id: SilenceId, *, as_json: AsJson = False) -> None:
-    """End a silence now, or cancel one that has not begun. Alerts that are still open are notified.
+    """End a silence now, or cancel one that has not started. Notifications about alerts that are still open are sent.
 
     Example: vigilbase silence end 4f3a21c9
     """
@@ -87,5 +87,4 @@ def end(silence_id: SilenceId, *, as_json: AsJson = False) -> None:
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the commands of this file."""
     parent.add_typer(app, name="silence")

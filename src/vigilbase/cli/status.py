@@ -48,5 +48,4 @@ async def _load() -> StatusRows:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
     app.command()(status)

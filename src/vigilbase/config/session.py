@@ -94,7 +94,7 @@ async def find_pending(settings: Settings) -> list[Migration]:
 
 
 async def find_damage(settings: Settings) -> Damage:
-    """What applied migrations created that is missing, or that visitors of a Data API can reach.
+    """What applied migrations created that is missing, or that anyone can reach through a Data API.
 
     Raises:
         MigrationError: an earlier build created the schema.
@@ -158,6 +158,6 @@ def _require_nothing_pending(pending: Sequence[Migration], remedy: str) -> None:
 
 
 def _require_nothing_missing(damage: Damage, remedy: str) -> None:
-    # What is exposed to visitors doesn't stop a command; the doctor reports it.
+    # Objects that are open to the public don't stop a command; the doctor reports them.
     if damage.lost:
         raise MigrationError(f"missing, although its migration is applied: {', '.join(damage.lost)}; {remedy}")

@@ -1,4 +1,4 @@
-"""Repair of a migrated database: objects that are missing, or that visitors of a Data API can reach.
+"""Repair of a migrated database: objects that are missing, or that anyone can reach through a Data API.
 
 Every migration is repeatable, so a repair runs all applied ones again in one transaction.
 """
@@ -29,7 +29,7 @@ _OBJECTS = """
     FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     WHERE n.nspname IN ('public', 'vigilbase')
 """
-# The host's grants to visitors on the two tables of the contract, to be restored.
+# The host's grants to `anon` and `authenticated` on the two tables of the contract, to be restored.
 _GRANTS = """
     SELECT pg_catalog.format(
         'GRANT %s%s ON TABLE %s TO %s%s', g.privilege_type, g.columns, g.relation,
@@ -52,7 +52,7 @@ _GRANTS = """
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """The faults of a migrated database: `lost` objects are missing, `exposed` ones are open to visitors.
+    """The faults of a migrated database: `lost` objects are missing, `exposed` ones are open to the public.
 
     Each is named by kind and name, such as `table public.alert_events`.
     """
@@ -119,8 +119,8 @@ async def repair(conninfo: str, migrations: Sequence[Migration], *, timeout: flo
 async def apply_all(connection: Connection, host: Host, migrations: Sequence[Migration]) -> None:
     """Run all these migrations, applied or not, within a transaction that holds the lock on the ledger.
 
-    The last migration revokes all privileges of visitors on the two tables of the contract, because a new project may
-    grant them by default. Those that visitors have now were granted on purpose, so they are granted again.
+    The last migration revokes all public privileges on the two tables of the contract, because a new project may
+    grant them by default. Those that exist now were granted on purpose, so they are granted again.
     """
     grants = await (await connection.execute(_GRANTS.encode())).fetchall()
     for migration in migrations:

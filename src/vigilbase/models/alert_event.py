@@ -51,7 +51,7 @@ OPEN: tuple[AlertStatus, ...] = ("active", "acknowledged")
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """An alert event as it is stored. Times are aware, in UTC."""
+    """A row of `alert_events`. Times are aware, in UTC."""
 
     id: UUID
     service_name: str
@@ -76,7 +76,7 @@ class CreateAlertEventData:
 
 
 class AlertEventModel:
-    """Reads and writes alert events. A namespace of static methods; there is nothing to instantiate.
+    """Reads and writes alert events.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
     `DatabaseError` when the database fails. Times are the database's.
@@ -84,7 +84,7 @@ class AlertEventModel:
 
     @staticmethod
     async def create(data: CreateAlertEventData) -> AlertEvent:
-        """Insert an alert event, even if a similar one is open, and return it as it is stored."""
+        """Insert an alert event, even if a similar one is open, and return it."""
         with log_failures(log, "alert_event.create"):
             arguments = _make_arguments(data)
             arguments["p_status"] = validate_choice("status", data.status, ALERT_STATUSES)

@@ -42,7 +42,7 @@ class ChannelState:
 
 
 class ChannelModel:
-    """Reads channels and enables them. A namespace of static methods; there is nothing to instantiate.
+    """Reads channels and enables them.
 
     Every method raises `DatabaseError` when the database fails.
     """

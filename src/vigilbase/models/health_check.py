@@ -50,7 +50,7 @@ TABLE = "service_health_checks"
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealthCheck:
-    """A health check as it is stored. Times are aware, in UTC.
+    """A row of `service_health_checks`. Times are aware, in UTC.
 
     `checked_at` is when the probe ran, `created_at` when the row was written; `latency_ms` is in milliseconds.
     """
@@ -89,7 +89,7 @@ class CheckHistory:
 
 
 class HealthCheckModel:
-    """Reads and writes health checks. A namespace of static methods; there is nothing to instantiate.
+    """Reads and writes health checks.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
     `DatabaseError` when the database fails.
@@ -97,7 +97,7 @@ class HealthCheckModel:
 
     @staticmethod
     async def create(data: CreateHealthCheckData) -> ServiceHealthCheck:
-        """Write one health check and return it as it is stored."""
+        """Write one health check and return it."""
         with log_failures(log, "health_check.create"):
             values = _make_row(data, utc_now())
             check = await call_or_fall_back(

@@ -35,11 +35,11 @@ RETRY_OUTCOMES: tuple[RetryOutcome, ...] = get_args(RetryOutcome)
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A notification as it is stored; `id` is a number. Times are aware, in UTC.
+    """A row of the outbox; `id` is a number. Times are aware, in UTC.
 
     `batch_id` is the deduplication key of the batch that it is sent in, set by the first attempt. `suppressed_by`
     describes the silence or maintenance window that suppresses or suppressed it. While it is pending, `waits_for` is a
-    code of the view `vigilbase.claimable` (None if it may be sent now) and `next_attempt_at` when it may be sent.
+    code of the view `vigilbase.pending_notifications` (None if it may be sent now) and `next_attempt_at` when it may be sent.
     `is_needed`: whether its alert still calls for it.
     """
 
@@ -63,7 +63,7 @@ class Notification:
 
 
 class NotificationModel:
-    """Reads, retries and discards notifications; `notifications/outbox.py` sends them. A namespace of static methods.
+    """Reads, retries and discards notifications; `notifications/outbox.py` sends them.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, and `DatabaseError` when the database fails.
     """

@@ -104,4 +104,6 @@ def as_optional_object(value: Value) -> Mapping[str, JSON] | None:
 
 def make_unexpected_answer_error(attempt: str) -> DatabaseError:
     """The error for an answer in another form, as after a host changed a function or a table."""
-    return DatabaseError(f"{attempt}: the database gave an unexpected answer")
+    return DatabaseError(
+        f"{attempt}: the database gave an unexpected answer; `vigilbase doctor` says whether its schema was changed"
+    )

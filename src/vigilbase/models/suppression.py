@@ -51,7 +51,7 @@ MAX_TAG_LENGTH = 50
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """A silence or a maintenance window as it is stored. Times are aware, in UTC.
+    """A silence or a maintenance window. Times are aware, in UTC.
 
     It is active from `starts_at` up to, but not including, `ends_at`, or until someone ends it where that is None. With
     a recurrence it is active only at the recurring times between these bounds. One that was cancelled before it began
@@ -90,7 +90,7 @@ class CreateSuppressionData:
 
 
 class SuppressionModel:
-    """Reads and writes suppressions. A namespace of static methods; there is nothing to instantiate.
+    """Reads and writes suppressions.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
     `DatabaseError` when the database fails. The database's clock decides what is now.
@@ -98,7 +98,7 @@ class SuppressionModel:
 
     @staticmethod
     async def create(data: CreateSuppressionData) -> Suppression:
-        """Create a suppression, which can't begin in the past, and return it as it is stored."""
+        """Create a suppression, which can't begin in the past, and return it."""
         with log_failures(log, "suppression.create"):
             suppression = _read_suppression(await _create(make_suppression_arguments(data)))
         log.info("suppression.created", id=str(suppression.id), kind=suppression.kind, author=suppression.author)
@@ -166,7 +166,7 @@ def make_suppression_arguments(data: CreateSuppressionData) -> dict[str, Value]:
     if kind == "silence" and data.recurrence is not None:
         raise InvalidInputError("recurrence", "must be None for a silence; use a maintenance window")
     if kind == "maintenance" and data.recurrence is None and data.ends_at is None and data.length_s is None:
-        raise InvalidInputError("ends_at", "or length_s must be given for a maintenance window without recurrence")
+        raise InvalidInputError("ends_at", "must be set, or else length_s, for a maintenance window without recurrence")
     return {
         "p_kind": kind,
         **_make_matcher_arguments(data.service_glob, data.tag),
@@ -179,7 +179,7 @@ def make_suppression_arguments(data: CreateSuppressionData) -> dict[str, Value]:
 
 def _make_matcher_arguments(service_glob: object, tag: object) -> dict[str, Value]:
     if (service_glob is None) == (tag is None):
-        raise InvalidInputError("service_glob", "or tag must be given, and not both")
+        raise InvalidInputError("service_glob", "must be set if tag isn't, and only then")
     return {
         "p_service_glob": None
         if service_glob is None
@@ -191,7 +191,7 @@ def _make_matcher_arguments(service_glob: object, tag: object) -> dict[str, Valu
 def _make_interval_arguments(starts_at: object, ends_at: object, length_s: object) -> dict[str, Value]:
     """The bounds; the database, whose clock decides, checks their order and that they aren't in the past."""
     if ends_at is not None and length_s is not None:
-        raise InvalidInputError("ends_at", "and length_s must not both be given")
+        raise InvalidInputError("ends_at", "must not be set if length_s is")
     return {
         "p_starts_at": None if starts_at is None else validate_moment("starts_at", starts_at),
         "p_ends_at": None if ends_at is None else validate_moment("ends_at", ends_at),

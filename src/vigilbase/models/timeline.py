@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """An entry as it is stored; `id` is a number, `at` is aware, in UTC.
+    """A row of the timeline; `id` is a number, `at` is aware, in UTC.
 
     When an alert opens or resolves, `details` has the `reason`; for a notification, its `channel`, `kind`, `attempts`,
     `answer`, `error`, `batch_id` and `suppressed_by`.
@@ -43,7 +43,7 @@ class TimelineEntry:
 
 
 class TimelineModel:
-    """Reads timelines. A namespace of static methods; there is nothing to instantiate."""
+    """Reads timelines."""
 
     @staticmethod
     async def find_by_alert(alert_id: UUID | str) -> list[TimelineEntry]:

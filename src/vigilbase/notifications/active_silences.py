@@ -25,7 +25,7 @@ class ActiveSilences:
         return find_suppression_throughout(service_name, tags, since, until, self.suppressions)
 
 
-async def load_nothing(since: datetime | None = None) -> ActiveSilences:
+async def load_no_silences(since: datetime | None = None) -> ActiveSilences:
     """No suppressions, for a worker without silences."""
     return ActiveSilences()
 

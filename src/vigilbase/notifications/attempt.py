@@ -1,4 +1,4 @@
-"""One attempt to send a claimed batch: what of it is suppressed, what the receiver answers, and what is recorded."""
+"""One attempt to send a claimed batch: defer its suppressed part, send the rest, and record the result."""
 
 import asyncio
 import itertools
@@ -52,7 +52,7 @@ class Attempt:
         """Send the part of a batch that isn't suppressed and record the result; whether the receiver accepted it."""
         try:
             try:
-                due = await self._drop_suppressed(batch)
+                due = await self._handle_suppressed(batch)
                 return await self._send(batch, due) if due else False
             except DatabaseError:
                 raise
@@ -77,18 +77,18 @@ class Attempt:
             await self._retry_later(batch, due, error)
         else:
             log.info("notification.delivered", **self._log_fields(batch, due), answer=answer)
-            await self._record(batch, due, "delivered", answer=answer, remind_in_s=self.remind_every_s)
+            await self._record(batch, due, "delivered", answer=answer, remind_after_s=self.remind_every_s)
             return True
         return False
 
-    async def _drop_suppressed(self, batch: ClaimedBatch) -> Sequence[ClaimedNotification]:
+    async def _handle_suppressed(self, batch: ClaimedBatch) -> Sequence[ClaimedNotification]:
         """The notifications to send now; the others are deferred or cancelled.
 
         A batch that was attempted may have arrived, so it stays whole under its id: all of it is deferred if all of it
         is suppressed, or else all of it is sent.
         """
         due: list[ClaimedNotification] = []
-        dropped: dict[str, list[ClaimedNotification]] = {}
+        cancelled: dict[str, list[ClaimedNotification]] = {}
         deferred: dict[ActiveSuppression, list[ClaimedNotification]] = {}
         for notification in batch.notifications:
             # The file's tags take precedence over those from when the alert opened.
@@ -96,12 +96,12 @@ class Attempt:
             if batch.kind == "resolved" and notification.may_know_alert:  # an end is always sent, silence or not
                 due.append(notification)
             elif batch.kind == "resolved" and (by := self._find_suppression_to_its_end(notification, tags)):
-                dropped.setdefault(by, []).append(notification)
+                cancelled.setdefault(by, []).append(notification)
             elif suppression := self.silences.find(notification.alert.service_name, tags, self.now):
                 deferred.setdefault(suppression, []).append(notification)
             else:
                 due.append(notification)
-        for by, notifications in dropped.items():
+        for by, notifications in cancelled.items():
             await self._record(batch, notifications, "cancelled", suppressed_by=by)
         was_attempted = batch.attempts > 1
         if due and was_attempted:
@@ -109,8 +109,8 @@ class Attempt:
         earliest = min((until for until, _ in deferred), default=self.now)
         for (until, by), notifications in deferred.items():
             wait_s = ((earliest if was_attempted else until) - self.now).total_seconds()
-            in_s = min(max(0.0, wait_s), MAX_DEFERRAL_S)
-            await self._record(batch, notifications, "deferred", in_s=in_s, suppressed_by=by)
+            delay_s = min(max(0.0, wait_s), MAX_DEFERRAL_S)
+            await self._record(batch, notifications, "deferred", delay_s=delay_s, suppressed_by=by)
         return due
 
     def _find_suppression_to_its_end(self, notification: ClaimedNotification, tags: Sequence[str]) -> str | None:
@@ -136,10 +136,10 @@ class Attempt:
             return
         if not error.is_channel_fault:
             log.error("notification.failed", **fields, reason=str(error))
-            await self._record(batch, due, "failed", error=str(error), remind_in_s=self.remind_every_s)
+            await self._record(batch, due, "failed", error=str(error), remind_after_s=self.remind_every_s)
             return
         was_enabled = await disable_channel(self.channel.name, str(error), self.others)
-        await self._record(batch, due, "retry", error=str(error), in_s=0)
+        await self._record(batch, due, "retry", error=str(error), delay_s=0)
         if was_enabled:
             log.error("channel.disabled", channel=self.channel.name, reason=str(error))
             self.wake()
@@ -151,20 +151,20 @@ class Attempt:
         pause_s = limit_pause_s(requested) or None
         if batch.attempts >= MAX_ATTEMPTS:
             log.error("notification.failed", **fields, reason=str(error), attempts=batch.attempts)
-            details = ResultDetails(error=str(error), pause_s=pause_s, remind_in_s=self.remind_every_s)
+            details = ResultDetails(error=str(error), pause_s=pause_s, remind_after_s=self.remind_every_s)
             await self._record(batch, due, "failed", **details)
             return
         chance = random.random()  # noqa: S311 (it only spreads the load)
         first_s, max_s = self.timings.first_delay_s, self.timings.max_delay_s
-        in_s = compute_retry_delay_s(batch.attempts, requested, chance, first_s, max_s)
+        delay_s = compute_retry_delay_s(batch.attempts, requested, chance, first_s, max_s)
         log.warning(
             "notification.attempt_failed",
             **fields,
             reason=str(error),
             attempts=batch.attempts,
-            next_in_s=round(in_s, 1),
+            next_in_s=round(delay_s, 1),
         )
-        await self._record(batch, due, "retry", error=str(error), in_s=in_s, pause_s=pause_s)
+        await self._record(batch, due, "retry", error=str(error), delay_s=delay_s, pause_s=pause_s)
 
     async def _record(
         self,
@@ -173,25 +173,25 @@ class Attempt:
         result: AttemptResult,
         **details: Unpack[ResultDetails],
     ) -> None:
-        await record_patiently(batch, notifications, result, self.timings, **details)
+        await record_result_with_retries(batch, notifications, result, self.timings, **details)
 
     def _log_fields(self, batch: ClaimedBatch, due: Sequence[ClaimedNotification]) -> Mapping[str, str | int]:
         return {"channel": self.channel.name, "kind": batch.kind, "alerts": len(due), "batch_id": str(batch.id)}
 
 
-async def release(batch: ClaimedBatch, in_s: float, timings: Timings) -> None:
+async def release(batch: ClaimedBatch, delay_s: float, timings: Timings) -> None:
     """Leave a claimed batch that wasn't attempted to the next claim."""
-    await record_patiently(batch, batch.notifications, "deferred", timings, in_s=in_s)
+    await record_result_with_retries(batch, batch.notifications, "deferred", timings, delay_s=delay_s)
 
 
-async def record_patiently(
+async def record_result_with_retries(
     batch: ClaimedBatch,
     notifications: Sequence[ClaimedNotification],
     result: AttemptResult,
     timings: Timings,
     **details: Unpack[ResultDetails],
 ) -> None:
-    """Record a result however long the database is away: otherwise the batch would go out twice or too soon."""
+    """Record a result however long the database is unreachable: otherwise the batch would go out twice or too soon."""
     ids = [notification.id for notification in notifications]
     for attempt in itertools.count():
         try:

@@ -7,7 +7,7 @@ LEASE_S = 60
 FIRST_DELAY_S = 5.0
 MAX_DELAY_S = 3600.0
 MAX_PAUSE_S = 6 * 3600.0
-MAX_ATTEMPTS = 20  # over about eleven hours
+MAX_ATTEMPTS = 20  # over about ten hours
 JITTER = 0.2
 
 

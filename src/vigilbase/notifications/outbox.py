@@ -1,4 +1,4 @@
-"""The one door to the outbox: claim what is due, record results, disable channels, enqueue what is missing."""
+"""The worker's door to the outbox: claim what is due, record results, disable channels, enqueue missing resolutions."""
 
 import json
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ AttemptResult: TypeAlias = Literal["delivered", "retry", "failed", "deferred", "
 class ResultDetails(TypedDict, total=False):
     """What belongs to a result: the receiver's `answer` or the `error`; `suppressed_by`; and three times in seconds.
 
-    The next attempt follows after `in_s`, a reminder after `remind_in_s`, and the channel is paused for `pause_s`.
+    The next attempt follows after `delay_s`, a reminder after `remind_after_s`, and the channel is paused for `pause_s`.
     """
 
     answer: str
     error: str
-    in_s: float
-    remind_in_s: float | None
+    delay_s: float
+    remind_after_s: float | None
     pause_s: float | None
     suppressed_by: str
 
@@ -132,7 +132,7 @@ async def record_result(
     fields: dict[str, JSON] = {
         "batch_id": str(batch.id),
         "lease_id": str(batch.lease_id),
-        "outcome": result,
+        "result": result,
         "ids": [str(number) for number in ids],
     }
     for name, value in details.items():

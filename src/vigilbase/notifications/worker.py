@@ -14,7 +14,7 @@ from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Listener
 from vigilbase.errors import DatabaseError
 from vigilbase.logging import get_logger
-from vigilbase.notifications.active_silences import ActiveSilences, load_nothing
+from vigilbase.notifications.active_silences import ActiveSilences, load_no_silences
 from vigilbase.notifications.attempt import Attempt, describe_unexpected, release
 from vigilbase.notifications.backoff import DEFAULT_TIMINGS, Timings
 from vigilbase.notifications.outbox import (
@@ -40,7 +40,7 @@ class NotificationWorker:
         *,
         group_window_s: float,
         remind_every_s: float | None,
-        load_silences: Callable[[datetime | None], Awaitable[ActiveSilences]] = load_nothing,
+        load_silences: Callable[[datetime | None], Awaitable[ActiveSilences]] = load_no_silences,
         tags: Mapping[str, Sequence[str]] | None = None,
         is_behind: Callable[[], bool] = lambda: False,
         timings: Timings = DEFAULT_TIMINGS,
@@ -53,7 +53,9 @@ class NotificationWorker:
         self._timings = timings
         self._load_silences = load_silences
         self._tags = tags or {}
-        self._is_behind = is_behind  # after an absence of the database, what is still unrecorded belongs to the batch
+        self._is_behind = (
+            is_behind  # after an outage of the database, checks that are still unrecorded may add to a batch
+        )
         self._awake = {name: asyncio.Event() for name in channels}
 
     def wake(self) -> None:
@@ -91,7 +93,7 @@ class NotificationWorker:
 
     async def _prepare_attempt(self, channel: Channel, claim: Claim) -> Attempt:
         try:
-            silences = await self._load_silences(_find_earliest_unknown(claim.batches))
+            silences = await self._load_silences(_find_earliest_unattempted(claim.batches))
         except Exception:
             poll_s = self._timings.poll_s
             await asyncio.gather(*(release(batch, poll_s, self._timings) for batch in claim.batches))
@@ -142,8 +144,8 @@ class NotificationWorker:
             await asyncio.sleep(self._timings.sweep_every_s)
 
 
-def _find_earliest_unknown(batches: Sequence[ClaimedBatch]) -> datetime | None:
-    """When the earliest resolved alert opened of which the channel knows nothing yet; None without such an alert."""
+def _find_earliest_unattempted(batches: Sequence[ClaimedBatch]) -> datetime | None:
+    """When the earliest resolved alert opened whose trigger was never attempted; None without such an alert."""
     opened = [
         notification.alert.created_at
         for batch in batches
@@ -153,8 +155,8 @@ def _find_earliest_unknown(batches: Sequence[ClaimedBatch]) -> datetime | None:
     return min(opened, default=None)
 
 
-async def wake_on_notification(wake: Callable[[], None]) -> None:
-    """Call `wake` for ever when the database announces a notification; the poll finds what isn't heard."""
+async def wake_on_notify(wake: Callable[[], None]) -> None:
+    """Call `wake` whenever the database announces a notification. The poll covers missed announcements."""
     client = get_supabase_service_client()
     while isinstance(client, Listener):
         try:

@@ -76,7 +76,7 @@ async def probe_http(target: HttpTarget, timeout: float) -> ProbeResult:
     trace = current_trace()
     trace.add_secrets(list_request_secrets(target.http, _reveal(target.headers)))
     transport = OneRequestTransport(make_tls_context(target.ca_file, _PROTOCOL), target.follow_redirects)
-    # trust_env=False: the probe watches the service, not a proxy from the environment.
+    # trust_env=False: the probe measures the service, not a proxy from the environment.
     async with httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False) as client:
         try:
             response = await _follow(client, target)

@@ -61,7 +61,7 @@ def _make_status(
     return ServiceStatus(
         check,
         rows.alerts.get(check.service_name),
-        is_watched=None if services is None else service is not None,
+        is_monitored=None if services is None else service is not None,
         is_stale=now - check.checked_at > service.policy.max_gap if service and check.checked_at else None,
         suppressed_by=suppression.by if suppression else None,
     )

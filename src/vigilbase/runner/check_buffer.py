@@ -9,7 +9,7 @@ from vigilbase.domain import Check
 class CheckBuffer:
     """A queue that never blocks its producer: when it is full, the oldest check is dropped and counted.
 
-    After a long absence of the database, the newest checks matter most.
+    After a long outage of the database, the newest checks matter most.
     """
 
     def __init__(self, limit: int) -> None:

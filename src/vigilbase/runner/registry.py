@@ -54,7 +54,7 @@ async def _save_services(services: Sequence[Mapping[str, JSON]], file: str) -> N
 
 
 async def save_runner(runner_id: UUID) -> None:
-    """Record that a runner is running; it counts as such for half a minute.
+    """Record that a runner is running; it counts as active for 30 s.
 
     Raises:
         DatabaseError: the database fails.
@@ -86,7 +86,7 @@ async def save_targets(targets: Mapping[str, Mapping[str, JSON]]) -> None:
     except DatabaseError as error:
         if isinstance(error, DatabaseUnavailableError):
             raise
-        # One by one, so that a target that the database can't hold costs no other.
+        # One by one, so that a target that the database can't hold doesn't reject the rest.
         for name, target in targets.items():
             try:
                 await _save_targets({name: target})

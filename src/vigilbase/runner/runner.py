@@ -17,7 +17,7 @@ from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavaila
 from vigilbase.ids import uuid7
 from vigilbase.logging import get_logger
 from vigilbase.notifications.active_silences import load_active_silences
-from vigilbase.notifications.worker import NotificationWorker, wake_on_notification
+from vigilbase.notifications.worker import NotificationWorker, wake_on_notify
 from vigilbase.phases import pack_phases
 from vigilbase.probes import ProbeSkippedError, run_probe
 from vigilbase.runner.check_buffer import CheckBuffer
@@ -83,7 +83,7 @@ class Runner:
         return self._rejected + self._buffer.dropped
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop` is set; then write what is held and return, within five seconds.
+        """Monitor until `stop` is set; then record the buffered checks and return, within five seconds.
 
         Raises:
             DatabaseError: the history can't be loaded at the start. Later failures are waited out.
@@ -100,7 +100,7 @@ class Runner:
             recording = tasks.create_task(self._record_until_closed())
             sending = tasks.create_task(self._worker.run())
             if self.config.channels:
-                watching.append(tasks.create_task(wake_on_notification(self._worker.wake)))
+                watching.append(tasks.create_task(wake_on_notify(self._worker.wake)))
             await stop.wait()
             for task in watching:
                 task.cancel()
@@ -111,7 +111,7 @@ class Runner:
             recording.cancel()
             sending.cancel()
         if self.unwritten:
-            log.error("checks.dropped", reason="the database was away at the stop", count=self.unwritten)
+            log.error("checks.dropped", reason="the database was unreachable at shutdown", count=self.unwritten)
         with suppress(DatabaseError, TimeoutError):
             async with asyncio.timeout(END_TIMEOUT_S):
                 await end_runner(self._id)
@@ -156,7 +156,7 @@ class Runner:
         if self._on_check:
             self._on_check(check)
         if not self._buffer.put(check) and self._buffer.dropped % LOG_EVERY_DROPPED == 1:
-            log.error("checks.dropped", reason="too many wait for the database", count=self._buffer.dropped)
+            log.error("checks.dropped", reason="the buffer is full", count=self._buffer.dropped)
 
     def _now(self) -> datetime:
         """This machine's clock, corrected by its difference to the database's."""
@@ -171,7 +171,7 @@ class Runner:
                 self._worker.wake()
 
     def _shrink(self, check: Check) -> Check:
-        """The check as it is stored, without known facts and with short phases; details from a user's function stay."""
+        """The check to store, without known facts and with short phases; details from a user's function stay."""
         result, name = check.result, check.service_name
         if name not in self._services or self._services[name].kind == "python":
             return check
@@ -182,21 +182,23 @@ class Runner:
         return replace(check, result=replace(result, probe_details=details and pack_phases(details)))
 
     async def _settle(self, batch: Sequence[Check]) -> None:
-        """Judge and write a batch. If it is rejected, write its checks one by one, so that a bad one costs no other."""
+        """Judge and write a batch. If it is rejected, write its checks one by one, so that one bad check doesn't reject the rest."""
         states, transitions = judge_batch(self.states, batch, self._policies)
-        if await self._write(batch, transitions) or (len(batch) == 1 and await self._write_bare(batch, transitions)):
+        if await self._write(batch, transitions) or (
+            len(batch) == 1 and await self._write_without_text(batch, transitions)
+        ):
             self.states = states  # only what is written counts
             self.recorded += len(batch)
             self._in_flight -= len(batch)
         elif len(batch) == 1:
             self._rejected += 1
             self._in_flight -= 1
-            log.error("checks.dropped", service_name=batch[0].service_name, reason="the database rejects it", count=1)
+            log.error("checks.dropped", service_name=batch[0].service_name, reason="the database rejected it", count=1)
         else:
             for check in batch:
                 await self._settle([check])
 
-    async def _write_bare(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
+    async def _write_without_text(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
         """Write a rejected check without its text, which the database may be unable to hold."""
         services = {name: replace(self._services[name], tags=()) for name in {check.service_name for check in batch}}
         is_written = await self._write(*drop_text(batch, transitions), services)
@@ -210,9 +212,9 @@ class Runner:
         transitions: Sequence[Transition],
         services: Mapping[str, ServiceConfig] | None = None,
     ) -> bool:
-        """Write a batch, however long the database is away; False if it is rejected.
+        """Write a batch, however long the database is unreachable; False if it is rejected.
 
-        Alerts that opened and resolved during the absence belong to the same batches of notifications, so none is
+        Alerts that opened and resolved in the meantime belong to the same batches of notifications, so none is
         claimed before everything is written. A recorder that never catches up delays them by at most `CATCH_UP_S`.
         """
         attempts = 0
@@ -229,14 +231,14 @@ class Runner:
                 log.error("checks.rejected", reason=str(error), count=len(batch))
                 return False
             else:
-                self._keep_time(correct_clock(self._clock_difference, recorded.clock))
+                self._correct_clock(correct_clock(self._clock_difference, recorded.clock))
                 if recorded.has_changed_alerts:
                     self._worker.wake()
                 return True
             attempts += 1
             await asyncio.sleep(RETRY_DELAY_S)
 
-    def _keep_time(self, difference: timedelta) -> None:
+    def _correct_clock(self, difference: timedelta) -> None:
         if difference != self._clock_difference:
             change = difference - self._clock_difference
             log.warning("clock.corrected", by_s=round(change.total_seconds(), 3))

@@ -57,4 +57,4 @@ def warn_of_unnamed_channels(
         command = "notifications discard ID" if counts else f"channels enable {state.channel}"
         leftover = f"has notifications ({counts})" if counts else "is disabled"
         finding = f"{file} doesn't name the channel {state.channel}, which {leftover}"
-        yield finding, f"name it again, or run `vigilbase {command}`"
+        yield finding, f"add it to the file again, or run `vigilbase {command}`"

@@ -30,7 +30,7 @@ UNFINISHED_COLUMNS = (
     Column("answer", drop=1, wraps=True),
 )
 
-# What a pending notification waits for: the codes of the view vigilbase.claimable.
+# What a pending notification waits for: the codes of the view vigilbase.pending_notifications.
 _WAITS = {
     "not_needed": "never: it is not needed any more",
     "worker": "being sent",

@@ -32,13 +32,13 @@ COLUMNS = (
 class ServiceStatus:
     """A service's latest check and open alert, and what the file says about it.
 
-    `is_watched`: whether the file names it. `is_stale`: whether a newer check is overdue. Both are None without a
+    `is_monitored`: whether the file names it. `is_stale`: whether a newer check is overdue. Both are None without a
     readable file. `suppressed_by` describes what suppresses its notifications now.
     """
 
     check: ServiceHealthCheck
     alert: AlertEvent | None
-    is_watched: bool | None
+    is_monitored: bool | None
     is_stale: bool | None
     suppressed_by: str | None
 
@@ -51,7 +51,7 @@ def make_service_status_json(service: ServiceStatus) -> Mapping[str, JSON]:
         "status": check.status,
         "latency_ms": check.latency_ms,
         "checked_at": format_json_time(check.checked_at),
-        "is_watched": service.is_watched,
+        "is_monitored": service.is_monitored,
         "is_stale": service.is_stale,
         "error_message": check.error_message,
         "suppressed_by": service.suppressed_by,
@@ -77,7 +77,7 @@ def make_status_table(services: Sequence[ServiceStatus], now: datetime, width: i
 
 def describe_status(services: Sequence[ServiceStatus], file: Path) -> Iterator[str]:
     """Remarks on alerts that nothing will end, and on suppressed notifications."""
-    if any(service.alert and service.is_watched is False for service in services):
+    if any(service.alert and service.is_monitored is False for service in services):
         yield f"An alert of a service that {file} doesn't name stays open until you run `vigilbase alerts resolve ID`"
     names_by_suppression: dict[str, list[str]] = {}
     for service in services:
@@ -91,5 +91,5 @@ def describe_status(services: Sequence[ServiceStatus], file: Path) -> Iterator[s
 
 def _format_checked(service: ServiceStatus, now: datetime) -> Text:
     checked = format_ago(service.check.checked_at, now)
-    remark = ", not watched" if service.is_watched is False else ", stale" if service.is_stale else ""
+    remark = ", not in the file" if service.is_monitored is False else ", stale" if service.is_stale else ""
     return Text(f"{checked}{remark}", style="yellow" if remark else "")

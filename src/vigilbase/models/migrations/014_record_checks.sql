@@ -1,5 +1,5 @@
 -- 014_record_checks.sql
--- Created: 2026-11-25 14:04
+-- Created: 2026-11-25 16:39
 --
 -- Services, their checks, and the runners that probe them.
 

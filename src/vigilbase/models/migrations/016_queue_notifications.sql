@@ -1,5 +1,5 @@
 -- 016_queue_notifications.sql
--- Created: 2026-11-25 14:04
+-- Created: 2026-11-25 16:39
 --
 -- The outbox: queued with the alert, claimed, retried until accepted.
 
@@ -49,7 +49,7 @@ END;
 --   resolution        the resolution of the service's last alert of that type, since some receivers can't tell the two
 --                     apart. It stops waiting once that has failed four times, or is suppressed
 -- A receiver knows a notification that was attempted before by its batch_id, so it waits for no other.
-CREATE OR REPLACE VIEW vigilbase.claimable WITH (security_invoker = true) AS
+CREATE OR REPLACE VIEW vigilbase.pending_notifications WITH (security_invoker = true) AS
 SELECT n.*, greatest(n.due_at, n.leased_until, c.paused_until) AS next_attempt_at, CASE
     WHEN NOT vigilbase.is_needed(n.alert_status, n.kind, n.unless_acknowledged) THEN 'not_needed'
     WHEN n.leased_until > clock_timestamp() THEN 'worker'
@@ -76,6 +76,20 @@ END AS waits_for
 FROM vigilbase.notifications AS n
 LEFT JOIN vigilbase.channels AS c ON c.channel = n.channel
 WHERE n.status = 'pending';
+
+-- Whether a channel that batches may start a batch: its window is over, and no batch is being sent.
+CREATE OR REPLACE FUNCTION vigilbase.can_start_batch(p_channel text, p_window_s double precision, p_now timestamptz)
+RETURNS boolean
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT NOT EXISTS (
+        SELECT FROM vigilbase.channels AS c
+        WHERE c.channel = p_channel AND vigilbase.window_ends_at(c.last_batch_at, p_window_s, p_now) IS NOT NULL
+    ) AND NOT EXISTS (
+        SELECT FROM vigilbase.notifications AS n
+        WHERE n.channel = p_channel AND n.status = 'pending' AND n.leased_until > p_now
+    );
+END;
 
 -- Cancels the notifications of an alert that are no longer needed; p_reason is a code. Those that a worker is sending
 -- are left to it. The timeline records each cancelled trigger.
@@ -173,11 +187,11 @@ DECLARE
     v_batches jsonb;
     v_claimed uuid[];
 BEGIN
-    IF p_limit <= 0 OR (v_is_batched AND NOT vigilbase.is_window_open(p_channel, p_window_s, v_now)) THEN
+    IF p_limit <= 0 OR (v_is_batched AND NOT vigilbase.can_start_batch(p_channel, p_window_s, v_now)) THEN
         RETURN '{}';
     END IF;
     v_ids := ARRAY(
-        SELECT c.id FROM vigilbase.claimable AS c
+        SELECT c.id FROM vigilbase.pending_notifications AS c
         WHERE c.channel = p_channel AND c.due_at <= v_now AND c.batch_id IS NULL AND c.waits_for IS NULL
         ORDER BY c.suppressed_by IS NOT NULL, c.id
         LIMIT CASE WHEN v_is_batched THEN 2 * v_max_size ELSE p_limit END
@@ -220,7 +234,7 @@ DECLARE
     v_claimed uuid[] := '{}';
 BEGIN
     FOR v_batch IN
-        SELECT c.batch_id FROM vigilbase.claimable AS c
+        SELECT c.batch_id FROM vigilbase.pending_notifications AS c
         WHERE c.channel = p_channel AND c.batch_id IS NOT NULL
         GROUP BY c.batch_id
         HAVING bool_and(c.waits_for IS NULL)
@@ -313,7 +327,7 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_outcome CONSTANT text := p_result ->> 'outcome';
+    v_result CONSTANT text := p_result ->> 'result';
     v_alert_status CONSTANT text := (vigilbase.read_alert(p_row.service_name, p_row.alert_id)).status;
     v_is_resolved CONSTANT boolean := v_alert_status = 'resolved' AND p_row.kind <> 'resolved';
     -- Another worker that holds the lease may be sending it again. What follows must wait.
@@ -321,11 +335,11 @@ DECLARE
         p_row.lease_id IS DISTINCT FROM (p_result ->> 'lease_id')::uuid AND p_row.leased_until > p_now;
 BEGIN
     UPDATE vigilbase.notifications AS n
-    SET status = CASE v_outcome WHEN 'retry' THEN 'pending' ELSE v_outcome END,
-        ended_at = CASE WHEN v_outcome <> 'retry' THEN p_now END,
+    SET status = CASE v_result WHEN 'retry' THEN 'pending' ELSE v_result END,
+        ended_at = CASE WHEN v_result <> 'retry' THEN p_now END,
         due_at = CASE
-            WHEN v_outcome = 'retry' THEN p_now + least(
-                make_interval(secs => (p_result ->> 'in_s')::double precision),
+            WHEN v_result = 'retry' THEN p_now + least(
+                make_interval(secs => (p_result ->> 'delay_s')::double precision),
                 CASE WHEN v_is_resolved THEN interval '10 seconds' END
             )
             ELSE n.due_at
@@ -333,10 +347,10 @@ BEGIN
         answer = coalesce(p_result ->> 'answer', n.answer), last_error = coalesce(p_result ->> 'error', n.last_error),
         lease_id = CASE WHEN v_has_other_lease THEN n.lease_id END,
         leased_until = CASE WHEN v_has_other_lease THEN n.leased_until END,
-        suppressed_by = CASE WHEN v_outcome <> 'retry' THEN coalesce(p_result ->> 'suppressed_by', n.suppressed_by) END
+        suppressed_by = CASE WHEN v_result <> 'retry' THEN coalesce(p_result ->> 'suppressed_by', n.suppressed_by) END
     WHERE n.id = p_row.id;
     PERFORM vigilbase.add_timeline_entry(
-        p_row.service_name, p_row.alert_id, CASE v_outcome WHEN 'retry' THEN 'attempt_failed' ELSE v_outcome END,
+        p_row.service_name, p_row.alert_id, CASE v_result WHEN 'retry' THEN 'attempt_failed' ELSE v_result END,
         p_details => jsonb_build_object(
             'channel', p_row.channel, 'kind', p_row.kind, 'attempts', p_row.attempts,
             'answer', p_result ->> 'answer', 'error', p_result ->> 'error', 'batch_id', p_row.batch_id,
@@ -345,7 +359,7 @@ BEGIN
     );
     IF p_row.kind IN ('triggered', 'reminder') THEN
         PERFORM vigilbase.enqueue_after_attempt(
-            p_row, v_outcome, v_alert_status, (p_result ->> 'remind_in_s')::double precision, p_now
+            p_row, v_result, v_alert_status, (p_result ->> 'remind_after_s')::double precision, p_now
         );
     END IF;
 END;
@@ -354,7 +368,7 @@ $$;
 -- Enqueues what follows a delivered or failed trigger or reminder: the acknowledgement, if the alert is acknowledged by
 -- then, or the next reminder, if it is still active.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_after_attempt(
-    p_row vigilbase.notifications, p_outcome text, p_alert_status text, p_remind_in_s double precision,
+    p_row vigilbase.notifications, p_result text, p_alert_status text, p_remind_after_s double precision,
     p_now timestamptz
 )
 RETURNS void
@@ -364,9 +378,9 @@ DECLARE
     v_kind text;
     v_number integer := 0;
 BEGIN
-    IF p_outcome = 'delivered' AND p_alert_status = 'acknowledged' THEN
+    IF p_result = 'delivered' AND p_alert_status = 'acknowledged' THEN
         v_kind := 'acknowledged';
-    ELSIF p_outcome IN ('delivered', 'failed') AND p_alert_status = 'active' AND p_remind_in_s IS NOT NULL THEN
+    ELSIF p_result IN ('delivered', 'failed') AND p_alert_status = 'active' AND p_remind_after_s IS NOT NULL THEN
         v_kind := 'reminder';
         SELECT 1 + coalesce(max(n.number), 0) INTO v_number FROM vigilbase.notifications AS n
         WHERE n.alert_id = p_row.alert_id AND n.channel = p_row.channel AND n.kind = 'reminder';
@@ -384,7 +398,7 @@ BEGIN
     VALUES (
         p_row.alert_id, p_row.service_name, p_row.alert_type, p_alert_status, p_row.channel, v_kind, v_number,
         p_row.tags, p_row.send_resolved, p_now + make_interval(
-            secs => CASE v_kind WHEN 'reminder' THEN p_remind_in_s ELSE 0 END
+            secs => CASE v_kind WHEN 'reminder' THEN p_remind_after_s ELSE 0 END
         )
     )
     ON CONFLICT (alert_id, channel, kind, number) DO NOTHING;
@@ -457,20 +471,6 @@ BEGIN
 END;
 $$;
 
--- Whether a channel that batches may start a batch: its window is over, and no batch is being sent.
-CREATE OR REPLACE FUNCTION vigilbase.is_window_open(p_channel text, p_window_s double precision, p_now timestamptz)
-RETURNS boolean
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT NOT EXISTS (
-        SELECT FROM vigilbase.channels AS c
-        WHERE c.channel = p_channel AND vigilbase.window_ends_at(c.last_batch_at, p_window_s, p_now) IS NOT NULL
-    ) AND NOT EXISTS (
-        SELECT FROM vigilbase.notifications AS n
-        WHERE n.channel = p_channel AND n.status = 'pending' AND n.leased_until > p_now
-    );
-END;
-
 -- Locks a channel for a claim, so that one worker claims at a time and what belongs together gets one batch. Returns
 -- false if another worker is claiming, or the channel is disabled or paused. Cancels due notifications that are no
 -- longer needed, such as those that a worker released.
@@ -519,7 +519,7 @@ CREATE OR REPLACE FUNCTION vigilbase.record_result(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_outcome CONSTANT text := p_result ->> 'outcome';
+    v_result CONSTANT text := p_result ->> 'result';
     v_lease_id CONSTANT uuid := (p_result ->> 'lease_id')::uuid;
     v_ids CONSTANT bigint[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(p_result -> 'ids', '[]'))::bigint);
     v_new_batch_id CONSTANT uuid := gen_random_uuid();
@@ -529,18 +529,18 @@ BEGIN
     FOR v_row IN
         SELECT n.* FROM vigilbase.notifications AS n
         WHERE n.batch_id = (p_result ->> 'batch_id')::uuid
-          AND (n.lease_id = v_lease_id OR (v_outcome = 'delivered' AND n.status = 'pending'))
+          AND (n.lease_id = v_lease_id OR (v_result = 'delivered' AND n.status = 'pending'))
           AND (v_ids = '{}' OR n.id = ANY (v_ids))
         ORDER BY n.id
         FOR UPDATE
     LOOP
         IF v_row.status <> 'pending' THEN -- another worker delivered it; end the lease
             UPDATE vigilbase.notifications AS n SET lease_id = NULL, leased_until = NULL WHERE n.id = v_row.id;
-        ELSIF v_outcome = 'deferred' THEN
+        ELSIF v_result = 'deferred' THEN
             PERFORM vigilbase.defer_notification(
-                v_row, (p_result ->> 'in_s')::double precision, p_result ->> 'suppressed_by', p_now
+                v_row, (p_result ->> 'delay_s')::double precision, p_result ->> 'suppressed_by', p_now
             );
-        ELSIF v_outcome = 'split' THEN
+        ELSIF v_result = 'split' THEN
             UPDATE vigilbase.notifications AS n
             SET batch_id = v_new_batch_id, attempts = least(n.attempts - 1, 1), due_at = p_now,
                 lease_id = NULL, leased_until = NULL, last_error = p_result ->> 'error', suppressed_by = NULL
@@ -548,7 +548,7 @@ BEGIN
         ELSE
             PERFORM vigilbase.end_attempt(v_row, p_result, p_now);
             channel := v_row.channel;
-            is_first := is_first OR (v_row.attempts = 1 AND v_outcome <> 'cancelled');
+            is_first := is_first OR (v_row.attempts = 1 AND v_result <> 'cancelled');
         END IF;
     END LOOP;
 END;
@@ -797,7 +797,7 @@ AS $$
 $$;
 
 -- Notifications with one of the given statuses (a JSON array), newest first, at most p_limit; of one alert, or of all.
--- Each has "is_needed", and, while pending, "waits_for" (see vigilbase.claimable; "window" if its channel is collecting
+-- Each has "is_needed", and, while pending, "waits_for" (see vigilbase.pending_notifications; "window" if its channel is collecting
 -- a batch) and "next_attempt_at". p_windows: {channel: the seconds for which it collects}.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_notifications(
     p_statuses text, p_limit integer, p_alert_id uuid DEFAULT NULL, p_windows text DEFAULT '{}'
@@ -818,7 +818,7 @@ AS $$
             ORDER BY d.id DESC
             LIMIT p_limit
         ) AS n
-        LEFT JOIN vigilbase.claimable AS c ON c.id = n.id
+        LEFT JOIN vigilbase.pending_notifications AS c ON c.id = n.id
         LEFT JOIN (
             SELECT k.channel, vigilbase.window_ends_at(
                 k.last_batch_at, (p_windows::json ->> k.channel)::double precision, clock_timestamp()
@@ -828,16 +828,16 @@ AS $$
     ) AS listed
 $$;
 
--- Records the results of batches. p_results: a JSON array of {"batch_id", "lease_id", "outcome", "ids", "answer",
--- "error", "in_s", "remind_in_s", "pause_s", "suppressed_by"}. "ids" restricts a result to some notifications of the
--- batch. outcome:
---   delivered  the receiver accepted it; needs no lease. remind_in_s enqueues a reminder if the alert is active
---   retry      the next attempt is due in in_s seconds
---   failed     final; remind_in_s as above
---   deferred   not attempted: due in in_s seconds; suppressed_by describes what suppresses it, if anything does
+-- Records the results of batches. p_results: a JSON array of {"batch_id", "lease_id", "result", "ids", "answer",
+-- "error", "delay_s", "remind_after_s", "pause_s", "suppressed_by"}. "ids" restricts a result to some notifications of the
+-- batch. result:
+--   delivered  the receiver accepted it; needs no lease. remind_after_s enqueues a reminder if the alert is active
+--   retry      the next attempt is due in delay_s seconds
+--   failed     final; remind_after_s as above
+--   deferred   not attempted: due in delay_s seconds; suppressed_by describes what suppresses it, if anything does
 --   cancelled  not to be sent at all
 --   split      rejected because of the rest of its batch: these notifications become a batch of their own
--- Every outcome but delivered needs the lease. pause_s: the channel accepts nothing for that many seconds.
+-- Every result but delivered needs the lease. pause_s: the channel accepts nothing for that many seconds.
 CREATE OR REPLACE FUNCTION public.vigilbase_record_results(p_results text)
 RETURNS void
 LANGUAGE plpgsql
@@ -851,7 +851,7 @@ DECLARE
     v_pauses jsonb := '{}'; -- seconds of pause by channel
 BEGIN
     IF EXISTS (
-        SELECT FROM jsonb_array_elements(p_results::jsonb) AS r (item) WHERE r.item ->> 'outcome' = 'deferred'
+        SELECT FROM jsonb_array_elements(p_results::jsonb) AS r (item) WHERE r.item ->> 'result' = 'deferred'
     ) THEN
         -- A transaction that ends a suppression waits and requeues what this one deferred, or this one waits and
         -- sees the end.

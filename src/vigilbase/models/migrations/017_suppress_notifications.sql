@@ -1,5 +1,5 @@
 -- 017_suppress_notifications.sql
--- Created: 2026-11-25 14:04
+-- Created: 2026-11-25 16:39
 --
 -- Silences and maintenance windows.
 

@@ -1,5 +1,5 @@
 -- 018_grant_privileges.sql
--- Created: 2026-11-25 14:04
+-- Created: 2026-11-25 16:39
 --
 -- Who may do what, and how to find out.
 
@@ -139,7 +139,7 @@ DECLARE
     v_contract CONSTANT text := 'public.service_health_checks, public.alert_events';
     v_tables CONSTANT text := 'vigilbase.migrations, vigilbase.alert_timeline, vigilbase.channels, vigilbase.notifications,
         vigilbase.runners, vigilbase.services, vigilbase.suppressions';
-    v_views CONSTANT text := 'vigilbase.claimable, vigilbase.objects';
+    v_views CONSTANT text := 'vigilbase.objects, vigilbase.pending_notifications';
     v_sequences CONSTANT text := 'vigilbase.alert_timeline_id_seq, vigilbase.notifications_id_seq';
     v_functions CONSTANT text := 'public.vigilbase_acknowledge_alert, public.vigilbase_add_suppression, public.vigilbase_claim_notifications,
         public.vigilbase_create_alert, public.vigilbase_create_health_check, public.vigilbase_create_health_checks,
@@ -154,13 +154,13 @@ DECLARE
         public.vigilbase_resolve_alert, public.vigilbase_retry_notification, public.vigilbase_role_info,
         public.vigilbase_save_runner, public.vigilbase_save_services, public.vigilbase_save_targets,
         public.vigilbase_test_write, vigilbase.add_services, vigilbase.add_timeline_entry,
-        vigilbase.apply_transition, vigilbase.cancel_unneeded, vigilbase.catch_up_with_alert,
-        vigilbase.catch_up_with_alerts, vigilbase.claim_new, vigilbase.claim_retries, vigilbase.defer_notification,
-        vigilbase.describe_batches, vigilbase.discover_services, vigilbase.end_attempt,
+        vigilbase.apply_transition, vigilbase.can_start_batch, vigilbase.cancel_unneeded,
+        vigilbase.catch_up_with_alert, vigilbase.catch_up_with_alerts, vigilbase.claim_new, vigilbase.claim_retries,
+        vigilbase.defer_notification, vigilbase.describe_batches, vigilbase.discover_services, vigilbase.end_attempt,
         vigilbase.enqueue_after_attempt, vigilbase.enqueue_alert, vigilbase.enqueue_follow_up,
-        vigilbase.find_alert_service, vigilbase.find_current_alert, vigilbase.is_needed, vigilbase.is_window_open,
-        vigilbase.lock_channel, vigilbase.lock_notifications, vigilbase.lock_service, vigilbase.lock_services,
-        vigilbase.move_alert, vigilbase.open_alert, vigilbase.phases, vigilbase.read_alert, vigilbase.record_result,
+        vigilbase.find_alert_service, vigilbase.find_current_alert, vigilbase.is_needed, vigilbase.lock_channel,
+        vigilbase.lock_notifications, vigilbase.lock_service, vigilbase.lock_services, vigilbase.move_alert,
+        vigilbase.open_alert, vigilbase.phases, vigilbase.read_alert, vigilbase.record_result,
         vigilbase.requeue_suppressed, vigilbase.resolve_alerts, vigilbase.save_alert_status,
         vigilbase.was_due_before, vigilbase.window_ends_at, vigilbase.write_checks, vigilbase.write_recovery';
     v_role text;

@@ -1,4 +1,4 @@
--- Acknowledges or resolves (p_status) an alert by hand, notifies the channels that know of it, and records the author
+-- Acknowledges or resolves (p_status) an alert manually, notifies the channels that know of it, and records the author
 -- and a comment in its timeline; if it already has that status, records the comment alone. Returns the resulting alert,
 -- or NULL for an unknown id. An acknowledged alert can only be resolved; a resolved alert stays as it is.
 CREATE OR REPLACE FUNCTION vigilbase.move_alert(p_id uuid, p_status text, p_author text, p_comment text)

@@ -14,11 +14,11 @@ DECLARE
     v_batches jsonb;
     v_claimed uuid[];
 BEGIN
-    IF p_limit <= 0 OR (v_is_batched AND NOT vigilbase.is_window_open(p_channel, p_window_s, v_now)) THEN
+    IF p_limit <= 0 OR (v_is_batched AND NOT vigilbase.can_start_batch(p_channel, p_window_s, v_now)) THEN
         RETURN '{}';
     END IF;
     v_ids := ARRAY(
-        SELECT c.id FROM vigilbase.claimable AS c
+        SELECT c.id FROM vigilbase.pending_notifications AS c
         WHERE c.channel = p_channel AND c.due_at <= v_now AND c.batch_id IS NULL AND c.waits_for IS NULL
         ORDER BY c.suppressed_by IS NOT NULL, c.id
         LIMIT CASE WHEN v_is_batched THEN 2 * v_max_size ELSE p_limit END

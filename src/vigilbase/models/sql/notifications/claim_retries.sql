@@ -12,7 +12,7 @@ DECLARE
     v_claimed uuid[] := '{}';
 BEGIN
     FOR v_batch IN
-        SELECT c.batch_id FROM vigilbase.claimable AS c
+        SELECT c.batch_id FROM vigilbase.pending_notifications AS c
         WHERE c.channel = p_channel AND c.batch_id IS NOT NULL
         GROUP BY c.batch_id
         HAVING bool_and(c.waits_for IS NULL)

@@ -1,7 +1,7 @@
 -- Enqueues what follows a delivered or failed trigger or reminder: the acknowledgement, if the alert is acknowledged by
 -- then, or the next reminder, if it is still active.
 CREATE OR REPLACE FUNCTION vigilbase.enqueue_after_attempt(
-    p_row vigilbase.notifications, p_outcome text, p_alert_status text, p_remind_in_s double precision,
+    p_row vigilbase.notifications, p_result text, p_alert_status text, p_remind_after_s double precision,
     p_now timestamptz
 )
 RETURNS void
@@ -11,9 +11,9 @@ DECLARE
     v_kind text;
     v_number integer := 0;
 BEGIN
-    IF p_outcome = 'delivered' AND p_alert_status = 'acknowledged' THEN
+    IF p_result = 'delivered' AND p_alert_status = 'acknowledged' THEN
         v_kind := 'acknowledged';
-    ELSIF p_outcome IN ('delivered', 'failed') AND p_alert_status = 'active' AND p_remind_in_s IS NOT NULL THEN
+    ELSIF p_result IN ('delivered', 'failed') AND p_alert_status = 'active' AND p_remind_after_s IS NOT NULL THEN
         v_kind := 'reminder';
         SELECT 1 + coalesce(max(n.number), 0) INTO v_number FROM vigilbase.notifications AS n
         WHERE n.alert_id = p_row.alert_id AND n.channel = p_row.channel AND n.kind = 'reminder';
@@ -31,7 +31,7 @@ BEGIN
     VALUES (
         p_row.alert_id, p_row.service_name, p_row.alert_type, p_alert_status, p_row.channel, v_kind, v_number,
         p_row.tags, p_row.send_resolved, p_now + make_interval(
-            secs => CASE v_kind WHEN 'reminder' THEN p_remind_in_s ELSE 0 END
+            secs => CASE v_kind WHEN 'reminder' THEN p_remind_after_s ELSE 0 END
         )
     )
     ON CONFLICT (alert_id, channel, kind, number) DO NOTHING;

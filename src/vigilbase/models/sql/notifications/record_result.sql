@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION vigilbase.record_result(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_outcome CONSTANT text := p_result ->> 'outcome';
+    v_result CONSTANT text := p_result ->> 'result';
     v_lease_id CONSTANT uuid := (p_result ->> 'lease_id')::uuid;
     v_ids CONSTANT bigint[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(p_result -> 'ids', '[]'))::bigint);
     v_new_batch_id CONSTANT uuid := gen_random_uuid();
@@ -16,18 +16,18 @@ BEGIN
     FOR v_row IN
         SELECT n.* FROM vigilbase.notifications AS n
         WHERE n.batch_id = (p_result ->> 'batch_id')::uuid
-          AND (n.lease_id = v_lease_id OR (v_outcome = 'delivered' AND n.status = 'pending'))
+          AND (n.lease_id = v_lease_id OR (v_result = 'delivered' AND n.status = 'pending'))
           AND (v_ids = '{}' OR n.id = ANY (v_ids))
         ORDER BY n.id
         FOR UPDATE
     LOOP
         IF v_row.status <> 'pending' THEN -- another worker delivered it; end the lease
             UPDATE vigilbase.notifications AS n SET lease_id = NULL, leased_until = NULL WHERE n.id = v_row.id;
-        ELSIF v_outcome = 'deferred' THEN
+        ELSIF v_result = 'deferred' THEN
             PERFORM vigilbase.defer_notification(
-                v_row, (p_result ->> 'in_s')::double precision, p_result ->> 'suppressed_by', p_now
+                v_row, (p_result ->> 'delay_s')::double precision, p_result ->> 'suppressed_by', p_now
             );
-        ELSIF v_outcome = 'split' THEN
+        ELSIF v_result = 'split' THEN
             UPDATE vigilbase.notifications AS n
             SET batch_id = v_new_batch_id, attempts = least(n.attempts - 1, 1), due_at = p_now,
                 lease_id = NULL, leased_until = NULL, last_error = p_result ->> 'error', suppressed_by = NULL
@@ -35,7 +35,7 @@ BEGIN
         ELSE
             PERFORM vigilbase.end_attempt(v_row, p_result, p_now);
             channel := v_row.channel;
-            is_first := is_first OR (v_row.attempts = 1 AND v_outcome <> 'cancelled');
+            is_first := is_first OR (v_row.attempts = 1 AND v_result <> 'cancelled');
         END IF;
     END LOOP;
 END;

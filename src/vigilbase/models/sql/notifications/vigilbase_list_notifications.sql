@@ -1,5 +1,5 @@
 -- Notifications with one of the given statuses (a JSON array), newest first, at most p_limit; of one alert, or of all.
--- Each has "is_needed", and, while pending, "waits_for" (see vigilbase.claimable; "window" if its channel is collecting
+-- Each has "is_needed", and, while pending, "waits_for" (see vigilbase.pending_notifications; "window" if its channel is collecting
 -- a batch) and "next_attempt_at". p_windows: {channel: the seconds for which it collects}.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_notifications(
     p_statuses text, p_limit integer, p_alert_id uuid DEFAULT NULL, p_windows text DEFAULT '{}'
@@ -20,7 +20,7 @@ AS $$
             ORDER BY d.id DESC
             LIMIT p_limit
         ) AS n
-        LEFT JOIN vigilbase.claimable AS c ON c.id = n.id
+        LEFT JOIN vigilbase.pending_notifications AS c ON c.id = n.id
         LEFT JOIN (
             SELECT k.channel, vigilbase.window_ends_at(
                 k.last_batch_at, (p_windows::json ->> k.channel)::double precision, clock_timestamp()

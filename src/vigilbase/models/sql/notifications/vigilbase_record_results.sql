@@ -1,13 +1,13 @@
--- Records the results of batches. p_results: a JSON array of {"batch_id", "lease_id", "outcome", "ids", "answer",
--- "error", "in_s", "remind_in_s", "pause_s", "suppressed_by"}. "ids" restricts a result to some notifications of the
--- batch. outcome:
---   delivered  the receiver accepted it; needs no lease. remind_in_s enqueues a reminder if the alert is active
---   retry      the next attempt is due in in_s seconds
---   failed     final; remind_in_s as above
---   deferred   not attempted: due in in_s seconds; suppressed_by describes what suppresses it, if anything does
+-- Records the results of batches. p_results: a JSON array of {"batch_id", "lease_id", "result", "ids", "answer",
+-- "error", "delay_s", "remind_after_s", "pause_s", "suppressed_by"}. "ids" restricts a result to some notifications of the
+-- batch. result:
+--   delivered  the receiver accepted it; needs no lease. remind_after_s enqueues a reminder if the alert is active
+--   retry      the next attempt is due in delay_s seconds
+--   failed     final; remind_after_s as above
+--   deferred   not attempted: due in delay_s seconds; suppressed_by describes what suppresses it, if anything does
 --   cancelled  not to be sent at all
 --   split      rejected because of the rest of its batch: these notifications become a batch of their own
--- Every outcome but delivered needs the lease. pause_s: the channel accepts nothing for that many seconds.
+-- Every result but delivered needs the lease. pause_s: the channel accepts nothing for that many seconds.
 CREATE OR REPLACE FUNCTION public.vigilbase_record_results(p_results text)
 RETURNS void
 LANGUAGE plpgsql
@@ -21,7 +21,7 @@ DECLARE
     v_pauses jsonb := '{}'; -- seconds of pause by channel
 BEGIN
     IF EXISTS (
-        SELECT FROM jsonb_array_elements(p_results::jsonb) AS r (item) WHERE r.item ->> 'outcome' = 'deferred'
+        SELECT FROM jsonb_array_elements(p_results::jsonb) AS r (item) WHERE r.item ->> 'result' = 'deferred'
     ) THEN
         -- A transaction that ends a suppression waits and requeues what this one deferred, or this one waits and
         -- sees the end.

@@ -10,7 +10,7 @@
 --   resolution        the resolution of the service's last alert of that type, since some receivers can't tell the two
 --                     apart. It stops waiting once that has failed four times, or is suppressed
 -- A receiver knows a notification that was attempted before by its batch_id, so it waits for no other.
-CREATE OR REPLACE VIEW vigilbase.claimable WITH (security_invoker = true) AS
+CREATE OR REPLACE VIEW vigilbase.pending_notifications WITH (security_invoker = true) AS
 SELECT n.*, greatest(n.due_at, n.leased_until, c.paused_until) AS next_attempt_at, CASE
     WHEN NOT vigilbase.is_needed(n.alert_status, n.kind, n.unless_acknowledged) THEN 'not_needed'
     WHEN n.leased_until > clock_timestamp() THEN 'worker'

@@ -1,5 +1,5 @@
 -- Whether a channel that batches may start a batch: its window is over, and no batch is being sent.
-CREATE OR REPLACE FUNCTION vigilbase.is_window_open(p_channel text, p_window_s double precision, p_now timestamptz)
+CREATE OR REPLACE FUNCTION vigilbase.can_start_batch(p_channel text, p_window_s double precision, p_now timestamptz)
 RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
