@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from vigilbase.alerts.alert_json import make_alert_json
+from vigilbase.alerts.suppression import SHORT_ID
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, By, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
@@ -18,7 +19,7 @@ from vigilbase.queries.group_windows import load_group_windows
 from vigilbase.queries.service_names import suggest_service
 from vigilbase.settings import load_settings
 from vigilbase.times import format_ago
-from vigilbase.views.alerts import SHORT_ID, make_alert_table, make_alerts_table
+from vigilbase.views.alerts import make_alert_table, make_alerts_table
 from vigilbase.views.notifications import make_notification_json, make_unfinished_table
 from vigilbase.views.terminal import escape
 from vigilbase.views.timeline import make_timeline_entry_json, make_timeline_table

@@ -74,7 +74,8 @@ def restore(
 ) -> None:
     """Replace the rows of Vigilbase's tables, and of no other table, with those of a dump.
 
-    Runs in one transaction. The dump must come from this version of Vigilbase or an older one, and no runner may be active.
+    Runs in one transaction. The dump must come from this version of Vigilbase or an older one, and no runner may be
+    active.
 
     Example: vigilbase db restore vigilbase.dump
     """

@@ -39,8 +39,8 @@ class Notification:
 
     `batch_id` is the deduplication key of the batch that it is sent in, set by the first attempt. `suppressed_by`
     describes the silence or maintenance window that suppresses or suppressed it. While it is pending, `waits_for` is a
-    code of the view `vigilbase.pending_notifications` (None if it may be sent now) and `next_attempt_at` when it may be sent.
-    `is_needed`: whether its alert still calls for it.
+    code of the view `vigilbase.pending_notifications` (None if it may be sent now) and `next_attempt_at` is when it may
+    be sent. `is_needed` is false if a change of its alert has made it pointless.
     """
 
     id: int

@@ -26,7 +26,7 @@ AttemptResult: TypeAlias = Literal["delivered", "retry", "failed", "deferred", "
 class ResultDetails(TypedDict, total=False):
     """What belongs to a result: the receiver's `answer` or the `error`; `suppressed_by`; and three times in seconds.
 
-    The next attempt follows after `delay_s`, a reminder after `remind_after_s`, and the channel is paused for `pause_s`.
+    The next attempt follows after `delay_s` and a reminder after `remind_after_s`; the channel is paused for `pause_s`.
     """
 
     answer: str

@@ -13,7 +13,7 @@ from vigilbase.errors import DatabaseError, DatabaseUnavailableError
 PendingResult: TypeAlias = tuple[Mapping[str, JSON], "asyncio.Future[None]"]
 """A result, and what its worker waits for."""
 
-MAX_AT_ONCE = 100
+MAX_RESULTS = 100
 
 
 class _Writer:
@@ -31,8 +31,8 @@ class _Writer:
     async def _write_all(self) -> None:
         try:
             while self._pending:
-                batch, self._pending = self._pending[:MAX_AT_ONCE], self._pending[MAX_AT_ONCE:]
-                await _settle(batch)
+                batch, self._pending = self._pending[:MAX_RESULTS], self._pending[MAX_RESULTS:]
+                await _write_batch(batch)
         finally:
             self._task = None
             for _, written in self._pending:  # this task is being cancelled
@@ -54,14 +54,14 @@ async def write_result(result: Mapping[str, JSON]) -> None:
     await _writers.setdefault(asyncio.get_running_loop(), _Writer()).write(result)
 
 
-async def _settle(batch: Sequence[PendingResult]) -> None:
+async def _write_batch(batch: Sequence[PendingResult]) -> None:
     """Write a batch and wake its workers; if it is rejected, write its results one by one."""
     try:
         await _write([result for result, _ in batch])
     except Exception as error:  # noqa: BLE001 (it is raised in the worker that waits)
         if len(batch) > 1 and not isinstance(error, DatabaseUnavailableError):
             for one in batch:
-                await _settle([one])
+                await _write_batch([one])
             return
         for written in _list_awaited(batch):
             written.set_exception(error)

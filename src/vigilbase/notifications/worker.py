@@ -27,7 +27,7 @@ from vigilbase.notifications.outbox import (
 
 log = get_logger(__name__)
 
-MAX_AT_ONCE = 50
+MAX_CLAIMED = 50
 RELISTEN_AFTER_S = 10.0
 
 
@@ -82,7 +82,7 @@ class NotificationWorker:
             window_s=self._group_window_s if CHANNELS[channel.kind].can_batch else 0,
             lease_id=uuid4(),
             lease_s=self._timings.lease_s,
-            limit=MAX_AT_ONCE,
+            limit=MAX_CLAIMED,
         )
         if claim.batches:
             attempt = await self._prepare_attempt(channel, claim)

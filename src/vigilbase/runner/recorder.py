@@ -40,7 +40,7 @@ class _RecordJson(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordResult:
     """A reading of the database's clock, and whether the batch opened or resolved alerts."""
 
     clock: ClockReading
@@ -63,7 +63,7 @@ def judge_batch(
 
 async def record(
     checks: Sequence[Check], transitions: Sequence[Transition], services: Mapping[str, ServiceConfig] | None = None
-) -> Recorded:
+) -> RecordResult:
     """Write checks and transitions with their alerts and notifications, in one transaction; log each transition.
 
     `services` has the routes and tags of the checks' services. Recording the same batch again changes nothing.
@@ -91,7 +91,7 @@ async def record(
     for transition in recorded.transitions:
         _log_transition(transition)
     has_changed_alerts = any(each.opened or each.recovery for each in recorded.transitions)
-    return Recorded(read_clock(recorded.now, before, after), has_changed_alerts)
+    return RecordResult(read_clock(recorded.now, before, after), has_changed_alerts)
 
 
 def drop_text(checks: Sequence[Check], transitions: Sequence[Transition]) -> tuple[list[Check], list[Transition]]:

@@ -165,7 +165,7 @@ class Runner:
     async def _record_until_closed(self) -> None:
         while batch := await self._buffer.take(MAX_BATCH):
             self._in_flight = len(batch)
-            await self._settle([self._shrink(check) for check in batch])
+            await self._record_batch([self._shrink(check) for check in batch])
             if self._catching_up_until and not self._buffer:
                 self._catching_up_until = 0.0
                 self._worker.wake()
@@ -181,8 +181,8 @@ class Runner:
             self._unsaved_targets[name] = facts
         return replace(check, result=replace(result, probe_details=details and pack_phases(details)))
 
-    async def _settle(self, batch: Sequence[Check]) -> None:
-        """Judge and write a batch. If it is rejected, write its checks one by one, so that one bad check doesn't reject the rest."""
+    async def _record_batch(self, batch: Sequence[Check]) -> None:
+        """Judge and write a batch. If it is rejected, write its checks one by one: one bad check must not cost the rest."""
         states, transitions = judge_batch(self.states, batch, self._policies)
         if await self._write(batch, transitions) or (
             len(batch) == 1 and await self._write_without_text(batch, transitions)
@@ -196,7 +196,7 @@ class Runner:
             log.error("checks.dropped", service_name=batch[0].service_name, reason="the database rejected it", count=1)
         else:
             for check in batch:
-                await self._settle([check])
+                await self._record_batch([check])
 
     async def _write_without_text(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
         """Write a rejected check without its text, which the database may be unable to hold."""

@@ -8,14 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vigilbase.alerts.outage import find_status, measure_length
+from vigilbase.alerts.suppression import SHORT_ID
 from vigilbase.database.json_codec import parse_timestamp
 from vigilbase.domain import JSON
 from vigilbase.durations import format_duration
 from vigilbase.models import AlertEvent
 from vigilbase.times import format_ago, format_time
 from vigilbase.views.terminal import Column, escape, make_table
-
-SHORT_ID = 8
 
 COLUMNS = (
     Column("id"),

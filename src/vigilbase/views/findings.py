@@ -10,7 +10,7 @@ from rich.text import Text
 from vigilbase.domain import JSON
 from vigilbase.views.terminal import escape
 
-STATUS_TEXTS = {
+FINDING_TEXTS = {
     "ok": Text("ok", style="green"),
     "warning": Text("warning", style="yellow"),
     "problem": Text("problem", style="bold red"),
@@ -50,7 +50,7 @@ def make_findings_table(findings: Sequence[Finding]) -> Table:
     """A row for each finding, and the advice below it."""
     table = Table("status", "subject", "finding", box=None, header_style="bold")
     for finding in findings:
-        table.add_row(STATUS_TEXTS[finding.status], finding.subject, escape(finding.message))
+        table.add_row(FINDING_TEXTS[finding.status], finding.subject, escape(finding.message))
         if finding.advice:
             table.add_row("", "", escape(f"→ {finding.advice}"))
     return table
