@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -223,7 +224,7 @@ def test_check_missing_file_is_one_line_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [["check"], ["up"]])
 def test_commands_endless_file_is_rejected(command: list[str], tmp_path: Path) -> None:
     _require_one_line_error(
-        run(*command, "-c", "/dev/zero", cwd=tmp_path, environ={}), "/dev/zero: is larger than 5 MB"
+        run(*command, "-c", "/dev/zero", cwd=tmp_path, environ={}), "/dev/zero: must be at most 5 MB"
     )
 
 
@@ -235,7 +236,7 @@ def test_check_file_over_5_mb_is_rejected(tmp_path: Path) -> None:
     )
     with (tmp_path / "vigilbase.yaml").open("a") as file:
         file.write("#")
-    _require_one_line_error(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: is larger than 5 MB")
+    _require_one_line_error(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: must be at most 5 MB")
 
 
 @pytest.mark.parametrize("arguments", ["version", "schema", "migrate --print", "status --json", "db url", "--help"])
@@ -243,8 +244,6 @@ def test_check_file_over_5_mb_is_rejected(tmp_path: Path) -> None:
 def test_commands_closed_output_stream_exits_0(
     arguments: str, closed: str, server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
-    import subprocess
-
     environ = {**os.environ, "DATABASE_URL": server.url(database)}
     command = f"{sys.executable} -m vigilbase {arguments} {closed}"
     result = subprocess.run(
@@ -252,6 +251,31 @@ def test_commands_closed_output_stream_exits_0(
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert bool(result.stdout) is (closed == "2>&-")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_check_reader_closes_pipe_exit_code_is_not_that_of_a_service_down(options: list[str], tmp_path: Path) -> None:
+    website = Website(free_port())
+    website.start()
+    (tmp_path / "vigilbase.yaml").write_text(
+        f"services:\n  - {{name: website, http: 'http://127.0.0.1:{website.port}/'}}\n"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "vigilbase", "check", *options]
+    result = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writer)
+    website.stop()
+    assert (result.returncode, result.stderr) == (141, b"")
+
+
+def test_check_encoding_without_a_character_prints_its_escape(tmp_path: Path) -> None:
+    (tmp_path / "vigilbase.yaml").write_text(
+        f"services:\n  - {{name: bücher, tcp: '127.0.0.1:{free_port()}'}}\n", encoding="utf-8"
+    )
+    result = run("check", cwd=tmp_path, environ={"PYTHONIOENCODING": "ascii"})
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "b\\xfccher" in result.stdout
 
 
 def test_check_unreadable_or_malformed_file_is_one_line_error(tmp_path: Path) -> None:
@@ -288,8 +312,6 @@ def test_version_prints_package_version(tmp_path: Path) -> None:
 
 
 def test_module_runs_command(tmp_path: Path) -> None:
-    import subprocess
-
     command = [sys.executable, "-m", "vigilbase", "version"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.stdout == f"{__version__}\n"

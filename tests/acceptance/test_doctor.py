@@ -265,12 +265,12 @@ def test_doctor_object_exposed_to_anon_is_problem_until_migrate(
     # The host may grant what it likes on the contract's tables.
     server.execute("GRANT SELECT, UPDATE (status) ON alert_events TO authenticated", database)
     environ = {"DATABASE_URL": server.url(database)}
-    status, message, advice = run_doctor(tmp_path, environ, code=1)["visitors"]
+    status, message, advice = run_doctor(tmp_path, environ, code=1)["public access"]
     assert (status, message) == ("problem", "anon or authenticated can reach sequence vigilbase.notifications_id_seq")
     assert advice == "to revoke it, run `vigilbase migrate`"
     assert run("migrate", "--check", cwd=tmp_path, environ=environ).returncode == 1
     assert "sequence vigilbase.notifications_id_seq" in run("migrate", cwd=tmp_path, environ=environ).stdout
-    assert "visitors" not in run_doctor(tmp_path, environ, code=0)
+    assert "public access" not in run_doctor(tmp_path, environ, code=0)
     granted = (
         "SELECT has_table_privilege('authenticated', 'alert_events', 'SELECT'),"
         " has_column_privilege('authenticated', 'alert_events', 'status', 'UPDATE'),"

@@ -168,7 +168,7 @@ def test_up_application_database_asks_before_creating_tables(
     assert (without_terminal.returncode, without_terminal.stdout) == (2, "")
     assert without_terminal.stderr.startswith(f"vigilbase: {finding}: run `vigilbase migrate`")
     with terminal(["up"], cwd=tmp_path, environ=environ, columns=200) as shown:
-        shown.wait_for(lambda text: f"{finding}: create them there? [y/N]" in text)
+        shown.wait_for(lambda text: f"{finding}: create Vigilbase's tables there? [y/N]" in text)
         shown.type(b"n\n")
         assert shown.exit_code() == 1
     with terminal(["up"], cwd=tmp_path, environ=environ, columns=200) as shown:
@@ -179,7 +179,7 @@ def test_up_application_database_asks_before_creating_tables(
     with terminal(["up"], cwd=tmp_path, environ=environ, columns=200) as shown:
         shown.wait_for(lambda text: "[y/N]" in text)
         shown.type(b"y\n")
-        shown.wait_for(lambda text: "watched: 1" in text)
+        shown.wait_for(lambda text: "services: 1" in text)
         shown.type(CTRL_C)
         assert shown.exit_code() == 0
     assert has_vigilbase_tables(server, application_database)

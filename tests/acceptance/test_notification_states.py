@@ -118,7 +118,7 @@ async def test_commands_disabled_channel_is_shown_with_reason_and_advice(backend
     assert re.fullmatch(r"ops webhook 127\.0\.0\.1:9 disabled \d+s ago: 410 Gone 1 pending", ops)
     assert team == "team webhook 127.0.0.1:9 enabled 1 pending"
     unnamed = "vigilbase.yaml doesn't name the channel old, which has notifications (1 pending)"
-    assert unnamed_channel == f"{unnamed}: name it again, or run `vigilbase notifications discard ID`"
+    assert unnamed_channel == f"{unnamed}: add it to the file again, or run `vigilbase notifications discard ID`"
     assert " never: the file doesn't name its channel" in run_and_get_lines(config_folder, "notifications", "list")[1]
     [disabled] = run_and_parse_json(config_folder, "status")["disabled_channels"]
     assert (disabled["channel"], disabled["disabled_reason"]) == ("ops", "410 Gone")
@@ -171,7 +171,7 @@ async def test_commands_retrying_channel_is_shown_with_error(backend: Backend, c
     [warning] = [
         line for line in run_and_get_lines(config_folder, "doctor") if line.startswith("warning notifications")
     ]
-    assert warning.startswith("warning notifications 1 to ops failed")
+    assert warning.startswith("warning notifications 1 notification is being retried on ops: 503")
     assert warning.endswith(": 503")
     listed = run_and_get_lines(config_folder, "notifications", "list")
     assert any(" ops triggered pending 1 " in line and line.endswith(" 503") and " in " in line for line in listed)
@@ -207,6 +207,6 @@ async def test_channels_enable_channel_missing_from_config_is_enabled(backend: B
         {"p_channel": "old", "p_reason": "410 Gone", "p_message": "ops is disabled", "p_routes": "[]"},
     )
     [warning] = [line for line in run_and_get_lines(config_folder, "channels", "list") if "old" in line]
-    assert warning.endswith("which is disabled: name it again, or run `vigilbase channels enable old`")
+    assert warning.endswith("which is disabled: add it to the file again, or run `vigilbase channels enable old`")
     assert run_and_get_lines(config_folder, "channels", "enable", "old") == ["old is enabled."]
     assert await AlertEventModel.find_open() == []

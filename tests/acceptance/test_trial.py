@@ -71,16 +71,16 @@ def test_cli_version_and_help_options_print_text(option: str, tmp_path: Path) ->
     assert result.stdout
 
 
-async def test_status_service_missing_from_config_is_not_watched(backend: Backend, tmp_path: Path) -> None:
+async def test_status_service_missing_from_config_is_not_monitored(backend: Backend, tmp_path: Path) -> None:
     for name in ("itself", "gone"):
         await HealthCheckModel.create(CreateHealthCheckData(name, "down"))
     await AlertEventModel.raise_alert(CreateAlertEventData("gone", "service_down", message="gone is down"))
     (tmp_path / "other.yaml").write_text(ITSELF)
     result = run("status", "--json", "--config", "other.yaml", cwd=tmp_path, environ=_get_settings())
-    watched = {service["service_name"]: service["is_monitored"] for service in json.loads(result.stdout)["services"]}
-    assert watched == {"itself": True, "gone": False}
+    monitored = {service["service_name"]: service["is_monitored"] for service in json.loads(result.stdout)["services"]}
+    assert monitored == {"itself": True, "gone": False}
     table = run("status", "-c", "other.yaml", cwd=tmp_path, environ=_get_settings()).stdout
-    assert "not watched" in table
+    assert "not in the file" in table
     assert "`vigilbase alerts resolve ID`" in table
     unknown = json.loads(run("status", "--json", cwd=tmp_path, environ=_get_settings()).stdout)
     assert {service["is_monitored"] for service in unknown["services"]} == {None}

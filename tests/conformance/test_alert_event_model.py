@@ -244,5 +244,5 @@ async def test_alert_find_by_id_prefix_returns_matches_and_rejects_invalid_prefi
     assert await find_ids("0000") == [ids[3]]
     assert await find_ids("abce") == []
     for prefix in ("abc", "", "wxyz", "abcd%", f"{ids[0]}0"):
-        with pytest.raises(InvalidInputError, match="id must be a UUID or its first digits"):
+        with pytest.raises(InvalidInputError, match="id must be a UUID or at least its first"):
             await find_ids(prefix)

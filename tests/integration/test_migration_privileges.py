@@ -381,7 +381,7 @@ def test_service_role_cannot_rewrite_timeline_or_suppressions(project: Project) 
         assert is_denied(connection, "DELETE FROM vigilbase.suppressions", "table suppressions")
 
 
-def test_list_privileges_reports_objects_exposed_to_visitors(project: Project) -> None:
+def test_list_privileges_reports_objects_exposed_to_public(project: Project) -> None:
     exposed = "SELECT public.vigilbase_list_privileges() ->> 'exposed'"
     with project.acting_as("service_role") as connection:
         assert connection.execute(exposed).fetchone() == ("[]",)

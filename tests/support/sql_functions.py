@@ -16,7 +16,7 @@ SEED = f"""
     INSERT INTO vigilbase.suppressions (id, kind, tag, starts_at, cron, duration_s, time_zone, author, comment)
     VALUES ('{SUPPRESSION}', 'maintenance', 'shop', now(), '0 3 * * 0', 60, 'UTC', 'ada', 'backups')
 """
-VIEWS = ("vigilbase.pending_notifications", "vigilbase.objects")
+VIEWS = ("vigilbase.objects", "vigilbase.pending_notifications")
 
 ROUTES = '[{"channel": "ops", "after_s": 0, "unless_acknowledged": false, "send_resolved": true}]'
 ROW = "(SELECT n FROM vigilbase.notifications AS n ORDER BY n.id LIMIT 1)"
@@ -107,7 +107,7 @@ CALLS = {
     "public.vigilbase_list_channels": "() -> 0 ->> 'disabled_reason' = 'gone'",
     "public.vigilbase_enable_channel": "('ops')",
     "public.vigilbase_list_notifications": """('["pending"]', 10) -> 0 ->> 'channel' = 'ops'""",
-    "public.vigilbase_retry_notification": "(1) ->> 'result' = 'not_failed'",
+    "public.vigilbase_retry_notification": "(1) ->> 'outcome' = 'not_failed'",
     "public.vigilbase_discard_notification": "(1) ->> 'is_discarded' = 'false'",
     # Manual changes.
     "vigilbase.move_alert": f"('{OTHER}', 'acknowledged', 'ada', NULL) ->> 'status' = 'acknowledged'",
@@ -117,7 +117,7 @@ CALLS = {
     # Suppressions.
     "public.vigilbase_add_suppression": """(
         'silence', 'web', NULL, NULL, NULL, NULL, 'ada', 'deploy'
-    ) ->> 'result' = 'added'""",
+    ) ->> 'outcome' = 'added'""",
     "public.vigilbase_list_suppressions": "('silence') -> 0 ->> 'service_glob' = 'web'",
     "public.vigilbase_find_suppressions": f"""(
         'maintenance', '{SUPPRESSION}', '{SUPPRESSION}', 1

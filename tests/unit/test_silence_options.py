@@ -51,7 +51,7 @@ def test_parse_length_shortest_and_longest_are_accepted(text: str) -> None:
     ("arguments", "message"),
     [
         ([], "give the end by --for DURATION or --until TIME, or a recurring start by --cron"),
-        (["--cron", "0 3 * * 0"], "--cron needs --duration: give the length of each window"),
+        (["--cron", "0 3 * * 0"], "with --cron, set the length of each window with --duration, not --for"),
         (
             ["--cron", "0 3 * *", "--duration", "2h"],
             '--cron must have 5 fields, as "0 3 * * 0" (Sundays at 3:00) has',

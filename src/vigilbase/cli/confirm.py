@@ -51,8 +51,8 @@ def confirm_host(settings: Settings) -> bool:
     tables = f"{host.other_tables:,} table{'s' if host.other_tables > 1 else ''}"
     finding = f"the database {host.database} at {place} has {tables} and none of Vigilbase's"
     require_yes(
-        f"{finding}: create them there?",
-        without_terminal=f"{finding}: run `vigilbase migrate` if they belong there, or set {OWN_DATABASE_VARIABLE}",
+        f"{finding}: create Vigilbase's tables there?",
+        without_terminal=f"{finding}: run `vigilbase migrate` to create them there, or set {OWN_DATABASE_VARIABLE}",
     )
     return True
 

@@ -94,7 +94,7 @@ def _check_role(info: Mapping[str, JSON] | DatabaseError) -> Finding:
         case AccessRefusedError():
             return make_problem("role", str(info), GRANT)
         case DatabaseError():
-            return make_warning("role", "can't be checked in this schema", "see the schema below")
+            return make_warning("role", "can't be checked until the schema is up to date", SEE_SCHEMA)
     role = str(info.get("role"))
     if info.get("is_blind") is not False:
         return make_problem("role", describe_hidden_rows(role), HIDDEN_ROWS_REMEDY)
@@ -114,7 +114,7 @@ async def _check_clock(client: ServiceClient) -> Finding:
     try:
         database_now = parse_timestamp(str((await _read_role_info(client)).get("now")))
     except (VigilbaseError, ValueError):
-        return make_warning("clock", "can't be compared in this schema", SEE_SCHEMA)
+        return make_warning("clock", "can't be compared until the schema is up to date", SEE_SCHEMA)
     return compare_clocks(before + (utc_now() - before) / 2, database_now)
 
 
@@ -124,7 +124,7 @@ async def _check_channels(path: Path, config: Config | None) -> list[Finding]:
     try:
         states = await ChannelModel.find_all()
     except DatabaseError:
-        return [make_warning(subject, "can't be checked in this schema", SEE_SCHEMA)]
+        return [make_warning(subject, "can't be checked until the schema is up to date", SEE_SCHEMA)]
     now = utc_now()
     findings = [
         make_problem(subject, f"{state.channel} was {describe_disabled(state, now)}", describe_enabling(state))

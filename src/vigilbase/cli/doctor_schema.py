@@ -13,8 +13,8 @@ from vigilbase.settings import Settings, choose_transport
 from vigilbase.views.findings import Finding, make_ok, make_problem, make_warning
 
 GRANT = "connect as the tables' owner or as service_role, or GRANT the missing privileges to the role"
-SEE_SCHEMA = "see the schema, then run the doctor again"
-SEE_LOG = "see the server's log, then run the doctor again"
+SEE_SCHEMA = "fix the schema, then run `vigilbase doctor` again"
+SEE_LOG = "see the server's log, then run `vigilbase doctor` again"
 TEST_WRITE = "vigilbase_test_write"
 # The errors of a database that isn't in UTF8 for the character that the test writes; the encoding check explains them.
 UNTRANSLATABLE = ("22P05", "22021", "54000")
@@ -68,7 +68,7 @@ async def check_privileges(client: ServiceClient) -> list[Finding]:
     try:
         privileges = await read_privileges(client)
     except MissingSchemaError:
-        return [make_warning("privileges", "can't be checked in this schema", SEE_SCHEMA)]
+        return [make_warning("privileges", "can't be checked until the schema is up to date", SEE_SCHEMA)]
     except DatabaseError as error:
         return [make_problem("privileges", str(error), GRANT)]
     if missing := list_missing_privileges(read_schema(discover_migrations()), privileges):
@@ -82,7 +82,7 @@ async def check_writing(client: ServiceClient) -> Finding:
     try:
         answer = await client.call(TEST_WRITE)
     except MissingSchemaError:
-        return make_warning("writing", "can't be checked in this schema", SEE_SCHEMA)
+        return make_warning("writing", "can't be checked until the schema is up to date", SEE_SCHEMA)
     except DatabaseError as error:
         return make_problem("writing", f"a test failed: {error}", SEE_LOG)
     match answer:

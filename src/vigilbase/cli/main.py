@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -13,6 +14,8 @@ from vigilbase.cli.lazy_commands import allow_shell_name, find_command, list_mod
 from vigilbase.errors import VigilbaseError
 from vigilbase.logging import configure_logging, mute_models
 from vigilbase.settings import load_settings
+
+EXIT_BROKEN_PIPE = 128 + 13  # as a shell reports a program that SIGPIPE ended
 
 
 def make_app(command: str | None = None) -> typer.Typer:
@@ -75,6 +78,13 @@ def _replace_closed_streams() -> None:
 _UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 
 
+def _escape_unencodable() -> None:
+    """Print an escape for a character that the output's encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _print_usage_error(error: BaseException) -> None:
     """One line for a wrong command line; the help where the command is missing."""
     message = str(getattr(error, "format_message", error.__str__)()).strip()
@@ -90,21 +100,27 @@ def _print_usage_error(error: BaseException) -> None:
 def main() -> None:
     """Run the command line. An error that a user can fix is one line and exit code 2, never a traceback."""
     _replace_closed_streams()
+    _escape_unencodable()
     allow_shell_name(sys.argv[1:])
     try:
-        sys.exit(make_app(find_command(sys.argv[1:]))(standalone_mode=False))
+        code = make_app(find_command(sys.argv[1:]))(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except _UsageError as error:
         _print_usage_error(error)
         sys.exit(2)
     except VigilbaseError as error:
         typer.echo(f"vigilbase: {error}", err=True)
         sys.exit(2)
+    except SystemExit as error:
+        # For a closed pipe, Rich and Click exit with 1, which would mean that a service is down.
+        sys.exit(EXIT_BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has closed it, so nothing may be flushed into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(EXIT_BROKEN_PIPE)
     except OSError as error:
         typer.echo(f"vigilbase: {error.filename or 'the output'}: {error.strerror or error}", err=True)
         sys.exit(2)

@@ -114,7 +114,7 @@ def _make_recurrence(cron: str | None, duration: str | None, time_zone: str | No
         return None
     seconds = parse_duration_option("--duration", duration, MIN_DURATION, MAX_DURATION)
     if seconds is None:
-        raise VigilbaseError("--cron needs --duration: give the length of each window")
+        raise VigilbaseError("with --cron, set the length of each window with --duration, not --for")
     if seconds != int(seconds):
         raise InvalidInputError("--duration", "must be whole seconds")
     return Recurrence(cron, int(seconds), time_zone or "UTC")

@@ -48,7 +48,9 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
 
 def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Monitor your services without setting anything up, for containers and system services.
+    """Monitor your services; set nothing up.
+
+    For containers and system services.
 
     The database must exist and be migrated. Prints a line for each event.
 

@@ -54,7 +54,7 @@ def add(
     """
     require_one_matcher(service, tag)
     if (for_ is None) == (until is None):
-        raise VigilbaseError(f"give the end either by --for DURATION or by --until TIME (or --until {UNTIL_ENDED})")
+        raise VigilbaseError(f"choose when it ends: --for DURATION, --until TIME or --until {UNTIL_ENDED}")
     data = CreateSuppressionData(
         "silence",
         author=require_author(by),

@@ -15,7 +15,7 @@ from vigilbase.views.services import describe_status, make_service_status_json, 
 
 
 def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
-    """Show every service with its latest check and its open alert.
+    """Show every service, its latest check and its open alert.
 
     If vigilbase.yaml can be read, also shows which checks are stale and which services it no longer names.
 

@@ -142,7 +142,7 @@ def parse_id_prefix(value: object) -> tuple[UUID, UUID]:
     """The first and the last UUID that begin with these digits (at least 4, dashes optional)."""
     digits = value.replace("-", "").lower() if isinstance(value, str) else ""
     if not MIN_PREFIX_DIGITS <= len(digits) <= UUID_DIGITS or not set(digits) <= set("0123456789abcdef"):
-        raise InvalidInputError("id", f"must be a UUID or its first digits, at least {MIN_PREFIX_DIGITS} of them")
+        raise InvalidInputError("id", f"must be a UUID or at least its first {MIN_PREFIX_DIGITS} digits")
     return UUID(digits.ljust(UUID_DIGITS, "0")), UUID(digits.ljust(UUID_DIGITS, "f"))
 
 

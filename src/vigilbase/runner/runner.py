@@ -182,7 +182,7 @@ class Runner:
         return replace(check, result=replace(result, probe_details=details and pack_phases(details)))
 
     async def _record_batch(self, batch: Sequence[Check]) -> None:
-        """Judge and write a batch. If it is rejected, write its checks one by one: one bad check must not cost the rest."""
+        """Judge and write a batch. If it is rejected, write its checks one by one, so that only the bad ones fail."""
         states, transitions = judge_batch(self.states, batch, self._policies)
         if await self._write(batch, transitions) or (
             len(batch) == 1 and await self._write_without_text(batch, transitions)
