@@ -184,7 +184,7 @@ async def test_alerts_resolve_reports_effect_and_repeated_call_reports_first(tmp
 
 async def test_alerts_unknown_or_ambiguous_id_is_one_line_error(backend: Backend, tmp_path: Path) -> None:
     hint = "; `vigilbase alerts list --all` lists the ids\n"
-    require_one_line_error(run_alerts(tmp_path, "show", "4f3"), '"4f3": id must be', "at least 4", hint)
+    require_one_line_error(run_alerts(tmp_path, "show", "4f3"), '"4f3": id must be', "4 digits", hint)
     require_one_line_error(
         run_alerts(tmp_path, "ack", "4f3a"), f"several alerts begin with 4f3a: {OPEN}, {ACKNOWLEDGED}", hint
     )

@@ -158,7 +158,7 @@ async def test_silence_and_maintenance_end_unknown_or_ambiguous_id_is_one_line_e
         require_one_line_error(run_command(tmp_path, command, "end", "abcd"), f"there is no {noun} abcd", hint)
         several = f"several {noun}s begin with 4f3a: {ids[0]}, {ids[1]}"
         require_one_line_error(run_command(tmp_path, command, "end", "4f3a"), several, hint)
-        require_one_line_error(run_command(tmp_path, command, "end", "4f3"), '"4f3": id must be', "at least 4", hint)
+        require_one_line_error(run_command(tmp_path, command, "end", "4f3"), '"4f3": id must be', "4 digits", hint)
 
 
 async def test_silence_add_without_author_uses_login_name(backend: Backend, tmp_path: Path) -> None:

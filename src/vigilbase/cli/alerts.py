@@ -16,7 +16,7 @@ from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
 from vigilbase.models.validation import MAX_INTEGER
 from vigilbase.queries.alerts import AlertWithHistory, find_alert, load_alert_with_history, require_alert
 from vigilbase.queries.group_windows import load_group_windows
-from vigilbase.queries.service_names import suggest_service
+from vigilbase.queries.history import suggest_service
 from vigilbase.settings import load_settings
 from vigilbase.times import format_ago
 from vigilbase.views.alerts import make_alert_table, make_alerts_table

@@ -1,12 +1,12 @@
-"""A service's checks and alerts in a period."""
+"""A service's checks and alerts in a period, and suggestions for a name that the database doesn't know."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 
 from vigilbase.errors import VigilbaseError
 from vigilbase.models import AlertEvent, AlertEventModel, CheckHistory, HealthCheckModel, ServiceHealthCheck
-from vigilbase.queries.service_names import suggest_service
 from vigilbase.views.terminal import escape
 
 MAX_ALERTS = 1000
@@ -34,3 +34,10 @@ async def load_service_history(service: str, since: datetime, limit: int) -> Ser
         raise VigilbaseError(f'no checks of "{escape(service)}" are recorded; {await suggest_service(service)}')
     alerts = await AlertEventModel.find_newest(limit=MAX_ALERTS, service_name=service, since=since)
     return ServiceHistory(history, alerts, newest)
+
+
+async def suggest_service(service: str) -> str:
+    """A question or hint for a service name that the database doesn't know."""
+    known = [check.service_name for check in await HealthCheckModel.find_latest()]
+    close = get_close_matches(service, known, n=1)
+    return f'did you mean "{escape(close[0])}"?' if close else "`vigilbase status` lists the services"

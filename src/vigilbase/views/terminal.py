@@ -70,10 +70,10 @@ def _choose_columns(columns: Sequence[Column], widths: Sequence[int], width: int
     """The columns that fit, by index. A column that wraps needs only a part of its width."""
     kept = list(range(len(columns)))
 
-    def needed() -> int:
+    def measure_needed() -> int:
         least = [min(widths[index], MIN_WRAPPED_WIDTH) if columns[index].wraps else widths[index] for index in kept]
         return sum(least) + GAP * (len(kept) - 1)
 
-    while needed() > width and (droppable := [index for index in kept if columns[index].drop]):
+    while measure_needed() > width and (droppable := [index for index in kept if columns[index].drop]):
         kept.remove(max(droppable, key=lambda index: columns[index].drop))
     return kept
