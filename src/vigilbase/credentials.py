@@ -17,6 +17,7 @@ def check_supabase_url(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
+        # Reading `port` raises a ValueError if it isn't a number up to 65535.
         is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         is_valid = is_valid and parts.path in ("", "/") and not parts.query and "@" not in parts.netloc
         is_valid = is_valid and url.isprintable() and " " not in url

@@ -17,6 +17,7 @@ def read_text(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
+            # One byte more than allowed is enough to reject a file of any size.
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
         advice = "run `vigilbase up` to create one, or choose another with --config"

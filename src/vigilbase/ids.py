@@ -19,6 +19,7 @@ def uuid7(unix_ns: int | None = None) -> UUID:
     """
     stamp = _stamps.advance(time.time_ns() if unix_ns is None else unix_ns)
     milliseconds, fraction = divmod(stamp, _STEPS_PER_MS)
+    # 62 random bits, because the variant takes two of the 64 (RFC 9562, section 5.7).
     random = int.from_bytes(os.urandom(8), "big") >> 2
     return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | random)
 

@@ -64,6 +64,7 @@ class _Budget:
         if not isinstance(value, (Mapping, list, tuple, set, frozenset)):
             scalar = value if _is_json_scalar(value) else self._clean(_to_text(value), key)
             return [scalar] if self._spend(len(_encode(scalar))) else []
+        # At the maximum depth, asking for more than remains marks the details as cut.
         if not self._spend(len("[]") if depth else self._remaining + 1):
             return []
         return [self.fit_mapping(value, depth - 1) if isinstance(value, Mapping) else self._fit_list(value, depth - 1)]
@@ -90,6 +91,7 @@ def _is_json_scalar(value: object) -> TypeGuard[int | float | None]:
 
 def _to_text(value: object) -> str:
     if isinstance(value, (bytes, bytearray)):
+        # A character takes at most four bytes in UTF-8.
         return value[: MAX_TEXT * 4].decode(errors="replace")
     try:
         return value if isinstance(value, str) else str(value)

@@ -165,6 +165,7 @@ def check_database_url(url: str) -> None:
 
 
 def _find_configured(settings: Settings) -> TransportName:
+    # Supabase first: DATABASE_URL may be set as well, for the migrations that the Data API can't apply.
     if settings.supabase_url or settings.supabase_key:
         return "supabase"
     return "postgres" if settings.database_url else "embedded"

@@ -36,6 +36,7 @@ def make_recovery_text(transition: Transition) -> AlertText | None:
     if transition.from_status == "healthy" or transition.to_status == "down":
         return None
     start = transition.previous_since or transition.since
+    # If a clock is set back, the outage may seem to end before it began.
     length = max(transition.since - start, timedelta(0))
     return AlertText(
         f"{transition.service_name} is {_describe_recovery(transition, format_duration(length))}",

@@ -87,6 +87,7 @@ def _render_title_of_several(batch: Batch) -> str:
         return f"{count} services are healthy again" if all_healthy else f"{count} alerts are resolved"
     statuses = Counter(find_status(alert) for alert in batch.alerts)
     prefix, still = ("Reminder: ", "still ") if batch.kind == "reminder" else ("", "")
+    # A service may have several open alerts, and other code's alerts say nothing about a status.
     if services != count or None in statuses:
         return f"{prefix}{count} alerts are {still}open"
     if len(statuses) == 1:
@@ -130,4 +131,5 @@ def _describe_end(alert: AlertEvent) -> str:
 
 
 def _name_service(alert: AlertEvent) -> str:
+    # Other code may write a name with line breaks, which would split a title or a subject.
     return " ".join(alert.service_name.split())

@@ -45,6 +45,7 @@ class _Rule:
     text: str
 
 
+# The first rule that applies decides: a down check also counts as "not healthy", and a healthy one as "not down".
 _FAILURE_RULES = (
     _Rule(("healthy", "degraded"), "down", ("down",), "down"),
     _Rule(("healthy",), "degraded", ("degraded", "down"), "not healthy"),
@@ -75,6 +76,7 @@ def rebuild_state(
 ) -> ServiceState:
     """The state after a restart, from the recorded status and the last checks, oldest first."""
     state = ServiceState(service_name, status, since)
+    # Appended without judging: the recorded status includes what these checks have caused.
     for result in checks:
         state = _append_check(state, result, policy)
     return state

@@ -31,6 +31,7 @@ def find_end(alert: AlertEvent) -> datetime | None:
 
 def measure_length(alert: AlertEvent, now: datetime) -> timedelta:
     """How long the outage lasted, or how long it has lasted so far."""
+    # If a clock is set back, the end may precede the start.
     return max((find_end(alert) or now) - find_start(alert, now), timedelta(0))
 
 

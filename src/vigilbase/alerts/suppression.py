@@ -35,6 +35,7 @@ def find_suppression(
     until = find_suppressed_until(service_name, tags, now, suppressions)
     if until is None:
         return None
+    # Compared without the limit of `until`: a silence without end outlasts even a long window.
     ends = [
         (end, each)
         for each in suppressions
@@ -51,6 +52,7 @@ def find_suppression_throughout(
 
     An alert that opened and resolved in between causes no notification, even if it could only be sent later.
     """
+    # Suppressions are half-open: one that ends at `until` doesn't cover the resolution at that moment.
     length = until - since + timedelta(microseconds=1)
     end = find_suppressed_until(service_name, tags, since, suppressions, lookahead=length)
     if end is None or end <= until:
@@ -91,6 +93,7 @@ def find_suppressed_until(
 def matches_service(suppression: Suppression, service_name: str, tags: Sequence[str]) -> bool:
     """Whether a suppression applies to a service."""
     if suppression.service_glob is not None:
+        # Not fnmatch(), whose rules for upper and lower case depend on the operating system.
         return fnmatchcase(service_name, suppression.service_glob)
     return suppression.tag in tags
 
@@ -135,6 +138,7 @@ def _add(moment: datetime, length: timedelta) -> datetime:
 def _find_occurrence_end(recurrence: Recurrence, moment: datetime) -> datetime | None:
     """When the occurrence ends that has started by a moment and hasn't ended; None if there is none."""
     duration = timedelta(seconds=recurrence.duration_s)
+    # What started a whole duration ago, or earlier, has ended.
     first = next(_list_times(recurrence, moment - duration), None)
     return first + duration if first is not None and first <= moment else None
 

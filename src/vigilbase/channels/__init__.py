@@ -34,6 +34,7 @@ class ChannelKind(Generic[Config]):
 
 CHANNELS: Mapping[str, ChannelKind[Any]] = {
     "webhook": ChannelKind(WebhookConfig, send_webhook, can_batch=True, describe=describe_webhook),
+    # An event of PagerDuty has one deduplication key, so it can be about one alert only.
     "pagerduty": ChannelKind(PagerDutyConfig, send_pagerduty, can_batch=False, describe=describe_pagerduty),
     "alertmanager": ChannelKind(AlertmanagerConfig, send_alertmanager, can_batch=True, describe=describe_alertmanager),
     "slack": ChannelKind(SlackConfig, send_slack, can_batch=True, describe=describe_slack),

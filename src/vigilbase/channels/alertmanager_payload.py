@@ -53,6 +53,7 @@ def make_postable_alerts(batch: Batch, expires_after: timedelta) -> Sequence[Map
             "labels": make_labels(alert),
             "annotations": make_annotations(alert, batch.at),
             "startsAt": format_json_time(_find_start(alert, batch)),
+            # Without endsAt, Alertmanager would end the alert after its resolve_timeout, five minutes by default.
             "endsAt": format_json_time(_find_end(alert, batch) or batch.at + expires_after),
         }
         for alert in batch.alerts
@@ -83,6 +84,7 @@ def compute_fingerprint(labels: Mapping[str, str]) -> str:
     """Alertmanager's id of an alert with these labels (prometheus/common: 64-bit FNV-1a)."""
     digest = 0xCBF29CE484222325
     for name, value in sorted(labels.items()):
+        # 0xff can't occur in UTF-8, so it separates names and values (prometheus/common, SeparatorByte).
         for byte in name.encode() + b"\xff" + value.encode() + b"\xff":
             digest = (digest ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
     return f"{digest:016x}"

@@ -26,6 +26,7 @@ from vigilbase.threads import DaemonThreads
 if TYPE_CHECKING:
     from apprise import AppriseAsset, NotifyBase
 
+# Below the 30 s that the worker gives an attempt (`Timings.send_within_s`).
 TIME_LIMIT_S = 20.0
 MAX_THREADS = 64  # per address: more than the batches in flight, since waiting for a thread counts towards the limit
 _MAX_ANSWER_LENGTH = 300
@@ -88,6 +89,7 @@ def _make_threads(config: AppriseConfig) -> DaemonThreads:
 
 async def _send_to(url: str, batch: Batch, threads: DaemonThreads) -> str | None:
     """Send, and return the reason if it failed. If no thread becomes free in time, nothing is sent later."""
+    # In a copy of the context, so that `_is_sending` doesn't stay set for the thread's next call.
     notify = partial(copy_context().run, _notify, url, batch)
     try:
         failure = await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, notify), TIME_LIMIT_S)

@@ -21,7 +21,9 @@ from vigilbase.net.redaction import redact
 from vigilbase.net.tls_context import CaFile, make_tls_context
 
 STEP_TIMEOUT_S = 10.0
+# Below the 30 s that the worker gives an attempt (`Timings.send_within_s`).
 TIME_LIMIT_S = 25.0
+# Short, because the server has already accepted or rejected the email before the QUIT.
 _QUIT_TIMEOUT_S = 1.0
 _MAX_ANSWER_LENGTH = 300
 
@@ -81,6 +83,7 @@ async def send_email(config: EmailConfig, batch: Batch) -> str:
         raise TemporaryDeliveryError(f"{describe_email(config)}: the mail server did not answer in time") from None
     except SMTPDataError as error:
         remaining = list_remaining(batch.id, config.to)
+        # 4yz is temporary, 5yz permanent (RFC 5321, section 4.2.1).
         if error.code < 500 or len(remaining) == len(config.to):
             raise _make_delivery_error(error, config) from None
         # The other recipients already have it; a permanent error would split the batch and send it to them again.
@@ -151,8 +154,10 @@ def _make_delivery_error(error: SMTPException | OSError, config: EmailConfig) ->
         text = _describe_response(error.code, error.message, config)
         if error.code < 500:
             return TemporaryDeliveryError(text)
+        # The answer to DATA is about this email. Earlier ones are about the login, the sender or the recipients.
         return PermanentDeliveryError(text, is_channel_fault=not isinstance(error, SMTPDataError))
     if isinstance(error, OSError):  # connecting failed, or the connection was lost
+        # aiosmtplib's connection errors are OSErrors, too; the system's error is their cause.
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         text = "connection closed by the mail server" if isinstance(cause, SMTPException) else describe_error(cause)
         return TemporaryDeliveryError(f"{describe_email(config)}: {_redact(text, config)}")

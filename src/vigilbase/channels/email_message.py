@@ -30,6 +30,7 @@ def make_email(batch: Batch, sender: str, recipients: Sequence[str]) -> bytes:
     message["To"] = ", ".join(recipients)
     message["Subject"] = _make_subject(render_title(batch))
     message["Date"] = format_datetime(batch.at)
+    # The same at every attempt, so that most mail servers hide a duplicate.
     message["Message-ID"] = f"<{batch.id}@vigilbase.{domain}>"
     message["In-Reply-To"] = threads
     message["References"] = threads

@@ -31,6 +31,7 @@ ANSWER_TIMEOUT_S = 1.0
 _OWN_HEADERS = {
     "content-type": "application/json",
     "user-agent": f"vigilbase/{version('vigilbase')}",
+    # `_read_beginning` doesn't decompress.
     "accept-encoding": "identity",
     "connection": "close",
 }
@@ -73,6 +74,7 @@ async def post(
 
     """
     host = extract_host(url)
+    # No redirect is followed here, but the Location header must remain: the error names its host.
     transport = OneRequestTransport(make_tls_context(channel.ca_file, "http/1.1"), follows_redirects=True)
     with new_trace() as trace:
         trace.add_secrets([*secrets, *list_request_secrets(url, headers), *_list_address_secrets(url)])
@@ -80,6 +82,7 @@ async def post(
         try:
             async with time_limit:
                 response = await transport.handle_async_request(_make_request(url, body, headers))
+        # Unlike httpx's own transport, ours doesn't translate httpcore's errors.
         except (VigilbaseError, OSError, httpcore.ProtocolError, httpcore.NetworkError, httpx.HTTPError) as error:
             reason = describe_error(error)
             if time_limit.expired():
@@ -132,11 +135,13 @@ def parse_retry_after(value: str, now: datetime) -> timedelta | None:
     """The pause that `Retry-After` requests, in seconds or until a date (RFC 9110, section 10.2.3); None if invalid."""
     value = value.strip()
     if value.isascii() and value.isdigit():
+        # Python refuses to convert thousands of digits, and a pause lasts at most six hours anyway.
         return timedelta(seconds=min(int(value[:10]), 10**9))
     try:
         date = parsedate_to_datetime(value)
     except ValueError:
         return None
+    # A date with `-0000` is naive, but HTTP dates are always in GMT (RFC 9110, section 5.6.7).
     return max((date if date.tzinfo else date.replace(tzinfo=UTC)) - now, timedelta(0))
 
 
@@ -152,6 +157,7 @@ def _make_request(url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Re
     request = httpx.Request(
         "POST",
         without_user,
+        # As bytes, because httpx encodes text as ASCII and fails for other characters.
         headers=[(name.encode(), value.encode()) for name, value in all_headers.items()],
         content=body,
     )

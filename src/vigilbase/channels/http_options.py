@@ -22,6 +22,7 @@ def _require_web_url(value: SecretStr) -> SecretStr:
 WebUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_require_web_url)]
 """A receiver's address. Anyone who knows it can use it, so everything except the host is a secret."""
 
+# At most 25 s, below the 30 s that the worker gives an attempt (`Timings.send_within_s`).
 Timeout: TypeAlias = Annotated[float, BeforeValidator(make_duration_parser("100ms", "25s")), DURATION_SCHEMA]
 
 

@@ -16,6 +16,7 @@ from vigilbase.channels.http_options import HttpOptions, WebUrl
 from vigilbase.domain import JSON, NotificationKind
 from vigilbase.models import AlertEvent
 
+# PagerDuty's limits for the summary (characters) and for the whole event (bytes).
 MAX_SUMMARY = 1024
 MAX_BYTES = 512_000
 KEY_LENGTH = 32

@@ -6,6 +6,7 @@ In memory only: after a restart, a batch that some recipients have not accepted 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+# A batch that fails for good is never forgotten, so the memory needs a limit.
 _MAX_REMEMBERED = 10_000
 _accepted: dict[tuple[UUID, str], None] = {}  # oldest first
 

@@ -26,6 +26,7 @@ _ICONS: Mapping[Severity, str] = {
     "success": ":large_green_circle:",
     "info": ":large_blue_circle:",
 }
+# Slack answers like this about the webhook itself; elsewhere, 403 and 404 may be a broken deployment's.
 _GONE = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
@@ -73,6 +74,7 @@ def _make_header(text: str) -> Mapping[str, JSON]:
 
 
 def _make_section(line: str) -> Mapping[str, JSON]:
+    # Without `verbatim`, Slack turns URLs and names in plain text into links and mentions.
     text: Mapping[str, JSON] = {"type": "mrkdwn", "text": _escape(truncate(line, _MAX_LINE)), "verbatim": True}
     return {"type": "section", "text": text}
 

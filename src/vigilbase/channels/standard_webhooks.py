@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 PREFIX = "whsec_"
+# The specification's bounds for symmetric keys.
 MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64
 
 

@@ -49,6 +49,7 @@ def render_template(template: str, values: Mapping[str, object]) -> str:
             length += len(part)
             if length > MAX_LENGTH:
                 raise TemplateFailure(f"must not render more than {MAX_LENGTH // 1024} KiB")
+            # Checked at each output, so a loop without output isn't stopped.
             if monotonic() > deadline:
                 raise TemplateFailure(f"must not take longer than {TIME_LIMIT_S:g} s")
     except TemplateSyntaxError as error:
@@ -69,6 +70,7 @@ def _compile(template: str) -> Template:
 
 @cache
 def _make_environment() -> ImmutableSandboxedEnvironment:
+    # No HTML escapes: bodies are JSON, whose values `tojson` quotes, or plain text.
     environment = _Sandbox(autoescape=False, undefined=StrictUndefined, keep_trailing_newline=False)
     environment.policies["json.dumps_kwargs"] = {**environment.policies["json.dumps_kwargs"], "default": _reject_value}
     return environment

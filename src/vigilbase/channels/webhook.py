@@ -80,6 +80,7 @@ async def send_webhook(config: WebhookConfig, batch: Batch) -> str:
     """
     body = _make_body(config, batch)
     secrets = tuple(secret.get_secret_value() for secret in config.secret or ())
+    # The time of this attempt, because receivers reject a signature that is older than five minutes.
     signed = make_signed_headers(str(batch.id), utc_now(), body, [parse_secret(secret) for secret in secrets])
     headers = {**reveal_headers(config.headers), **signed, "idempotency-key": str(batch.id)}
     all_secrets = (*secrets, *list_header_secrets(config.headers))

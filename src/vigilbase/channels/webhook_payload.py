@@ -45,6 +45,7 @@ def make_example_batch(kind: NotificationKind) -> Batch:
         alert_type="service_down",
         status=status,
         message="website is down",
+        # No details, so that a template that requires one fails when the file is read.
         details={},
         created_at=_EXAMPLE_TIME,
         acknowledged_at=None,

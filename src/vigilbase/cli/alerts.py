@@ -129,6 +129,7 @@ async def _load_alert(prefix: str) -> AlertWithHistory:
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert before and after."""
     async with open_database(load_settings(), migrate=False):
+        # The answer alone doesn't show whether the alert was acknowledged before.
         before = await find_alert(prefix, IDS_HINT)
         after = await AlertEventModel.acknowledge(before.id, author=author, comment=comment)
         return before, require_alert(after, prefix, IDS_HINT)

@@ -30,6 +30,7 @@ from vigilbase.views.terminal import escape
 
 app = typer.Typer(help="List, test and enable channels.", no_args_is_help=True)
 
+# As long as the worker gives an attempt: half of the lease (notifications/backoff.py).
 TIME_LIMIT_S = 30.0
 TEST_SERVICE = "vigilbase test"
 
@@ -61,6 +62,7 @@ def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
     else:
         print_line(f"{config} has no channels.")
     if failure:
+        # On standard error, so that standard output is still valid JSON.
         typer.echo(f"The state of the channels can't be read from the database: {failure}", err=True)
     elif not as_json:
         for finding, advice in warn_of_unnamed_channels(list(states.values()), list(channels), config):

@@ -40,6 +40,7 @@ def confirm_host(settings: Settings) -> bool:
 
     """
     transport = choose_transport(settings)
+    # The embedded server belongs to Vigilbase alone, and no tables can be created over the Data API.
     if transport.ddl_url is None:
         return True
     host = run_command(_read_host_unless_stopped(settings))
@@ -59,6 +60,7 @@ def confirm_host(settings: Settings) -> bool:
 
 async def _read_host_unless_stopped(settings: Settings) -> Host | None:
     stop = asyncio.Event()
+    # A database that hangs must not delay the end of the program.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     reading = asyncio.create_task(_read_host(settings))

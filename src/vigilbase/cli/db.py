@@ -98,7 +98,9 @@ def _restore(settings: Settings, script: Path, *, yes: bool) -> None:
             print_line(f"replace  {table} ({count:,} rows)")
     if not yes and any(rows.values()):
         require_yes("Replace these rows?", without_terminal="this replaces the rows above for good: add --yes to do it")
+    # Only after the answer, since a no must leave the database as it is.
     run_command(_migrate(settings))
+    # A psqlrc of the user could change anything, and each setval() would print its result.
     quiet = ["--no-psqlrc", "--quiet", f"--output={os.devnull}"]
     arguments = [*quiet, "--set=ON_ERROR_STOP=1", "--single-transaction", f"--file={script}"]
     run_command(_run_or_fail("restored", "psql", *arguments))
@@ -139,6 +141,7 @@ async def _run_or_fail(action: str, name: str, *arguments: str) -> None:
 
 async def _run(name: str, *arguments: str, stderr: int | None) -> "subprocess.CompletedProcess[str]":
     async with open_ddl_postgres(load_settings(), NO_CONNECTION) as conninfo:
+        # Any user can see a program's arguments, and the URL may contain a password.
         environment = {**os.environ, **make_environment(conninfo)}
         # Ctrl-C is for the program to handle; we wait until it has.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -152,6 +155,7 @@ async def _run(name: str, *arguments: str, stderr: int | None) -> "subprocess.Co
 
 
 def _restore_interrupt() -> None:
+    # Ignored signals are inherited, so without this psql would ignore Ctrl-C, too.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -59,6 +59,7 @@ async def _run_checks(path: Path) -> list[Finding]:
     if choose_transport(settings).has_own_server:
         folder_finding, has_data = _check_folder(make_embedded_server(settings))
         findings.append(folder_finding)
+        # To go on would start the server and create the database, but the doctor changes nothing.
         if not has_data:
             return [*findings, make_ok("connection", "there is no database yet", "`vigilbase up` creates one")]
     return findings + await check_database(settings, path, config)
@@ -97,6 +98,7 @@ def _check_folder(server: EmbeddedServer) -> tuple[Finding, bool]:
     advice = "set VIGILBASE_HOME to a folder that you can create and write to"
     folder = server.home
     try:
+        # Before the first `up` it doesn't exist, so the folder that it will be created in is examined.
         while not folder.exists():
             folder = folder.parent
         if not folder.is_dir():

@@ -140,6 +140,7 @@ async def _check_channels(path: Path, config: Config | None) -> list[Finding]:
         for state in states
         if state.retrying and not state.is_disabled
     ]
+    # Without a readable file, nothing can be said about what it names.
     named = list(config.channels) if config else [state.channel for state in states]
     findings += [make_warning(subject, *warning) for warning in warn_of_unnamed_channels(states, named, path)]
     if failed := [f"{state.failed:,} to {state.channel}" for state in states if state.failed]:

@@ -30,12 +30,14 @@ class _StreamAbove(TextIOBase):
 @contextmanager
 def show(console: Console, draw: Callable[[ConsoleDimensions], Group]) -> Iterator[Live]:
     """Keep what `draw(size)` returns on the screen. Events appear above it unless standard error is redirected."""
+    # Rich would refresh from a thread of its own, while the event loop changes the rows.
     with Live(draw(console.size), console=console, auto_refresh=False) as live:
         if sys.__stderr__ is not None and sys.__stderr__.isatty():
             with redirect_log(_StreamAbove(console)):
                 yield live
         else:
             yield live
+        # The last table stays on the screen, so it must show the last checks.
         live.update(draw(console.size), refresh=True)
 
 

@@ -99,11 +99,14 @@ def _print_usage_error(error: BaseException) -> None:
 
 def main() -> None:
     """Run the command line. An error that a user can fix is one line and exit code 2, never a traceback."""
+    # First, before anything opens a file or a connection that would get one of their descriptors.
     _replace_closed_streams()
     _escape_unencodable()
     allow_shell_name(sys.argv[1:])
     try:
+        # In standalone mode, Click would print errors in its own words and end the program itself.
         code = make_app(find_command(sys.argv[1:]))(standalone_mode=False)
+        # At exit, Python would report a closed pipe or a full disk itself, with an exit code of its own.
         sys.stdout.flush()
         sys.exit(code)
     except _UsageError as error:
@@ -116,6 +119,7 @@ def main() -> None:
         # For a closed pipe, Rich and Click exit with 1, which would mean that a service is down.
         sys.exit(EXIT_BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code)
     except (KeyboardInterrupt, typer.Abort):
+        # 128 + SIGINT, as shells report it.
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has closed it, so nothing may be flushed into it at exit.

@@ -25,6 +25,7 @@ from vigilbase.models import CreateSuppressionData, Recurrence
 
 app = typer.Typer(help="Schedule maintenance windows, one-off or recurring.", no_args_is_help=True)
 
+# The bounds of models/recurrence.py.
 MIN_DURATION, MAX_DURATION = "1m", "31d"
 
 Cron = Annotated[
@@ -115,6 +116,7 @@ def _make_recurrence(cron: str | None, duration: str | None, time_zone: str | No
     seconds = parse_duration_option("--duration", duration, MIN_DURATION, MAX_DURATION)
     if seconds is None:
         raise VigilbaseError("with --cron, set the length of each window with --duration, not --for")
+    # The column duration_s is an integer.
     if seconds != int(seconds):
         raise InvalidInputError("--duration", "must be whole seconds")
     return Recurrence(cron, int(seconds), time_zone or "UTC")

@@ -67,6 +67,7 @@ def migrate(
     if history and not drop_all:
         raise ConfigurationError("--history needs --remove")
     if print_sql:
+        # Not through Rich, so that the SQL arrives as it is.
         sys.stdout.write(render_script(discover_migrations()))
     elif supabase is not None:
         _write_files(supabase, replace=from_scratch)
@@ -125,6 +126,7 @@ def _check() -> None:
 
 
 async def _find_problems(settings: Settings) -> tuple[list[Migration], Damage]:
+    # Otherwise each step would start and stop the embedded server, which takes a second (decision 4).
     async with keep_own_server_running(settings):
         if choose_transport(settings).can_run_ddl:
             async with open_ddl_postgres(settings) as url:
@@ -178,6 +180,7 @@ def _confirm_and_run(
         print_line(line)
     if keeps_history:
         print_line(KEPT_TABLES)
+    # If there is nothing to drop, there is nothing to confirm.
     if not yes and owned:
         require_yes(f"{question}?", without_terminal="this drops the objects above for good: add --yes to do it")
     run_command(act())

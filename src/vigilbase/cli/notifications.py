@@ -94,6 +94,7 @@ def _print_result(notification: Notification, outcome: str, *, as_json: bool) ->
 
 
 def _parse_id(text: str) -> int:
+    # isdecimal() alone is also true for the digits of other scripts.
     if not (text.isascii() and text.isdecimal()) or len(text) > MAX_ID_DIGITS:
         raise InvalidInputError("ID", f"must be the number of a notification, such as 42; {IDS_HINT}")
     return int(text)

@@ -25,6 +25,7 @@ def parse_limit(text: str) -> int:
         InvalidInputError: it is not a whole number from 1 to 2,147,483,647.
 
     """
+    # Beyond 4,300 digits, int() raises an error of its own.
     number = int(text) if text.isdecimal() and len(text) <= len(str(MAX_INTEGER)) else 0
     if not 1 <= number <= MAX_INTEGER:
         raise InvalidInputError("--limit", f"must be a whole number from 1 to {MAX_INTEGER}")
@@ -37,5 +38,6 @@ def find_author(by: str | None) -> str | None:
         return by
     try:
         return getpass.getuser()
+    # Before Python 3.13, getuser() raises other errors than OSError as well.
     except (OSError, KeyError, ImportError):
         return None

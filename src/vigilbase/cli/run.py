@@ -41,6 +41,7 @@ def up(config: ConfigFile = DEFAULT_CONFIG) -> None:
     if not _exists(config):
         _write_starter(config)
     screen = Console()
+    # A dumb terminal can't move the cursor, so it gets a line for each event.
     is_live = screen.is_terminal and not screen.is_dumb_terminal
     loaded = load_config(config)
     if confirm_host(load_settings()):
@@ -61,6 +62,7 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
 async def _monitor(config: Config, *, migrate: bool, screen: Console | None) -> None:
     stop = asyncio.Event()
+    # SIGHUP arrives when the terminal is closed.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = load_settings()
@@ -116,6 +118,7 @@ def _exists(path: Path) -> bool:
 
 
 def _write_starter(path: Path) -> None:
+    # A new vigilbase.yaml would silently take the place of a file with the other extension.
     if (other := path.with_suffix(".yml")).is_file() and path == DEFAULT_CONFIG:
         raise ConfigurationError(f"there is no {path}, but a {other}: rename it, or use `--config {other}`")
     try:

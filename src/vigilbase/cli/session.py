@@ -18,10 +18,12 @@ def run_command(coroutine: Coroutine[object, object, Result]) -> Result:
     """Run a command's coroutine, and close its connections whatever happens."""
 
     async def run_and_close() -> Result:
+        # Python's own threads would delay the exit while a name lookup hangs (decision 11).
         asyncio.get_running_loop().set_default_executor(DaemonThreads())
         try:
             return await coroutine
         finally:
+            # Connections belong to this event loop, and the next call runs in another.
             await close_supabase_service_client()
 
     return asyncio.run(run_and_close())

@@ -53,6 +53,7 @@ def add(
     Example: vigilbase silence add --service "shop-*" --for 2h --comment "the new release"
     """
     require_one_matcher(service, tag)
+    # Without a default: a forgotten end must not silence a service for good.
     if (for_ is None) == (until is None):
         raise VigilbaseError(f"choose when it ends: --for DURATION, --until TIME or --until {UNTIL_ENDED}")
     data = CreateSuppressionData(

@@ -119,6 +119,7 @@ def parse_moment(option: str, text: str | None, *, hint: str = "") -> datetime |
     raise InvalidInputError(option, f"must be a time with its offset from UTC, such as 2026-12-01T08:00Z{hint}")
 
 
+# 3660d is MAX_LENGTH_S of models/validation.py.
 def parse_duration_option(option: str, text: str | None, least: str = "1s", most: str = "3660d") -> float | None:
     """Seconds of a duration between two bounds, which are those of the models or narrower."""
     if text is None:

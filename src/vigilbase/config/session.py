@@ -135,8 +135,10 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[N
             await repair(url, migrations, timeout=settings.timeout)
         else:
             ledger = await read_ledger(url, timeout=settings.timeout)
+            # Not `list_pending`: this version still works with a database that a newer one has migrated.
             _require_nothing_pending(list_missing(migrations, ledger), MIGRATE_HINT)
             _require_nothing_missing(await find_damage_at(url, migrations, timeout=settings.timeout), MIGRATE_HINT)
+        # Last, because the migrations create the function that it calls.
         await check_service_client(service_client())
         yield
 

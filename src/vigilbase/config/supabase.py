@@ -80,7 +80,9 @@ def _share_start(start: Callable[[], str]) -> Callable[[], Awaitable[str]]:
         nonlocal starting
         if starting is None or starting.done():
             starting = asyncio.create_task(asyncio.to_thread(start))
+            # If all callers have left, asyncio would warn about an exception that was never retrieved.
             starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # A caller that is cancelled must not stop the start for the others.
         return await asyncio.shield(starting)
 
     return start_or_wait

@@ -33,6 +33,7 @@ def check_alertmanager_expiry(
 
 def read_default_routes(file: File, document: Document, channels: Collection[str]) -> tuple[Route, ...]:
     """Return the file's routes; if it has none, one that sends every event to every channel."""
+    # `routes: []` sends nothing, and differs from a file without routes.
     if "routes" in file.model_fields_set:
         return read_routes(file.routes, document, ("routes",), channels)
     return (Route(tuple(channels), frozenset(ROUTE_EVENTS)),) if channels else ()

@@ -18,6 +18,7 @@ def find_kind(
     if len(present) == 1:
         return present[0]
     close = [kind for key in item.keys() - set(others) for kind in get_close_matches(key, kinds, 1)]
+    # min(), because the order of a set changes from run to run.
     suggestion = f"; did you mean {min(close)}?" if close and not present else ""
     conflict = f", but has {' and '.join(present)}" if present else ""
     document.add_fault(path, f"must have exactly one of {', '.join(kinds)}{conflict}{suggestion}")

@@ -31,6 +31,7 @@ class Document:
     root: yaml.Node | None = None
     value: Value = None
     faults: list[Fault] = field(default_factory=list)
+    # By id() of a node, which stays unique because `root` keeps all nodes alive.
     _values: dict[int, Value] = field(default_factory=dict)
     _entries: dict[int, Entries] = field(default_factory=dict)
     _repeated: int = 0
@@ -130,10 +131,12 @@ class Document:
             for key, value in node.value:
                 if self._check_key(key, own, path):
                     own[key.value] = (key, value)
+            # In quotes, << is an ordinary key.
             if "<<" in own and own["<<"][0].tag == MERGE:
                 source = own.pop("<<")[1]
                 for mapping in source.value if isinstance(source, yaml.SequenceNode) else [source]:
                     if isinstance(mapping, yaml.MappingNode):
+                        # If several merged mappings have a key, the first one wins, as YAML defines it.
                         merged = self._merge_entries(mapping, path, (*ancestors, node)) | merged
                         self._count_repeated(len(merged), mapping, path)
                     else:

@@ -20,6 +20,7 @@ def read_variable(name: str, environ: Mapping[str, str]) -> str | None:
         return value
     try:
         with Path(path).open(encoding="utf-8") as file:
+            # One more than allowed shows that a file is too long; a file such as /dev/zero never ends.
             text = file.read(MAX_CHARACTERS + 1)
     except UnicodeDecodeError:
         raise _make_file_error(name, "is not UTF-8 text") from None

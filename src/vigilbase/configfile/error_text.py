@@ -53,6 +53,7 @@ def describe_validation_error(error: ErrorDetails, model: type[BaseModel], path:
 
 def describe_unknown_field(name: str, known: Sequence[str]) -> str:
     """Suggest the known field that an unknown name most likely means, which may be the new name of a renamed field."""
+    # Only where the new name is a field, too: `every` in a route, for example, can't mean `interval`.
     new_name = _RENAMED_FIELDS.get(name, name)
     return describe_unknown("field", new_name if new_name in known else name, known)
 

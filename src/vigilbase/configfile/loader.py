@@ -64,6 +64,7 @@ def load_config(path: FilePath) -> Config:
         ConfigurationError: the file can't be read or is invalid; the message names file, line and field.
 
     """
+    # The absolute path is what identifies this file's services in the database, whatever the current folder is.
     return replace(_parse(read_text(path), os.environ, f"{path}:"), file=str(path.resolve()))
 
 
@@ -91,9 +92,11 @@ def _parse(text: str, environ: Mapping[str, str], source: str) -> Config:
     document = read_document(text, environ)
     config = None if document.faults else _validate_document(document)
     if config is None or document.faults:
+        # Of several on the same line, min() keeps the first, so the order that `validate` gives counts.
         fault = min(document.faults, key=lambda fault: fault.line)
         parts = [f"{source}{fault.line}", format_path(fault.path, document.value), fault.message]
         message = ": ".join(filter(None, parts))
+        # A quoted name may have characters that a terminal obeys.
         raise ConfigurationError("".join(c if c.isprintable() else " " for c in message))
     return config
 
@@ -104,6 +107,7 @@ def _validate_document(document: Document) -> Config | None:
         document.add_fault((), "must be a mapping with a list `services:`")
         return None
     file = validate(File, document, ())
+    # Go on after an invalid field: an earlier line may have a fault, and the first one is reported.
     channels = read_channels(document)
     common = _read_common_settings(file, document)
     items = document.value.get("services")
@@ -129,6 +133,7 @@ class _CommonSettings:
 
 def _read_common_settings(file: File | None, document: Document) -> _CommonSettings:
     items = document.get(("channels",))
+    # Including invalid ones, so that a mistake in a channel isn't reported at its routes.
     channels = list(items) if isinstance(items, dict) else []
     if file is None:
         return _CommonSettings(Defaults(), (), channels)
@@ -175,6 +180,7 @@ def _check_degraded_after(timing: Defaults, path: Path, document: Document) -> N
         return
     message = f"degraded_after ({timing.degraded_after:g}s) must be shorter than timeout ({timing.timeout:g}s)"
     candidates = [(*parent, name) for parent in (path, ("defaults",)) for name in ("degraded_after", "timeout")]
+    # One of the candidates exists, because degraded_after has no default.
     line = next(line for candidate in candidates for known, line in [document.locate(candidate)] if known == candidate)
     document.faults.append(Fault(line, path, message))
 

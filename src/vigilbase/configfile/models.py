@@ -90,6 +90,7 @@ class RouteModel(BaseModel):
     @field_validator("unless")
     @classmethod
     def _require_after(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # If `after` is invalid, it is missing here, and has an error already.
         if value is not None and info.data.get("after", 0) is None:
             raise ValueError("requires `after`")
         return value
@@ -133,6 +134,7 @@ class File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", title="vigilbase.yaml")
 
     defaults: Defaults | None = Field(None, description="Settings for every service that doesn't override them.")
+    # The model of each kind validates these later, so that every error has its own line.
     services: list[JsonValue] = Field(description="Services to monitor, at least one.", min_length=1)
     channels: dict[str, JsonValue] | None = Field(None, description="Where notifications go: channels by name.")
     routes: tuple[RouteModel, ...] = Field(

@@ -15,6 +15,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 _PREFIX = "tag:yaml.org,2002:"
 MERGE = f"{_PREFIX}merge"
+# In YAML 1.1, an unquoted = has the tag `value`, and an unquoted << the tag `merge`.
 TEXT = {f"{_PREFIX}str", f"{_PREFIX}value", MERGE}
 _NUMBERS = {f"{_PREFIX}int", f"{_PREFIX}float"}
 _BOOL = f"{_PREFIX}bool"
@@ -47,6 +48,7 @@ def read_scalar(node: yaml.ScalarNode, environ: Mapping[str, str]) -> Scalar:
         if not is_text(text):
             raise ValueError("must be valid UTF-8 text")
         return text
+    # YAML 1.1 reads an unquoted 2026-12-01 as a date, which JSON doesn't have.
     if node.tag == _DATE:
         raise ValueError("must be text; write it in quotes")
     if node.tag not in _PLAIN:

@@ -33,6 +33,7 @@ def make_file_schema() -> JsonSchemaValue:
     file = definitions.pop(_get_definition_name(references[File, "validation"]))
     file["properties"]["services"]["items"] = _make_service_schema(kinds)
     channels = {kind: references[config, "validation"] for kind, config in configs.items()}
+    # The other alternative is null: `channels:` may be left without a value.
     file["properties"]["channels"]["anyOf"][0] = _make_channels_schema(channels)
     return {"$schema": DIALECT, **file, "$defs": definitions}
 

@@ -30,6 +30,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
             raise ValueError("malformed variable; write ${NAME} or ${NAME:-default}, or $$ for a dollar sign")
         value = read_variable(name, environ)
         if default is not None:
+            # As in shells, `:-` replaces an empty value, too.
             return value or default
         if value is None:
             raise ValueError(f"the environment variable {name} is not set; set it, or write $$ for a dollar sign")

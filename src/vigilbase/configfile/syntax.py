@@ -32,6 +32,7 @@ def compose(text: str) -> yaml.Node | None:
         try:
             return loader.get_single_node()
         finally:
+            # How far the parser came, for errors that don't know their line.
             line = loader.line + 1
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

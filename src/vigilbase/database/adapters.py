@@ -56,6 +56,7 @@ class _BinaryLoader(TimestamptzBinaryLoader):
         try:
             return super().load(data)
         except DataError:
+            # Signed microseconds since 2000: -infinity is the smallest value, and infinity the largest.
             return EARLIEST if int.from_bytes(data, signed=True) < 0 else LATEST
 
 

@@ -158,6 +158,7 @@ def run_binary(
         input=text,
         capture_output=True,
         text=True,
+        # The server's user may not be able to enter the caller's folder.
         cwd="/",
         # The caller's PG… variables and the rest of the environment must not affect the server.
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
@@ -165,6 +166,7 @@ def run_binary(
         pass_fds=pass_fds,
         user=account.pw_uid if account else None,
         group=account.pw_gid if account else None,
+        # Otherwise, the program would keep root's supplementary groups.
         extra_groups=[] if account else None,
     )
     if result.returncode != 0:

@@ -42,6 +42,7 @@ def parse_connection_error(error: psycopg.Error) -> ConnectionFailure | None:
     text = str(error).strip().split("\n")[0]
     if unresolved := _UNRESOLVED.match(text):
         return ConnectionFailure(unresolved[1], "the host's name can't be resolved")
+    # psycopg puts "connection failed: " before libpq's text.
     failed = _FAILURE.search(text)
     if failed is None:
         return None

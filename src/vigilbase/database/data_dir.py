@@ -74,6 +74,7 @@ def open_log(path: Path, account: Account | None) -> int:
 def hold_exclusive(path: Path) -> Iterator[int]:
     """Lock a file exclusively during the block; yield its descriptor."""
     with path.open("w") as file:
+        # flock, not lockf: programs that inherit the descriptor share the lock, and it outlives a killed parent.
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield file.fileno()
@@ -96,6 +97,7 @@ def unlock(file: TextIOWrapper) -> None:
 
 def is_unheld(path: Path) -> bool:
     """Whether no process has locked a file, neither exclusively nor shared."""
+    # A new descriptor conflicts even with this process's own lock, which may belong to another user.
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -45,6 +45,7 @@ $$;
 def make_dump_arguments(file: Path) -> list[str]:
     """The arguments with which pg_dump dumps our rows."""
     tables = [f"--table={table}" for table in OUR_TABLES]
+    # Without --strict-names, pg_dump silently skips a table that doesn't exist, as long as others do.
     return ["--data-only", "--format=custom", "--no-owner", "--strict-names", f"--file={file}", *tables]
 
 
@@ -83,6 +84,7 @@ def write_restore_script(file: Path, script: Path) -> None:
     contents.write_text(_filter_listing(_run_pg_restore(file, "--list"), _RESTORED_TABLES))
     _run_pg_restore(file, "--data-only", "--no-owner", f"--use-list={contents}", f"--file={rows}")
     tables = ", ".join(DUMPED_TABLES)
+    # The lock comes before the check, so that no runner starts in between.
     with rows.open("rb") as source, script.open("wb") as target:
         target.write(
             f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE;\n{REQUIRE_NO_RUNNERS}TRUNCATE {tables};\n".encode()

@@ -175,6 +175,7 @@ class EmbeddedServer:
     def _ensure_running(self, lock: int) -> None:
         self._require_our_version()
         server = self._find_server()
+        # A server whose socket file was removed is unreachable, although it is ready.
         if server and self._is_ready(server) and self._find_socket().exists():
             return
         # A process that was killed before its server was ready leaves a starting server behind.
@@ -225,6 +226,7 @@ class EmbeddedServer:
             pass_fds=(lock,),
         )
         run_binary(
+            # In single-user mode, a failed statement alone doesn't change the exit code.
             [programs / "postgres", "--single", "-D", unfinished, "-c", "exit_on_error=on", "postgres"],
             account,
             f"CREATE DATABASE {DATABASE};",
@@ -243,6 +245,7 @@ class EmbeddedServer:
                 log.info("embedded_postgres.started", folder=str(self.data))
                 return
             reason = extract_reason(self._read_log(begin))
+            # Postgres' messages while processes of a killed server hold its shared memory or its lock file.
             if not reason.startswith(("pre-existing shared memory block", "lock file")) or monotonic() > deadline:
                 raise EmbeddedPostgresError(
                     f"the embedded Postgres did not start: {reason} (for details, see {self.log_file})"
@@ -253,6 +256,7 @@ class EmbeddedServer:
     def _spawn(self, programs: Path, account: Account | None) -> psutil.Process | None:
         sockets = choose_socket_folder(self.home)
         make_private_folder(sockets, account)
+        # Removes stale ones: Postgres refuses to start if the process id in them now belongs to another program.
         for lock_file in sockets.glob(".s.PGSQL.*.lock"):
             self._find_holder(lock_file)
         settings = {
@@ -316,6 +320,7 @@ class EmbeddedServer:
         if not lock_file.exists():
             return None
         try:
+            # The id is negative if the process is a standalone backend (src/include/utils/pidfile.h).
             process = psutil.Process(abs(int(_read_lines(lock_file)[0])))
             if _is_alive(process) and str(self.data) in process.cmdline():
                 return process

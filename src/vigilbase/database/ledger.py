@@ -16,6 +16,7 @@ REBUILD_ADVICE = (
     "recreates the rest (silences, maintenance windows, undelivered notifications and timelines are lost)"
 )
 CONTRACT = 12  # the number of the migration that never changes
+# Not an advisory lock, because any role can hold one (docs/decisions/0014-schema.md).
 LOCK = "LOCK TABLE vigilbase.migrations IN ACCESS EXCLUSIVE MODE"
 
 
@@ -97,6 +98,7 @@ async def read_own_entries(connection: Connection) -> list[Applied]:
         return []
     cursor = await connection.execute("SELECT number, name, sha256 FROM vigilbase.migrations ORDER BY number")
     rows = await cursor.fetchall()
+    # An empty ledger that row-level security hides was once taken for a database to migrate.
     if not rows:
         await _require_visible(connection)
     return [Applied(**row) for row in rows]

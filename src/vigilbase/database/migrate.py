@@ -175,6 +175,7 @@ async def lock_ledger(connection: Connection, host: Host) -> None:
         AccessRefusedError: the role lacks a privilege.
 
     """
+    # 012 names no schema, and the role's search path may begin with another one than public.
     await connection.execute("SET LOCAL search_path = public")
     try:
         await connection.execute(read_ledger_sql().encode())
@@ -199,6 +200,7 @@ async def apply_in_transaction(connection: Connection, host: Host, migration: Mi
     except psycopg.Error as error:
         raise MigrationError(f"{file} failed: {error.diag.message_primary or error}") from error
     await connection.execute(
+        # A repair runs applied files again, whose entries exist already.
         "INSERT INTO vigilbase.migrations (number, name, sha256) VALUES (%s, %s, %s) ON CONFLICT (number) DO NOTHING",
         (migration.number, migration.name, migration.sha256),
     )

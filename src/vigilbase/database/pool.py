@@ -71,8 +71,10 @@ def _is_open(connection: Connection) -> bool:
     if connection.closed:
         return False
     try:
+        # A duplicate, because closing the socket object would close libpq's descriptor.
         with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
             duplicate.setblocking(False)
+            # MSG_PEEK leaves to libpq what the server did send, such as its reason for closing.
             return duplicate.recv(1, socket.MSG_PEEK) != b""
     except BlockingIOError:
         return True

@@ -139,6 +139,7 @@ class PostgresClient:
         try:
             async with await self._connect() as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                # A pooler in transaction mode accepts LISTEN, but never delivers a notification.
                 await connection.execute("SELECT pg_notify(%s, 'test')", [channel])
                 if not [test async for test in connection.notifies(timeout=_LISTEN_TIMEOUT_S, stop_after=1)]:
                     raise DatabaseUnavailableError(f"{attempt}: notifications don't arrive")
@@ -169,6 +170,7 @@ class PostgresClient:
         deadline = monotonic() + self._timeout
         try:
             async with AsyncExitStack() as stack:
+                # Only the wait for a connection: `_within` limits the statement, because psycopg is slow to cancel one.
                 async with asyncio.timeout(self._timeout):
                     connection = await stack.enter_async_context(self._pool.connection())
                 return await retry_conflicts(
@@ -205,9 +207,12 @@ async def connect(conninfo: str, timeout: float) -> Connection:
     """
     connection = await psycopg.AsyncConnection.connect(
         conninfo,
+        # `run_in_transaction` sends its own BEGIN.
         autocommit=True,
+        # A pooler may run the next statement on another server connection, which doesn't know what was prepared.
         prepare_threshold=None,
         row_factory=dict_row,
+        # psycopg takes 0 for its default of 130 s.
         connect_timeout=max(1, round(timeout)),
         application_name="vigilbase",
         client_encoding="UTF8",  # overrides PGCLIENTENCODING, the URL, the role and the database
@@ -305,6 +310,7 @@ async def _abandon(connection: Connection, statement: Statement) -> None:
 
 async def _cut(connection: Connection, statement: Statement) -> None:
     """Shut down the socket of a running statement, which then fails at once."""
+    # Shutting down a duplicate ends the connection, but leaves libpq its descriptor to close.
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)
     await asyncio.wait({statement}, timeout=_GRACE_S)
@@ -322,6 +328,7 @@ def _table(name: str) -> sql.Identifier:
 
 
 def _make_placeholders() -> Iterator[sql.SQL]:
+    # In libpq's style, because `run_in_transaction` passes the statement to libpq as it is.
     return (sql.SQL(f"${number}") for number in count(1))
 
 
@@ -345,6 +352,7 @@ def _make_order_by(order: Sequence[Order]) -> sql.Composable:
     if not order:
         return sql.SQL("")
     parts = [
+        # Postgres would put NULLs first when it sorts descending.
         sql.SQL("{} DESC NULLS LAST" if by.descending else "{} ASC NULLS LAST").format(sql.Identifier(by.column))
         for by in order
     ]

@@ -125,6 +125,7 @@ async def _drop_all(connection: Connection, *, history: bool) -> None:
         first_error: psycopg.Error | None = None
         for owned in remaining:
             try:
+                # A savepoint, because a failed DROP would otherwise abort the whole transaction.
                 async with connection.transaction():
                     await connection.execute(f"DROP {owned.kind} IF EXISTS {owned.signature}".encode())
             except psycopg.errors.DependentObjectsStillExist as error:

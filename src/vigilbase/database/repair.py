@@ -137,6 +137,7 @@ def _list_applied(migrations: Sequence[Migration], ledger: Sequence[Applied]) ->
 async def _find_damage(connection: Connection, applied: Sequence[Migration]) -> Damage:
     if not applied:
         return Damage()
+    # From the catalog, because the function that lists the privileges may be missing, too.
     rows = await (await connection.execute(_OBJECTS.encode())).fetchall()
     relations = {str(row["name"]) for row in rows if row["has_rows"]}
     functions = {str(row["name"]) for row in rows if not row["has_rows"]}

@@ -49,6 +49,7 @@ def redact_url(url: str) -> str:
     user, password = parts.pop("user", ""), parts.pop("password", "")
     credentials = quote(user, safe="") + (f":{password}" if password else "")
     place = ""
+    # Several hosts, or a socket's folder, stay in the query, where libpq accepts them as well.
     if not set(parts.get("host", "")) & set(",/"):
         host, port = parts.pop("host", ""), parts.pop("port", "")
         place = (f"[{host}]" if ":" in host else quote(host, safe="")) + (f":{port}" if port else "")

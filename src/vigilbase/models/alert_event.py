@@ -99,6 +99,7 @@ class AlertEventModel:
         """The active alerts (not the acknowledged ones), of one service or of all, newest first."""
         with log_failures(log, "alert_event.find_active"):
             name = [] if service_name is None else [Where("service_name", "eq", validate_service_name(service_name))]
+            # A `select` instead of a function, so that it works with migration 012 alone (decision 3).
             rows = await select_newest(TABLE, [Where("status", "eq", "active"), *name])
             alerts = [read_alert_event(row) for row in rows]
         log.info("alert_event.found_active", service_name=service_name, count=len(alerts))
@@ -129,6 +130,7 @@ class AlertEventModel:
         """
         with log_failures(log, "alert_event.acknowledge", id=str(id)):
             alert = await _move(id, "acknowledged", author, comment)
+            # Within the block, so that it is logged as a failure.
             if alert and alert.status == "resolved":
                 raise InvalidTransitionError(f"alert event {alert.id} is resolved and can't be acknowledged")
         log.info("alert_event.acknowledged", id=str(id), found=alert is not None)
@@ -207,6 +209,7 @@ class AlertEventModel:
                 raise InvalidInputError("status", "must be active for an alert that is raised")
             if within_minutes is not None:
                 arguments["p_within_minutes"] = validate_within_minutes(within_minutes)
+            # Without a fallback: only the function's lock keeps concurrent callers from creating several alerts.
             function = "vigilbase_raise_alert"
             answer = await get_supabase_service_client().call(function, arguments)
             if not isinstance(answer, Mapping):
@@ -257,11 +260,13 @@ def _subtract_minutes(minutes: int) -> datetime:
     try:
         return utc_now() - timedelta(minutes=minutes)
     except OverflowError:
+        # The largest allowed number of minutes is more than 4,000 years.
         return datetime.min.replace(tzinfo=UTC)
 
 
 async def _select_by_id_prefix(prefix: str) -> list[Row]:
     first, last = parse_id_prefix(prefix)
+    # A range of UUIDs can use the primary key; a comparison of their text can't.
     between = [Where("id", "gte", first), Where("id", "lte", last)]
     return await get_supabase_service_client().select(TABLE, between, [Order("id")], limit=PREFIX_LIMIT)
 
@@ -288,8 +293,10 @@ async def _move(
     async def update(client: ServiceClient) -> AlertEvent | None:
         this = Where("id", "eq", alert_id)
         values: Row = {"status": status, f"{status}_at": utc_now()}
+        # Of concurrent callers, only the first moves the alert, so the first time stays and a resolved alert is final.
         movable = Where("status", "neq", "resolved") if status == "resolved" else Where("status", "eq", "active")
         moved = await client.update(TABLE, values, [this, movable])
+        # Nothing moved: the id is unknown, or the alert had this status, or a later one, already.
         rows = moved or await client.select(TABLE, [this], limit=1)
         return read_alert_event(rows[0]) if rows else None
 

@@ -75,6 +75,7 @@ def _read_channel(row: Row) -> ChannelState:
         last_batch_at=as_optional_moment(row["last_batch_at"]),
         last_delivered_at=as_optional_moment(row["last_delivered_at"]),
         last_error=as_optional_text(row["last_error"]),
+        # No count is NULL; `or 0` is for the type checker.
         pending=as_optional_integer(row["pending"]) or 0,
         retrying=as_optional_integer(row["retrying"]) or 0,
         suppressed=as_optional_integer(row["suppressed"]) or 0,

@@ -10,6 +10,7 @@ from vigilbase.errors import MissingSchemaError
 
 Answer = TypeVar("Answer")
 
+# It only reads, so it can be called just to see whether our functions exist.
 _MARKER = "vigilbase_role_info"
 
 
@@ -29,6 +30,7 @@ async def call_or_fall_back(
     try:
         return read(await client.call(function, arguments))
     except MissingSchemaError:
+        # If only the Data API's cache misses it, other callers rely on its locks, which the verb doesn't take.
         if await _has_our_functions(client):
             raise
     return await verb(client)

@@ -102,6 +102,7 @@ class HealthCheckModel:
             values = _make_row(data, utc_now())
             check = await call_or_fall_back(
                 "vigilbase_create_health_check",
+                # The function takes one object, so the brackets of the array are cut off.
                 {"p_check": _dump_rows(values)[1:-1]},
                 _read_created,
                 lambda client: _insert(client, values),
@@ -116,6 +117,7 @@ class HealthCheckModel:
             if not isinstance(items, Sequence):
                 raise InvalidInputError("items", f"must be a sequence, not a {type(items).__name__}")
             now = utc_now()
+            # All are validated before any is written, since a batch is written whole or not at all.
             rows = [_make_row(item, now) for item in items]
             count = await _insert_many(rows) if rows else 0
         log.info("health_check.created_many", count=count)
@@ -137,6 +139,7 @@ class HealthCheckModel:
     async def find_latest() -> list[ServiceHealthCheck]:
         """The newest check of every service by `checked_at`, sorted by service, in one round trip."""
         with log_failures(log, "health_check.find_latest"):
+            # The Data API truncates a `select` of more than 1,000 rows, but never a single JSON value (decision 3).
             function = "vigilbase_find_latest_health_checks"
             answer = await get_supabase_service_client().call(function)
             checks = [_read_health_check(row) for row in read_rows(answer, f"call {function}")]
@@ -213,6 +216,7 @@ def _make_row(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
     """The columns to write, each validated. `checked_at` is always set: an explicit NULL would beat its default."""
     require_type("data", data, CreateHealthCheckData)
     return {
+        # Ids in the order of time fill the pages of the primary key (decision 15).
         "id": uuid7(),
         "service_name": validate_service_name(data.service_name),
         "status": validate_choice("status", data.status, STATUSES),

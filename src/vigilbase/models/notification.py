@@ -28,6 +28,7 @@ from vigilbase.models.validation import validate_author, validate_choice, valida
 
 log = get_logger(__name__)
 
+# The largest Postgres bigint.
 MAX_ID = 2**63 - 1
 RetryOutcome: TypeAlias = Literal["requeued", "not_failed", "resolved", "acknowledged"]
 RETRY_OUTCOMES: tuple[RetryOutcome, ...] = get_args(RetryOutcome)
@@ -151,6 +152,7 @@ def _read_answer(answer: JSON, function: str) -> tuple[Notification, Mapping[str
 
 
 def _validate_number(number: object) -> int:
+    # bool is a subclass of int, so True would be notification 1.
     if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= MAX_ID:
         raise InvalidInputError("id", "must be the number of a notification")
     return number
@@ -158,6 +160,7 @@ def _validate_number(number: object) -> int:
 
 def _read_notification(row: Row) -> Notification:
     return Notification(
+        # A primary key is never NULL; `or 0` is for the type checker.
         id=as_optional_integer(row["id"]) or 0,
         alert_id=as_uuid(row["alert_id"]),
         service_name=as_text(row["service_name"]),
@@ -172,6 +175,7 @@ def _read_notification(row: Row) -> Notification:
         suppressed_by=as_optional_text(row["suppressed_by"]),
         created_at=as_optional_moment(row["created_at"]),
         ended_at=as_optional_moment(row["ended_at"]),
+        # Only lists have these three; retry and discard return a row of the table.
         is_needed=row.get("is_needed") is not False,
         waits_for=as_optional_text(row.get("waits_for")),
         next_attempt_at=as_optional_moment(row.get("next_attempt_at")),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import MAX_ROWS, Order, Row, Where
 
+# The id breaks ties: one statement gives all its rows the same created_at, often more than a page.
 _NEWEST_FIRST = (Order("created_at", descending=True), Order("id", descending=True))
 
 
@@ -29,6 +30,7 @@ async def _select_after(table: str, where: Sequence[Where], last: Row | None, si
     if last is None:
         return await select(table, where, _NEWEST_FIRST, limit=size)
     at = last["created_at"]
+    # Conditions can't compare two columns as a pair, so each part of the order is a call of its own (decision 3).
     rows = await select(
         table, [*where, Where("created_at", "eq", at), Where("id", "lt", last["id"])], _NEWEST_FIRST, limit=size
     )

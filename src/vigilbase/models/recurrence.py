@@ -56,6 +56,7 @@ def validate_time_zone(value: object) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        # Slim containers have no time zones, so a correct name fails, too.
         if not available_timezones():
             raise InvalidInputError(
                 "time_zone", "can't be found because this machine has no time zones: install the package tzdata"

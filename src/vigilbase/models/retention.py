@@ -32,6 +32,7 @@ async def delete_in_batches(
         return read_row(answer, f"call {function}") or {}
 
     async def delete(client: ServiceClient) -> Row:
+        # Without our functions, the database's clock can't be asked, so this machine's decides.
         old = Where("created_at", "lt", utc_now() - age)
         return {"deleted": await client.delete(table, [old, *only]), "is_all": True}
 

@@ -46,6 +46,7 @@ SuppressionKind: TypeAlias = Literal["silence", "maintenance"]
 
 KINDS: tuple[SuppressionKind, ...] = get_args(SuppressionKind)
 MAX_GLOB_LENGTH = 100
+# The limit of a tag in the file (configfile/models.py): a longer one could match nothing.
 MAX_TAG_LENGTH = 50
 
 
@@ -202,6 +203,7 @@ def _make_interval_arguments(starts_at: object, ends_at: object, length_s: objec
 async def _create(arguments: Mapping[str, Value]) -> Row:
     function = "vigilbase_add_suppression"
     answer = await get_supabase_service_client().call(function, arguments)
+    # Only the database's clock decides what is in the past, so these two are answers of the function.
     match answer:
         case {"outcome": "in_the_past"}:
             raise InvalidInputError("starts_at", "must not be in the past; leave it out to begin now")

@@ -64,9 +64,11 @@ class TimelineModel:
 
 def _read_entry(row: Row) -> TimelineEntry:
     return TimelineEntry(
+        # A primary key is never NULL; `or 0` is for the type checker.
         id=as_optional_integer(row["id"]) or 0,
         alert_id=as_uuid(row["alert_id"]),
         service_name=as_text(row["service_name"]),
+        # `revive` converts only columns whose names end in _at.
         at=parse_timestamp(as_text(row["at"])),
         event=validate_choice("event", row["event"], TIMELINE_EVENTS),
         author=as_optional_text(row["author"]),

@@ -14,6 +14,7 @@ from vigilbase.domain import JSON
 from vigilbase.errors import InvalidInputError
 
 MAX_NAME_LENGTH = 100
+# The largest Postgres integer.
 MAX_INTEGER = 2**31 - 1
 MAX_JSON_NUMBER = 2**53
 MAX_JSON_DEPTH = 64
@@ -84,6 +85,7 @@ def validate_comment(value: object) -> str:
 
 def validate_integer(field: str, value: object, *, least: int, most: int) -> int:
     """A whole number (no bool, no 3.0) within bounds."""
+    # bool is a subclass of int, but JSON and Postgres distinguish them.
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidInputError(field, f"must be a whole number from {least} to {most}")
     return int(value)
@@ -141,6 +143,7 @@ def validate_id(value: object) -> UUID:
 def parse_id_prefix(value: object) -> tuple[UUID, UUID]:
     """The first and the last UUID that begin with these digits (at least 4, dashes optional)."""
     digits = value.replace("-", "").lower() if isinstance(value, str) else ""
+    # UUID() itself accepts more: it uses int(), which allows underscores and the digits of other scripts.
     if not MIN_PREFIX_DIGITS <= len(digits) <= UUID_DIGITS or not set(digits) <= set("0123456789abcdef"):
         raise InvalidInputError("id", f"must be a UUID or at least its first {MIN_PREFIX_DIGITS} digits")
     return UUID(digits.ljust(UUID_DIGITS, "0")), UUID(digits.ljust(UUID_DIGITS, "f"))
@@ -156,6 +159,7 @@ def validate_details(field: str, value: object) -> dict[str, JSON] | None:
     if not isinstance(value, Mapping):
         raise InvalidInputError(field, "must be a JSON object (a mapping) or None")
     checked = _validate_object(field, value, 1)
+    # Without the spaces that json.dumps adds by default, so the limit doesn't depend on formatting.
     size = len(_COMPACT.encode(checked).encode())
     if size > MAX_JSON_BYTES:
         raise InvalidInputError(field, f"must have at most {MAX_JSON_BYTES} bytes as JSON, not {size}")
@@ -168,6 +172,7 @@ def _validate_json(field: str, value: object, depth: int) -> JSON:
     if isinstance(value, str):
         return _validate_characters(field, value)
     if isinstance(value, (int, float)):
+        # NaN isn't greater than any number, so it needs the second test.
         if abs(value) > MAX_JSON_NUMBER or not math.isfinite(value):
             raise InvalidInputError(field, "must hold finite numbers within ±2^53 only")
         return value

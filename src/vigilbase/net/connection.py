@@ -84,7 +84,9 @@ async def connect(
         connection = await _open_streams(sock, context, name)
     except ssl.SSLCertVerificationError as error:
         trace.end()
+        # Set before the second handshake: if that hangs, the timeout still reports this reason.
         trace.known_error = str(explain_rejection(error, None, name, utc_now()))
+        # Python gives out no certificate from a handshake that failed.
         certificate = await _fetch_rejected_certificate(family, peer, name)
         raise explain_rejection(error, certificate, name, utc_now()) from error
     trace.end()

@@ -60,6 +60,7 @@ _SECRET_HEADER = re.compile(r"authorization|cookie|token|key|secret|password", r
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Replace the known secrets, in any URL encoding, and anything that looks like a secret."""
+    # The longest first: replacing a part of a secret would leave the rest readable.
     for form in sorted({form for secret in secrets for form in _list_forms(secret)}, key=len, reverse=True):
         if len(form) >= _MIN_SUBSTRING_LENGTH:
             text = text.replace(form, REDACTED)

@@ -37,5 +37,6 @@ async def load_active_silences(since: datetime | None = None) -> ActiveSilences:
         DatabaseError: the database fails.
 
     """
+    # Ended ones decide only about resolutions whose trigger was never attempted: nothing was sent, so nothing must be.
     found = await (SuppressionModel.find_current() if since is None else SuppressionModel.find_since(since))
     return ActiveSilences(found)

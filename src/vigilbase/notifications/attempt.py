@@ -138,6 +138,7 @@ class Attempt:
             log.error("notification.failed", **fields, reason=str(error))
             await self._record(batch, due, "failed", error=str(error), remind_after_s=self.remind_every_s)
             return
+        # The channel first: the batch is due again at once, and would be claimed before the channel is disabled.
         was_enabled = await disable_channel(self.channel.name, str(error), self.others)
         await self._record(batch, due, "retry", error=str(error), delay_s=0)
         if was_enabled:
@@ -151,6 +152,7 @@ class Attempt:
         pause_s = limit_pause_s(requested) or None
         if batch.attempts >= MAX_ATTEMPTS:
             log.error("notification.failed", **fields, reason=str(error), attempts=batch.attempts)
+            # The pause belongs to the channel, so it applies even if these notifications have failed.
             details = ResultDetails(error=str(error), pause_s=pause_s, remind_after_s=self.remind_every_s)
             await self._record(batch, due, "failed", **details)
             return

@@ -34,6 +34,7 @@ class _Writer:
                 batch, self._pending = self._pending[:MAX_RESULTS], self._pending[MAX_RESULTS:]
                 await _write_batch(batch)
         finally:
+            # Nothing is awaited since the last test of the queue, so no result is left behind without a task.
             self._task = None
             for _, written in self._pending:  # this task is being cancelled
                 written.cancel()
@@ -100,4 +101,5 @@ def _to_ascii(result: Mapping[str, JSON]) -> Mapping[str, JSON]:
 
 
 def _list_awaited(batch: Sequence[PendingResult]) -> "list[asyncio.Future[None]]":
+    # A worker that was cancelled no longer waits, and setting its result would raise InvalidStateError.
     return [written for _, written in batch if not written.done()]

@@ -53,9 +53,8 @@ class NotificationWorker:
         self._timings = timings
         self._load_silences = load_silences
         self._tags = tags or {}
-        self._is_behind = (
-            is_behind  # after an outage of the database, checks that are still unrecorded may add to a batch
-        )
+        # After an outage of the database, checks that are still unrecorded may add to a batch
+        self._is_behind = is_behind
         self._awake = {name: asyncio.Event() for name in channels}
 
     def wake(self) -> None:
@@ -80,6 +79,7 @@ class NotificationWorker:
         claim = await claim_batches(
             channel.name,
             window_s=self._group_window_s if CHANNELS[channel.kind].can_batch else 0,
+            # New for each claim, so a late failure of an earlier claim can't count against this one.
             lease_id=uuid4(),
             lease_s=self._timings.lease_s,
             limit=MAX_CLAIMED,
@@ -95,6 +95,7 @@ class NotificationWorker:
         try:
             silences = await self._load_silences(_find_earliest_unattempted(claim.batches))
         except Exception:
+            # Otherwise the batches would stay claimed until their lease ends, a minute later.
             poll_s = self._timings.poll_s
             await asyncio.gather(*(release(batch, poll_s, self._timings) for batch in claim.batches))
             raise
@@ -112,6 +113,7 @@ class NotificationWorker:
     async def _serve(self, channel: Channel) -> None:
         awake = self._awake[channel.name]
         while not self._is_stopping:
+            # Before the claim, so that a wake during the claim isn't lost.
             awake.clear()
             pause_s = self._timings.poll_s
             if not self._is_behind():
@@ -122,6 +124,7 @@ class NotificationWorker:
                 except Exception as error:  # noqa: BLE001 (probing continues whatever happens here)
                     log.error("notifications.claim_failed", channel=channel.name, reason=describe_unexpected(error))
                 else:
+                    # More may be due than one claim returns.
                     if sent:
                         continue
             try:
@@ -158,6 +161,7 @@ def _find_earliest_unattempted(batches: Sequence[ClaimedBatch]) -> datetime | No
 async def wake_on_notify(wake: Callable[[], None]) -> None:
     """Call `wake` whenever the database announces a notification. The poll covers missed announcements."""
     client = get_supabase_service_client()
+    # The Data API can't LISTEN; there, only the poll and this process's recorder wake the worker.
     while isinstance(client, Listener):
         try:
             async for _ in client.listen("vigilbase_notifications"):

@@ -85,6 +85,7 @@ def parse_query_name(text: str, record: str) -> dns.name.Name:
     if record == "PTR" and (address := _parse_ip_address(text)):
         return dns.reversename.from_address(address)
     try:
+        # dnspython accepts these characters, but they show that the text is a URL or an address.
         if text and not _parse_ip_address(text) and not set(text) & set(" /:@"):
             return dns.name.from_text(text)
     except (dns.exception.DNSException, UnicodeError):
@@ -121,6 +122,7 @@ def parse_record(text: str, record: str) -> dns.rdata.Rdata:
     record_type = dns.rdatatype.from_text(record)
     if record_type == dns.rdatatype.TXT:
         encoded = text.encode(errors="replace")
+        # A TXT record holds strings of at most 255 bytes (RFC 1035, section 3.3).
         pieces = [encoded[start : start + 255] for start in range(0, len(encoded), 255)]
         return TXT(dns.rdataclass.IN, record_type, pieces or [b""])
     try:

@@ -131,11 +131,13 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request, auth: httpx.B
 def _make_first_request(client: httpx.AsyncClient, target: HttpTarget) -> tuple[httpx.Request, httpx.BasicAuth | None]:
     """The request, with the URL's user and password in a header, so that they aren't in the library's log."""
     url = httpx.URL(target.http)
+    # In lowercase, so that a configured header replaces our own of the same name.
     headers = {**_OWN_HEADERS, **{name.lower(): value for name, value in _reveal(target.headers).items()}}
     auth = httpx.BasicAuth(url.username, url.password) if url.userinfo and "authorization" not in headers else None
     request = client.build_request(
         target.method,
         url.copy_with(userinfo=b""),
+        # As bytes, because httpx encodes text as ASCII and fails for other characters.
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         content=None if target.body is None else target.body.encode(),
     )

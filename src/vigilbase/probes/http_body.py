@@ -28,6 +28,7 @@ async def read_body(response: httpx.Response) -> Body:
     decompressor = _make_decompressor(response)
     content = bytearray()
     async for chunk in response.aiter_raw():
+        # One byte more than the limit tells a longer body from one that just fits.
         room = MAX_BODY_BYTES + 1 - len(content)
         try:
             content += chunk[:room] if decompressor is None else decompressor.decompress(chunk, room)

@@ -59,6 +59,7 @@ async def probe_postgres(target: PostgresTarget, timeout: float) -> ProbeResult:
             await run_within(timeout - (monotonic() - started), connection, "SELECT 1")
             trace.end()
     except psycopg.errors.ConnectionTimeout:
+        # `run_probe` then describes it as it does every timeout, with what the probe waited for.
         raise TimeoutError from None
     except psycopg.Error as error:
         failure = parse_connection_error(error)

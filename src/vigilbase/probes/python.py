@@ -39,6 +39,7 @@ class PythonTarget(BaseModel):
         if module.endswith(".py"):
             raise ValueError(f"must be MODULE:FUNCTION; write {module.removesuffix('.py')}:{function}")
         _make_current_folder_importable()
+        # Not the whole name: `find_spec` would import the parents of a submodule.
         package = module.partition(".")[0]
         if not _can_be_imported(package):
             raise ValueError(f"can't find the module {package} in the current folder or among the installed packages")
@@ -127,6 +128,7 @@ def _copy_as_json(details: object) -> Mapping[str, JSON] | None:
         return None
     if not isinstance(details, Mapping):
         raise TypeError("they are not a mapping")
+    # Python would write NaN and Infinity as words, which are not JSON.
     return cast("Mapping[str, JSON]", json.loads(json.dumps(dict(details), allow_nan=False)))
 
 

@@ -92,9 +92,12 @@ def _make_connection(url: str) -> AbstractConnection:
     """
     pool = ConnectionPool.from_url(
         url,
+        # No HELLO, which servers before Redis 6 don't know.
         protocol=2,
+        # No CLIENT SETINFO, which servers before 7.2 don't know.
         driver_info=None,
         retry=Retry(NoBackoff(), 0),
+        # `run_probe` sets the time limit.
         socket_timeout=None,
         socket_connect_timeout=None,
     )

@@ -15,6 +15,7 @@ from vigilbase.net.trace import Trace, new_trace
 from vigilbase.sanitize import sanitize_details, sanitize_text
 
 MAX_ERROR_LENGTH = 500
+# Redacting a longer text would take too long.
 _MAX_REDACTED_LENGTH = 100_000
 
 
@@ -72,6 +73,7 @@ async def _call_probe(probe: Callable[[], Awaitable[ProbeResult]], timeout: floa
         result = ProbeResult("down", describe_error(error))
     if result.status == "down" and is_out_of_fds(error, result.error_message or ""):
         raise ProbeSkippedError("no file descriptor is left: raise the limit with `ulimit -n`")
+    # A TimeoutError with an errno is the system's ETIMEDOUT, which `describe_error` has described.
     if deadline.expired() or (isinstance(error, TimeoutError) and not error.errno):
         return ProbeResult("down", trace.known_error or _describe_timeout(timeout, trace))
     return result

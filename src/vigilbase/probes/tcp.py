@@ -33,6 +33,7 @@ def parse_host_and_port(text: str, default_port: int | None = None) -> tuple[str
         parts = urlsplit(f"//{text}")
         port = default_port if parts.port is None else parts.port
         if parts.hostname and port and parts.netloc == text and "@" not in text and not text.endswith(":"):
+            # `getaddrinfo` encodes names like this, and would fail at each probe instead.
             parts.hostname.encode("idna")
             return parts.hostname, port
     except ValueError:

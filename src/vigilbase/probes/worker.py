@@ -91,12 +91,14 @@ class ProbeThread:
             job, self._job = self._job, None
             if job is not None:
                 result = _run_job(job, loop)
+                # Before the result, because its receiver may call again at once.
                 self._busy_since = None
                 job.result.set_result(result)
 
 
 def _run_job(job: _Job, loop: asyncio.AbstractEventLoop) -> WorkResult:
     try:
+        # For each call, because `asyncio.run` in the user's code leaves the thread without a current loop.
         asyncio.set_event_loop(loop)
         value = job.work()
         if inspect.isawaitable(value):

@@ -54,5 +54,6 @@ async def load_alert_with_history(alert: AlertEvent, windows: Mapping[str, float
         TimelineModel.find_by_alert(alert.id),
         NotificationModel.find(statuses=("pending", "failed"), alert_id=alert.id, windows=windows),
     )
+    # A failed notification that isn't needed calls for no action: nothing would send it again.
     unfinished = [each for each in notifications if each.status == "pending" or each.is_needed]
     return AlertWithHistory(alert, timeline, unfinished)

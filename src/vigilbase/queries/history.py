@@ -29,6 +29,7 @@ async def load_service_history(service: str, since: datetime, limit: int) -> Ser
 
     """
     history = await HealthCheckModel.find_history(service, since=since, limit=limit)
+    # A service without checks in the period may still be known.
     newest = history.checks[0] if history.checks else await HealthCheckModel.find_latest_by_service(service)
     if newest is None:
         raise VigilbaseError(f'no checks of "{escape(service)}" are recorded; {await suggest_service(service)}')

@@ -49,6 +49,7 @@ def make_statuses(rows: StatusRows, file: Path, now: datetime) -> list[ServiceSt
 
     """
     config = load_optional_config(file)
+    # None without a file: what can't be read isn't the same as a service that the file doesn't name.
     services = {service.name: service for service in config.services} if config else None
     return [_make_status(check, rows, services, now) for check in rows.checks]
 
@@ -62,6 +63,7 @@ def _make_status(
         check,
         rows.alerts.get(check.service_name),
         is_monitored=None if services is None else service is not None,
+        # The same limit as for a gap in a streak.
         is_stale=now - check.checked_at > service.policy.max_gap if service and check.checked_at else None,
         suppressed_by=suppression.by if suppression else None,
     )

@@ -40,6 +40,7 @@ class CheckBuffer:
     async def take(self, limit: int) -> list[Check]:
         """Wait for a check and return it with those behind it, at most `limit`; empty once closed and drained."""
         while not self._checks and not self._is_closed:
+            # Nothing is awaited between the test and the wait, so a `put` can't slip in unnoticed.
             self._changed.clear()
             await self._changed.wait()
         return [self._checks.popleft() for _ in range(min(limit, len(self._checks)))]

@@ -11,6 +11,7 @@ _RESERVED_FILES = 60  # for the database, the program itself, and what users' fu
 def raise_fd_limit() -> int:
     """Raise this process's limit of file descriptors as far as it may; return how many probes may run at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # RLIM_INFINITY is -1 on Linux, so it can't be compared with a number of files.
     if soft != resource.RLIM_INFINITY and soft < _WANTED_FILES:
         soft = _WANTED_FILES if hard == resource.RLIM_INFINITY else max(soft, min(hard, _WANTED_FILES))
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -87,6 +87,7 @@ async def load_history(services: Sequence[ServiceConfig]) -> History:
 
 def _rebuild(service: _ServiceJson, policy: Policy) -> ServiceState:
     status, since = _read_status(service.alert)
+    # The judge reads neither latency nor details, so they may be missing here.
     checks = [
         ProbeResult(check.status, check.error_message, None, check.latency_ms or 0, check.checked_at, check.id)
         for check in reversed(service.checks)

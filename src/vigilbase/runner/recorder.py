@@ -88,6 +88,7 @@ async def record(
     except ValueError as error:
         raise make_unexpected_answer_error(f"call {function}") from error
     log.debug("checks.recorded", count=len(checks))
+    # What the database did, not what was asked: another runner may have recorded the transition first.
     for transition in recorded.transitions:
         _log_transition(transition)
     has_changed_alerts = any(each.opened or each.recovery for each in recorded.transitions)
@@ -103,6 +104,7 @@ def drop_text(checks: Sequence[Check], transitions: Sequence[Transition]) -> tup
 
 
 def _log_transition(transition: _TransitionJson) -> None:
+    # From down to degraded there are both: one alert ends before the next opens.
     if alert := transition.recovery:
         log.info("alert.resolved", service_name=transition.service_name, message=alert.message, id=str(alert.id))
     if alert := transition.opened:

@@ -15,6 +15,7 @@ from vigilbase.logging import get_logger
 
 log = get_logger(__name__)
 
+# A runner counts as active for 30 s, so two saves may fail before it seems to have stopped.
 SAVE_EVERY_S = 10.0
 
 
@@ -39,6 +40,7 @@ async def save_services(config: Config) -> None:
     ]
     try:
         await _save_services(services, config.file)
+    # These have nothing to do with the tags, so a second attempt without them would fail, too.
     except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError):
         raise
     except DatabaseError as error:

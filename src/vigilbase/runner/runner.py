@@ -37,6 +37,7 @@ RETRY_DELAY_S = 1.0
 CATCH_UP_S = 10.0
 LOG_EVERY_ATTEMPTS = 30
 LOG_EVERY_DROPPED = 1000
+# With END_TIMEOUT_S, a stop takes less than five seconds, whatever the database does.
 STOP_TIMEOUT_S = 3.5  # a write that is cut off takes another second
 END_TIMEOUT_S = 0.3
 
@@ -105,13 +106,16 @@ class Runner:
             for task in watching:
                 task.cancel()
             await asyncio.wait(watching)
+            # Only now can no probe add a check, so the recorder ends when the buffer is empty.
             self._buffer.close()
             self._worker.stop()
             await asyncio.wait({recording, sending}, timeout=STOP_TIMEOUT_S)
             recording.cancel()
+            # The lease of a batch that is cut off here ends, and another worker sends it under the same id.
             sending.cancel()
         if self.unwritten:
             log.error("checks.dropped", reason="the database was unreachable at shutdown", count=self.unwritten)
+        # Not worth waiting for: without it, the runner counts as active for half a minute longer.
         with suppress(DatabaseError, TimeoutError):
             async with asyncio.timeout(END_TIMEOUT_S):
                 await end_runner(self._id)
@@ -126,6 +130,7 @@ class Runner:
                 if targets:
                     await save_targets(targets)
             except DatabaseError as error:
+                # Facts that changed during the call are newer, so they win.
                 self._unsaved_targets = {**targets, **self._unsaved_targets}
                 log.debug("runner.not_registered", reason=str(error))
             await asyncio.sleep(self._save_every_s)
@@ -149,6 +154,7 @@ class Runner:
                 result = await run_probe(
                     service.probe, timeout=service.timeout_s, degraded_after=service.degraded_after_s, now=self._now
                 )
+        # A shortage of file descriptors says nothing about the service, so no check is recorded.
         except ProbeSkippedError as error:
             log.warning("probe.skipped", service_name=service.name, reason=str(error))
             return
@@ -200,6 +206,7 @@ class Runner:
 
     async def _write_without_text(self, batch: Sequence[Check], transitions: Sequence[Transition]) -> bool:
         """Write a rejected check without its text, which the database may be unable to hold."""
+        # Tags are text as well, and are stored with the notifications.
         services = {name: replace(self._services[name], tags=()) for name in {check.service_name for check in batch}}
         is_written = await self._write(*drop_text(batch, transitions), services)
         if is_written:
@@ -223,6 +230,7 @@ class Runner:
                 self._catching_up_until = monotonic() + CATCH_UP_S
             try:
                 recorded = await record(batch, transitions, services or self._services)
+            # None of these is the fault of the batch, so its checks wait instead of being dropped.
             except (DatabaseUnavailableError, MissingSchemaError, AccessRefusedError) as error:
                 self._catching_up_until = 0.0
                 if attempts % LOG_EVERY_ATTEMPTS == 0:

@@ -11,6 +11,7 @@ FIRST_PROBES_PER_SECOND = 200
 
 def compute_phase(service_name: str, interval_s: float) -> float:
     """Where in its interval a service is due: from 0 up to, but not including, `interval_s`."""
+    # Python's hash() of a text differs in every process; this is the same on every machine and in every version.
     fraction = int.from_bytes(sha256(service_name.encode()).digest()[:8], "big") / 2**64
     return fraction * interval_s
 
@@ -25,6 +26,7 @@ def compute_next_due(service_name: str, interval_s: float, after: float) -> floa
     phase = compute_phase(service_name, interval_s)
     tick = (after - phase) // interval_s + 1
     due = phase + tick * interval_s
+    # Floating-point rounding can make `due` equal to `after`.
     return due if due > after else due + interval_s
 
 

@@ -66,6 +66,7 @@ def make_alert_table(alert: AlertEvent, now: datetime) -> Table:
     }
     for name, value in fields.items():
         if value.plain:
+            # Other programs may name details, too.
             table.add_row(escape(name), value, style="")
     return table
 

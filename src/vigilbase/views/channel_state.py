@@ -37,6 +37,7 @@ def describe_disabled(state: ChannelState, now: datetime) -> str:
 
 def describe_enabling(state: ChannelState) -> str:
     """How to enable a disabled channel."""
+    # A runner reads the file only when it starts.
     restart = "restart `vigilbase up` if you changed the file"
     return f"fix the cause, {restart}, then run `vigilbase channels enable {state.channel}`"
 

@@ -87,6 +87,7 @@ def describe_destination(channel: Channel) -> str | None:
 def _describe_state(state: ChannelState | None, now: datetime) -> Text:
     if state is not None and state.is_disabled:
         return Text(describe_disabled(state, now), style="red")
+    # The database keeps the time of a pause that is over.
     if state is not None and state.paused_until is not None and state.paused_until > now:
         remaining = format_duration(state.paused_until - now)
         return Text(f"paused for {remaining} at the receiver's request: {escape(state.last_error)}", style="yellow")

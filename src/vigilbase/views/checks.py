@@ -81,6 +81,7 @@ def summarize_history(history: CheckHistory, alerts: Sequence[AlertEvent], perio
     counts = history.counts
     total = sum(counts.values())
     outages = sum(alert.alert_type == "service_down" for alert in alerts)
+    # Fewer checks than failure_threshold open no alert.
     without_alert = "down without an alert" if counts["down"] else "never down"
     times = {0: without_alert, 1: "down once", 2: "down twice"}.get(outages, f"down {outages} times")
     shown = len(history.checks)

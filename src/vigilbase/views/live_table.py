@@ -72,7 +72,9 @@ def render_board(rows: Sequence[Row], *, now: datetime, size: ConsoleDimensions,
 def _choose_rows(rows: Sequence[Row], count: int) -> tuple[Sequence[Row], Sequence[Row]]:
     if len(rows) <= count:
         return rows, ()
+    # A stable sort: services of the same status keep the order of the file.
     ordered = sorted(rows, key=lambda row: SEVERITY[_find_worst_status(row)])
+    # One line is for the count of the hidden ones.
     return ordered[: count - 1], ordered[count - 1 :]
 
 
@@ -89,6 +91,7 @@ def _describe_problem(row: Row, now: datetime) -> Text:
     error = escape(row.results[-1].error_message)
     if row.state.since is None:
         return error
+    # `since` follows the database's clock, which may be ahead of this machine's.
     length = Text(f"for {format_duration(max(now - row.state.since, timedelta(0)))}")
     return Text(": ").join([length, error]) if error else length
 

@@ -106,6 +106,7 @@ def describe_next_attempt(notification: Notification, windows: Mapping[str, floa
     """When a pending notification is sent, or what has to happen first; nothing for one that isn't pending."""
     if notification.status != "pending":
         return ""
+    # Before all other reasons, since no worker claims for a channel that its file doesn't name.
     if windows is not None and notification.channel not in windows:
         return "never: the file doesn't name its channel"
     if notification.waits_for in _WAITS:
@@ -120,6 +121,7 @@ def describe_answer(notification: Notification) -> str:
     """The receiver's answer, or why there is none."""
     if notification.status == "delivered":
         return notification.answer or ""
+    # `suppressed_by` stays when the suppression has ended, so by itself it isn't the reason.
     is_suppressed = notification.waits_for == "suppression" or notification.status == "cancelled"
     if is_suppressed and notification.suppressed_by:
         return f"suppressed by {notification.suppressed_by}"

@@ -75,6 +75,7 @@ def describe_state(suppression: Suppression, now: datetime) -> str:
     """`now`, `in 3d 17h`, `ended` or `cancelled`."""
     if find_active_until(suppression, now, now + MAX_LOOKAHEAD) is not None:
         return "now"
+    # Cancelling one that has not begun sets its end to its start.
     if suppression.ends_at is not None and suppression.ends_at <= suppression.starts_at:
         return "cancelled"
     start = find_next_start(suppression, now)
@@ -110,6 +111,7 @@ def describe_ended(suppression: Suppression, now: datetime, *, has_changed: bool
     name = f"{_name(suppression)} ({describe_services(suppression)})"
     if not has_changed:
         return f"{name} had ended already."
+    # A cancelled one ends at its start, which is still ahead.
     was_ahead = suppression.ends_at is not None and suppression.ends_at > now
     return f"{name} is {'cancelled' if was_ahead else 'ended'}."
 

@@ -38,6 +38,7 @@ class Column:
 
 def escape(text: str | None) -> Text:
     """A text that a service or a user chose, with control characters shown instead of obeyed."""
+    # Bidi overrides and invisible characters aren't printable either, so a name can't pose as another.
     return Text("".join(character if character.isprintable() else repr(character)[1:-1] for character in text or ""))
 
 
@@ -52,7 +53,9 @@ def make_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width:
             column.heading,
             justify="right" if column.is_number else "left",
             no_wrap=not column.wraps,
+            # An ellipsis would hide the part of a name or id that you need to copy.
             overflow="fold",
+            # Where wrapping isn't enough, Rich narrows the other columns, too; a minimum keeps their names whole.
             min_width=None if column.wraps else widths[index],
         )
     for row in rows:
@@ -63,6 +66,7 @@ def make_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width:
 
 def _measure(column: Column, cells: Sequence[Cell]) -> int:
     lines = [line for cell in cells for line in (cell.plain if isinstance(cell, Text) else cell).splitlines()]
+    # len() would be wrong: CJK characters and emoji take two columns.
     return max(map(cell_len, [column.heading, *lines]))
 
 

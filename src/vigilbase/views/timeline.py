@@ -40,6 +40,7 @@ def make_timeline_table(alert: AlertEvent, entries: Sequence[TimelineEntry], wid
 def _describe_entry(alert: AlertEvent, entry: TimelineEntry) -> str:
     details = entry.details or {}
     author = ": ".join(filter(None, [f"by {entry.author}" if entry.author else "", entry.comment]))
+    # Only entries about a notification have a channel.
     parts = [author, _describe_notification(details) if "channel" in details else _get_text(details, "reason")]
     if entry.event == "resolved":
         parts.append(f"after {format_duration(measure_length(alert, entry.at))}")
