@@ -33,10 +33,14 @@ from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavaila
 
 # PostgREST's own codes (https://docs.postgrest.org/en/stable/references/errors.html) and SQLSTATEs of the same meaning.
 _MISSING = {"PGRST202", "PGRST205", "42P01", "42883"}
-_NO_ANSWER = {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "429", "500", "502", "503", "504", "520", "522", "524"}
+# 520 to 530 are Cloudflare's, for an origin that doesn't answer properly; 540 is Supabase's, for a paused project.
+_CLOUDFLARE = {"520", "521", "522", "523", "524", "525", "526", "530"}
+_NO_ANSWER = {"PGRST000", "PGRST001", "PGRST002", "PGRST003", "429", "500", "502", "503", "504", "540"} | _CLOUDFLARE
+# read_only_sql_transaction: temporary, for example during a failover, so it must not cost any checks.
 _READ_ONLY = "25006"
 # The codes of PostgREST and the gateway for a key that isn't the project's.
 _REJECTED_KEY = {"PGRST301", "PGRST302", "PGRST303", "401"}
+# SQLSTATE classes: connection, rollback, resources, operator intervention, system (Postgres, appendix A).
 _NO_ANSWER_CLASSES = ("08", "40", "53", "57", "58")
 
 
@@ -70,7 +74,9 @@ class SupabaseClient:
             key,
             AsyncClientOptions(
                 httpx_client=self._http,
+                # The library's own retries pause for seconds, which would use up `timeout`.
                 postgrest_client_retry=False,
+                # These concern the sessions of users, which a secret key doesn't have.
                 auto_refresh_token=False,
                 persist_session=False,
             ),
@@ -135,6 +141,7 @@ class SupabaseClient:
                 f"can't connect to {self._host} (from SUPABASE_URL): {_describe_network_error(error)}"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
+            # A RuntimeError is httpx's answer if the client has been closed meanwhile.
             raise DatabaseUnavailableError(f"{attempt}: {_first_line(error)}") from error
         except APIError as error:
             raise to_database_error(attempt, error) from error
@@ -156,6 +163,7 @@ def to_database_error(attempt: str, error: APIError) -> DatabaseError:
         return AccessRefusedError(f"{attempt}: {message}")
     if code in _MISSING:
         return MissingSchemaError(f"{attempt}: {message}: run `vigilbase migrate`")
+    # Only an SQLSTATE has five characters; an HTTP status such as 404 may begin with the same two.
     if code in (*_NO_ANSWER, _READ_ONLY) or (len(code) == len("08000") and code.startswith(_NO_ANSWER_CLASSES)):
         return DatabaseUnavailableError(f"{attempt}: {message}")
     return DatabaseError(f"{attempt}: {message}")
