@@ -17,9 +17,9 @@ Redact: TypeAlias = Callable[[str, str], str]
 """Removes secrets from a text, given the key that it stands under ('' for a key itself or an item of a list)."""
 
 
-def sanitize_text(text: str, limit: int) -> str:
-    """The text without NUL and lone surrogates, which Postgres rejects, cut to `limit` characters."""
-    cut = text if len(text) <= limit else f"{text[: limit - 1]}…"
+def sanitize_text(text: str, limit: int | None = None) -> str:
+    """The text without NUL and lone surrogates, which Postgres rejects, cut to `limit` characters (None: uncut)."""
+    cut = text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
     return cut.replace("\x00", "").encode(errors="replace").decode()
 
 

@@ -254,9 +254,9 @@ def test_commands_closed_output_stream_exits_0(
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_check_reader_closes_pipe_exit_code_is_not_that_of_a_service_down(options: list[str], tmp_path: Path) -> None:
-    website = Website(free_port())
-    website.start()
+def test_check_reader_closes_pipe_exit_code_is_not_that_of_a_service_down(
+    options: list[str], website: Website, tmp_path: Path
+) -> None:
     (tmp_path / "vigilbase.yaml").write_text(
         f"services:\n  - {{name: website, http: 'http://127.0.0.1:{website.port}/'}}\n"
     )
@@ -265,7 +265,6 @@ def test_check_reader_closes_pipe_exit_code_is_not_that_of_a_service_down(option
     command = [sys.executable, "-m", "vigilbase", "check", *options]
     result = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
     os.close(writer)
-    website.stop()
     assert (result.returncode, result.stderr) == (141, b"")
 
 

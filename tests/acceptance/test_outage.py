@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import SETTINGS, Backend
-from tests.support.server import free_port
 from tests.support.waiting import wait_until
 from tests.support.website import Website, run, running
 
@@ -19,14 +17,6 @@ OPEN = [("service_down", "active")]
 RESOLVED = [("service_down", "resolved"), ("recovery", "resolved")]
 
 Rows = list[tuple[object, ...]]
-
-
-@pytest.fixture
-def website() -> Iterator[Website]:
-    site = Website(free_port())
-    site.start()
-    yield site
-    site.stop()
 
 
 @pytest.fixture

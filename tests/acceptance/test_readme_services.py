@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.redis import RedisServer, run_redis
-from tests.support.server import PostgresServer, free_port, home_folder, start_server
+from tests.support.server import PostgresServer, home_folder, start_server
 from tests.support.waiting import wait_until
 from tests.support.website import Website, run, running
 
@@ -25,14 +25,6 @@ MESSAGES = "SELECT service_name, message FROM alert_events"
 def _run_query(environ: dict[str, str], statement: str) -> list[tuple[object, ...]]:
     with psycopg.connect(environ["DATABASE_URL"]) as connection:
         return list(connection.execute(statement.encode()).fetchall())
-
-
-@pytest.fixture
-def website() -> Iterator[Website]:
-    site = Website(free_port())
-    site.start()
-    yield site
-    site.stop()
 
 
 @pytest.fixture

@@ -16,14 +16,6 @@ SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 
 
 @pytest.fixture
-def website() -> Iterator[Website]:
-    site = Website(free_port())
-    site.start()
-    yield site
-    site.stop()
-
-
-@pytest.fixture
 def environ(server: PostgresServer, database: str) -> dict[str, str]:
     return {"DATABASE_URL": server.url(database)}
 

@@ -8,6 +8,7 @@ from tests.conftest import Backend
 from tests.support.outbox import (
     OPS,
     ROWS,
+    TIMELINE,
     claim_due,
     claim_one,
     end_leases,
@@ -19,8 +20,6 @@ from tests.support.outbox import (
 )
 from vigilbase import AlertEventModel
 from vigilbase.notifications.outbox import record_result
-
-TIMELINE = "SELECT event, details ->> 'channel' FROM vigilbase.alert_timeline ORDER BY id"
 
 
 async def test_outbox_alert_opened_and_resolved_sends_trigger_then_resolution(backend: Backend) -> None:

@@ -10,6 +10,7 @@ from tests.support.outbox import (
     OPS,
     ROWS,
     SUPPRESSED_BY,
+    TIMELINE,
     claim_due,
     claim_one,
     list_ids,
@@ -27,8 +28,6 @@ from vigilbase import (
 )
 from vigilbase.models.suppression import KINDS, SuppressionKind
 from vigilbase.notifications.outbox import ClaimedBatch, disable_channel, enqueue_missing_resolutions, record_result
-
-TIMELINE = "SELECT event, details ->> 'channel' FROM vigilbase.alert_timeline ORDER BY id"
 
 
 async def test_record_result_retry_after_resolution_cancels_trigger(backend: Backend) -> None:

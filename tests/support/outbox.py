@@ -9,6 +9,7 @@ from vigilbase import AlertEvent, AlertEventModel, CreateAlertEventData, get_sup
 from vigilbase.notifications.outbox import Claim, ClaimedBatch, claim_batches, record_result
 
 OPS = {"channel": "ops", "after_s": 0, "unless_acknowledged": False, "send_resolved": True}
+TIMELINE = "SELECT event, details ->> 'channel' FROM vigilbase.alert_timeline ORDER BY id"
 ROWS = "SELECT channel, kind, status FROM vigilbase.notifications ORDER BY id"
 SUPPRESSED_BY = "silence 1 of ana: why"
 

@@ -14,7 +14,8 @@ from vigilbase.clock import utc_now
 from vigilbase.config.session import open_database
 from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
 from vigilbase.models.validation import MAX_INTEGER
-from vigilbase.queries.alerts import AlertWithHistory, find_alert, load_alert_with_history, require_alert
+from vigilbase.queries.alerts import AlertWithHistory, load_alert_with_history
+from vigilbase.queries.by_id import find_one, require_found
 from vigilbase.queries.group_windows import load_group_windows
 from vigilbase.queries.history import suggest_service
 from vigilbase.settings import load_settings
@@ -123,24 +124,28 @@ async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[li
 
 async def _load_alert(prefix: str) -> AlertWithHistory:
     async with open_database(load_settings(), migrate=False):
-        return await load_alert_with_history(await find_alert(prefix, IDS_HINT), load_group_windows())
+        return await load_alert_with_history(await _find_alert(prefix), load_group_windows())
 
 
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert before and after."""
     async with open_database(load_settings(), migrate=False):
         # The answer alone doesn't show whether the alert was acknowledged before.
-        before = await find_alert(prefix, IDS_HINT)
+        before = await _find_alert(prefix)
         after = await AlertEventModel.acknowledge(before.id, author=author, comment=comment)
-        return before, require_alert(after, prefix, IDS_HINT)
+        return before, require_found(after, prefix, "alert", IDS_HINT)
 
 
 async def _resolve(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert before and after."""
     async with open_database(load_settings(), migrate=False):
-        before = await find_alert(prefix, IDS_HINT)
+        before = await _find_alert(prefix)
         after = await AlertEventModel.resolve(before.id, author=author, comment=comment)
-        return before, require_alert(after, prefix, IDS_HINT)
+        return before, require_found(after, prefix, "alert", IDS_HINT)
+
+
+async def _find_alert(prefix: str) -> AlertEvent:
+    return await find_one(AlertEventModel.find_by_id_prefix(prefix), prefix, "alert", IDS_HINT)
 
 
 def _print_result(alert: AlertEvent, outcome: str, *, as_json: bool) -> None:

@@ -48,7 +48,7 @@ def add(
 ) -> None:
     """Silence services. Checks and alerts continue as usual; only notifications are suppressed.
 
-    When the silence ends, alerts that are still open are notified.
+    When the silence ends, notifications about alerts that are still open are sent.
 
     Example: vigilbase silence add --service "shop-*" --for 2h --comment "the new release"
     """

@@ -16,10 +16,11 @@ from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
 from vigilbase.config.session import open_database
 from vigilbase.durations import make_duration_parser
-from vigilbase.errors import ConfigurationError, InvalidInputError, VigilbaseError
+from vigilbase.errors import InvalidInputError, VigilbaseError
 from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import CreateSuppressionData, HealthCheckModel, Suppression, SuppressionModel
 from vigilbase.models.suppression import SuppressionKind, make_suppression_arguments
+from vigilbase.queries.by_id import find_one
 from vigilbase.settings import load_settings
 from vigilbase.views.suppressions import (
     NOUNS,
@@ -156,34 +157,23 @@ async def _load(kind: SuppressionKind, limit: int | None) -> list[Suppression]:
 
 async def _end(kind: SuppressionKind, prefix: str) -> tuple[Suppression, bool]:
     async with open_database(load_settings(), migrate=False):
-        suppression = await _find_one(kind, prefix)
+        matches = SuppressionModel.find_by_id_prefix(kind, prefix)
+        hint = f"`vigilbase {kind} list --all` lists the ids"
+        suppression = await find_one(matches, prefix, NOUNS[kind], hint)
         return await SuppressionModel.end(kind, suppression.id) or (suppression, False)
-
-
-async def _find_one(kind: SuppressionKind, prefix: str) -> Suppression:
-    noun, hint = NOUNS[kind], f"`vigilbase {kind} list --all` lists the ids"
-    try:
-        found = await SuppressionModel.find_by_id_prefix(kind, prefix)
-    except InvalidInputError as error:
-        raise VigilbaseError(f'"{escape(prefix)}": {error}; {hint}') from None
-    if not found:
-        raise VigilbaseError(f"there is no {noun} {escape(prefix)}; {hint}")
-    if len(found) > 1:
-        ids = ", ".join(str(each.id) for each in found)
-        raise VigilbaseError(f"several {noun}s begin with {escape(prefix)}: {ids}: give more of the id; {hint}")
-    return found[0]
 
 
 async def _warn_of_no_match(suppression: Suppression) -> str | None:
     """A warning if no known service matches, which may be a typing error; None if one does or nothing is known."""
-    from vigilbase.configfile import load_config  # noqa: PLC0415 (takes a third of a second, needed here alone)
+    # This import takes a third of a second, and nothing else here needs it.
+    from vigilbase.configfile import load_optional_config  # noqa: PLC0415
 
     known: dict[str, Sequence[str]] = {check.service_name: () for check in await HealthCheckModel.find_latest()}
-    try:
-        known |= {service.name: service.tags for service in load_config(DEFAULT_CONFIG).services}
-    except ConfigurationError:
-        if suppression.tag is not None:  # tags are in the file alone
-            return None
+    config = load_optional_config(DEFAULT_CONFIG)
+    if config is not None:
+        known |= {service.name: service.tags for service in config.services}
+    elif suppression.tag is not None:  # tags are in the file alone
+        return None
     if not known or any(matches_service(suppression, name, tags) for name, tags in known.items()):
         return None
     by_name = suppression.service_glob is not None

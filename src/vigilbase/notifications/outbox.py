@@ -135,8 +135,9 @@ async def record_result(
         "result": result,
         "ids": [str(number) for number in ids],
     }
+    # A receiver may answer in any bytes, some of which Postgres rejects.
     for name, value in details.items():
-        fields[name] = _sanitize_text(value) if isinstance(value, str) else cast("float | None", value)
+        fields[name] = sanitize_text(value) if isinstance(value, str) else cast("float | None", value)
     await write_result(fields)
 
 
@@ -148,7 +149,7 @@ async def disable_channel(channel: str, reason: str, others: Sequence[str]) -> b
 
     """
     routes = [{"channel": other, "after_s": 0, "unless_acknowledged": False, "send_resolved": True} for other in others]
-    stored = _sanitize_text(reason)
+    stored = sanitize_text(reason)
     message = (
         f"channel {channel} is disabled: {stored}; its notifications wait for `vigilbase channels enable {channel}`"
     )
@@ -168,11 +169,6 @@ async def enqueue_missing_resolutions() -> int:
     """
     answer = await get_supabase_service_client().call("vigilbase_enqueue_missing_resolutions")
     return answer if isinstance(answer, int) else 0
-
-
-def _sanitize_text(text: str) -> str:
-    """A receiver may answer in any bytes, some of which Postgres rejects."""
-    return sanitize_text(text, len(text))
 
 
 def _read_batch(batch: _BatchJson, lease_id: UUID, leased_until: float) -> ClaimedBatch:

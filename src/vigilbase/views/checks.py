@@ -31,11 +31,7 @@ def make_check_json(check: ServiceHealthCheck) -> Mapping[str, JSON]:
     """A recorded check."""
     return {
         "id": str(check.id),
-        "status": check.status,
-        "latency_ms": check.latency_ms,
-        "checked_at": format_json_time(check.checked_at),
-        "error_message": check.error_message,
-        "probe_details": check.probe_details,
+        **_make_measured_json(check),
     }
 
 
@@ -44,11 +40,7 @@ def make_result_json(service_name: str, kind: str, result: ProbeResult) -> Mappi
     return {
         "service_name": service_name,
         "kind": kind,
-        "status": result.status,
-        "latency_ms": result.latency_ms,
-        "checked_at": format_json_time(result.checked_at),
-        "error_message": result.error_message,
-        "probe_details": result.probe_details,
+        **_make_measured_json(result),
     }
 
 
@@ -102,6 +94,16 @@ def describe_no_checks(newest: ServiceHealthCheck, period: str, now: datetime) -
 def format_latency(latency_ms: int | None) -> str:
     """Milliseconds with their unit."""
     return "" if latency_ms is None else f"{latency_ms} ms"
+
+
+def _make_measured_json(measured: ServiceHealthCheck | ProbeResult) -> Mapping[str, JSON]:
+    return {
+        "status": measured.status,
+        "latency_ms": measured.latency_ms,
+        "checked_at": format_json_time(measured.checked_at),
+        "error_message": measured.error_message,
+        "probe_details": measured.probe_details,
+    }
 
 
 def _make_check_cells(check: ServiceHealthCheck) -> tuple[Cell, Cell, Cell]:
