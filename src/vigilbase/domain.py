@@ -42,6 +42,9 @@ NOTIFICATION_KINDS: tuple[NotificationKind, ...] = get_args(NotificationKind)
 NOTIFICATION_STATUSES: tuple[NotificationStatus, ...] = get_args(NotificationStatus)
 TIMELINE_EVENTS: tuple[TimelineEvent, ...] = get_args(TimelineEvent)
 
+MAX_INTEGER = 2**31 - 1
+"""The largest Postgres integer."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:

@@ -5,11 +5,8 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
-from pydantic import WithJsonSchema
-
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": rf"^\s*{_DURATION.pattern}\s*$"})
-"""What editors accept as a duration, for pydantic's JSON schema."""
+DURATION_PATTERN = rf"^\s*{_DURATION.pattern}\s*$"
 _EXAMPLES = ("500ms", "30s", "5m", "1h")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 

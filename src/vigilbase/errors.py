@@ -3,7 +3,8 @@
     VigilbaseError
     ├── InvalidInputError          a value breaks a rule; nothing was written (also a ValueError)
     ├── InvalidTransitionError     an alert event can't change from its status to the requested one
-    ├── ConfigurationError         a setting or the configuration file is missing or wrong
+    ├── ConfigurationError         a setting or the configuration file is missing or wrong:
+    │   └── MissingExtraError          what is configured needs an extra that isn't installed
     ├── MigrationError             the schema and this version don't match
     ├── EmbeddedPostgresError      the embedded Postgres can't be started, reached or stopped
     └── DatabaseError              a statement or a request failed:
@@ -37,6 +38,17 @@ class InvalidTransitionError(VigilbaseError):
 
 class ConfigurationError(VigilbaseError):
     """A setting or the configuration file is missing or wrong. The message says what to change."""
+
+
+class MissingExtraError(ConfigurationError):
+    """`user`, such as "http services", needs an extra of which `module` is missing."""
+
+    def __init__(self, user: str, extra: str, module: str) -> None:
+        super().__init__(
+            f"{user}: the extra {extra} is not installed (there is no module {module}): "
+            f"run `pip install 'vigilbase[{extra}]'`"
+        )
+        self.extra = extra
 
 
 class MigrationError(VigilbaseError):

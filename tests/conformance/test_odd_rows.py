@@ -6,7 +6,7 @@ from tests.conftest import Backend
 from vigilbase import AlertEventModel, HealthCheckModel
 from vigilbase.clock import utc_now
 from vigilbase.configfile import ServiceConfig
-from vigilbase.database.adapters import EARLIEST, LATEST
+from vigilbase.database.time_range import EARLIEST, LATEST
 from vigilbase.domain import Policy, ProbeResult
 from vigilbase.runner.history import load_history
 

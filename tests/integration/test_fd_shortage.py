@@ -13,7 +13,8 @@ from tests.support.website import VIGILBASE
 
 PROGRAM = """
 import asyncio, os, resource, sys
-from vigilbase.probes import PROBES, ProbeSkippedError, run_probe
+from vigilbase.probes import PROBES
+from vigilbase.probes.run import ProbeSkippedError, run_probe
 from vigilbase.clock import utc_now
 
 async def main():

@@ -15,7 +15,8 @@ from tests.support.waiting import wait_until_async
 from tests.support.website import run
 from vigilbase.clock import utc_now
 from vigilbase.domain import ProbeResult
-from vigilbase.probes import PROBES, run_probe
+from vigilbase.probes import PROBES
+from vigilbase.probes.run import run_probe
 
 Probe = Callable[[], Awaitable[ProbeResult]]
 

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from vigilbase.domain import JSON, ProbeResult
-from vigilbase.probes import PROBES, run_probe
+from vigilbase.probes import PROBES
+from vigilbase.probes.run import run_probe
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SHORT = 0.3

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from vigilbase import ConfigurationError
 from vigilbase.channels import CHANNELS
-from vigilbase.cli.main import make_app
+from vigilbase.cli.app import make_app
 from vigilbase.configfile import STARTER, make_file_schema, parse_config
 from vigilbase.configfile.document import read_document
 from vigilbase.probes import PROBES

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 import vigilbase
 from vigilbase import models
 from vigilbase.channels import CHANNELS
-from vigilbase.cli.main import make_app
+from vigilbase.cli.app import make_app
+from vigilbase.cli.lazy_commands import COMMANDS, load_command
 from vigilbase.configfile import STARTER, parse_config
 from vigilbase.configfile.models import File, Service
 from vigilbase.probes import PROBES
@@ -51,7 +52,11 @@ def _collect_commands() -> dict[str, Any]:
             commands |= flatten(children[child], f"{name} {child}")
         return commands
 
-    return flatten(typer.main.get_command(make_app()), "vigilbase")
+    app: Any = typer.main.get_command(make_app())
+    commands = {"vigilbase version": app.commands["version"]}
+    for name in COMMANDS:
+        commands |= flatten(load_command(name), f"vigilbase {name}")
+    return commands
 
 
 def test_docs_settings_page_lists_every_setting_with_help_text() -> None:

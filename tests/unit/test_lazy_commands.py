@@ -1,50 +1,32 @@
-"""Finding the command before importing anything for it."""
-
-import subprocess
-import sys
+"""Commands that are imported when they run."""
 
 import pytest
 from typer.testing import CliRunner
 
-from vigilbase.cli.lazy_commands import COMMANDS, find_command
-from vigilbase.cli.main import make_app
+from vigilbase.cli.app import make_app
+from vigilbase.cli.lazy_commands import COMMANDS, load_command
 
 
-@pytest.mark.parametrize(
-    ("arguments", "command"),
-    [([], None), (["status", "--json"], "status"), (["--help"], "--help"), (["nonsense"], "nonsense")],
-)
-def test_find_command_returns_first_argument(arguments: list[str], command: str | None) -> None:
-    assert find_command(arguments) == command
+@pytest.mark.parametrize("name", COMMANDS)
+def test_lazy_command_summary_is_the_beginning_of_its_help(name: str) -> None:
+    assert COMMANDS[name].summary
+    assert load_command(name).help.startswith(COMMANDS[name].summary)
 
 
-@pytest.mark.parametrize(
-    ("variable", "line", "command"),
-    [
-        ("COMP_WORDS", "vigilbase\nhistory\nweb", "history"),
-        ("COMP_WORDS", "vigilbase\nal", None),
-        ("COMP_WORDS", "vigilbase\n", None),
-        ("_TYPER_COMPLETE_ARGS", "vigilbase alerts ", "alerts"),
-        ("_TYPER_COMPLETE_ARGS", "vigilbase", None),
-    ],
-)
-def test_find_command_shell_completion_returns_completed_command(
-    monkeypatch: pytest.MonkeyPatch, variable: str, line: str, command: str | None
-) -> None:
-    monkeypatch.setenv("_VIGILBASE_COMPLETE", "complete_any")
-    monkeypatch.setenv(variable, line)
-    assert find_command([]) == command
+def test_help_lists_every_command_once() -> None:
+    result = CliRunner().invoke(make_app(), ["--help"])
+    listed = [line.split()[0] for line in result.stdout.split("Commands:\n")[1].splitlines()]
+    assert listed == [*COMMANDS, "version"]
 
 
-@pytest.mark.parametrize("command", ["alerts", "notifications", "silence", "history", "migrate"])
-def test_make_app_command_without_config_file_imports_no_probes_or_channels(command: str) -> None:
-    program = f"import sys, vigilbase.cli.main as m; m.make_app({command!r}); print(*sys.modules, sep='\\n')"
-    imported = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert not {"vigilbase.probes", "vigilbase.configfile", "vigilbase.channels"} & set(imported.split("\n"))
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_help_shows_its_name(name: str) -> None:
+    result = CliRunner().invoke(make_app(), [name, "--help"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f" {name} " in result.stdout
 
 
-def test_make_app_single_command_shows_help() -> None:
-    for command in COMMANDS:
-        result = CliRunner().invoke(make_app(command), [command, "--help"])
-        assert (result.exit_code, result.stderr) == (0, "")
-        assert f" {command} " in result.stdout
+def test_misspelled_command_suggests_the_lazy_one() -> None:
+    result = CliRunner().invoke(make_app(), ["alert"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "alerts" in result.stderr

@@ -12,7 +12,7 @@ import pytest
 from vigilbase.domain import ProbeResult
 from vigilbase.net.error_text import ProbeFailure
 from vigilbase.net.trace import current_trace
-from vigilbase.probes import run_probe
+from vigilbase.probes.run import run_probe
 
 
 def _now() -> datetime:

@@ -4,12 +4,10 @@ import json
 from datetime import timedelta
 from typing import Annotated, TypeAlias
 
-import httpx
 from pydantic import BeforeValidator, Field
 
 from vigilbase.alerts.batch import Batch
 from vigilbase.channels.alertmanager_payload import make_postable_alerts
-from vigilbase.channels.http_client import extract_host, post, require_accepted
 from vigilbase.channels.http_options import (
     Headers,
     HttpOptions,
@@ -17,7 +15,10 @@ from vigilbase.channels.http_options import (
     list_header_secrets,
     reveal_headers,
 )
-from vigilbase.durations import DURATION_SCHEMA, make_duration_parser
+from vigilbase.channels.kind import make_kind
+from vigilbase.duration_schema import DURATION_SCHEMA
+from vigilbase.durations import make_duration_parser
+from vigilbase.net.http_validation import extract_host
 
 PATH = "/api/v2/alerts"
 WEEK_S = 7 * 86_400.0
@@ -47,6 +48,8 @@ async def send_alertmanager(config: AlertmanagerConfig, batch: Batch) -> str:
         TemporaryDeliveryError, PermanentDeliveryError: Alertmanager did not accept them.
 
     """
+    from vigilbase.channels.http_client import post, require_accepted
+
     alerts = make_postable_alerts(batch, timedelta(seconds=config.expires_after))
     body = json.dumps(alerts, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {**reveal_headers(config.headers), "idempotency-key": str(batch.id)}
@@ -56,5 +59,12 @@ async def send_alertmanager(config: AlertmanagerConfig, batch: Batch) -> str:
 
 def _make_endpoint(url: str) -> str:
     """The URL of the API below the path under which Alertmanager is served."""
+    import httpx
+
     parsed = httpx.URL(url)
     return str(parsed.copy_with(path=parsed.path.rstrip("/").removesuffix(PATH) + PATH))
+
+
+KIND = make_kind(
+    AlertmanagerConfig, send_alertmanager, describe_alertmanager, find_expiry_s=lambda config: config.expires_after
+)

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, RootMod
 from vigilbase.alerts.batch import Batch, find_severity, render_lines, render_title
 from vigilbase.alerts.outage import truncate
 from vigilbase.channels.errors import TemporaryDeliveryError
+from vigilbase.channels.kind import make_kind
 from vigilbase.channels.partial_delivery import forget, list_remaining, mark_accepted
 from vigilbase.net.redaction import redact
 from vigilbase.threads import DaemonThreads
@@ -103,7 +104,7 @@ async def _send_to(url: str, batch: Batch, threads: DaemonThreads) -> str | None
 
 def _notify(url: str, batch: Batch) -> str | None:
     """Send in the current thread, and return the reason if it failed."""
-    from apprise import Apprise  # noqa: PLC0415 (see _instantiate)
+    from apprise import Apprise
 
     _is_sending.set(True)
     service = _instantiate(url)
@@ -129,7 +130,7 @@ def _instantiate(url: str) -> "NotifyBase | None":
 
     Apprise is imported on first use: with all its services, it takes 0.3 s and 18 MB.
     """
-    from apprise import Apprise  # noqa: PLC0415
+    from apprise import Apprise
 
     return Apprise.instantiate(url, asset=_make_asset()) if url.isprintable() and url.strip() == url else None
 
@@ -140,7 +141,7 @@ def _make_asset() -> "AppriseAsset":
 
     A time limit would need Apprise's own thread pool, which keeps the program from exiting.
     """
-    from apprise import Apprise, AppriseAsset  # noqa: PLC0415
+    from apprise import Apprise, AppriseAsset
 
     # Log entries may quote addresses. The notification's error has the important ones, redacted.
     logging.getLogger("apprise").propagate = False
@@ -171,3 +172,6 @@ def _list_secrets(url: str) -> Iterator[str]:
     rest = url.partition("://")[2]
     for form in (rest, unquote(rest)):
         yield from (part for part in re.split(r"[/?&=:@#+]", form) if len(part) >= _MIN_SECRET_LENGTH)
+
+
+KIND = make_kind(AppriseConfig, send_apprise, describe_apprise)

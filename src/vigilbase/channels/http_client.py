@@ -18,10 +18,10 @@ from vigilbase.channels.http_options import HttpOptions
 from vigilbase.clock import utc_now
 from vigilbase.errors import VigilbaseError
 from vigilbase.net.error_text import describe_error
-from vigilbase.net.http_redaction import MIN_SECRET_LENGTH, list_request_secrets
+from vigilbase.net.http_redaction import list_request_secrets
 from vigilbase.net.http_transport import OneRequestTransport
-from vigilbase.net.http_validation import is_web_url
-from vigilbase.net.redaction import redact
+from vigilbase.net.http_validation import extract_host, is_web_url
+from vigilbase.net.redaction import MIN_SECRET_LENGTH, redact
 from vigilbase.net.tls_context import make_tls_context
 from vigilbase.net.trace import new_trace
 
@@ -143,11 +143,6 @@ def parse_retry_after(value: str, now: datetime) -> timedelta | None:
         return None
     # A date with `-0000` is naive, but HTTP dates are always in GMT (RFC 9110, section 5.6.7).
     return max((date if date.tzinfo else date.replace(tzinfo=UTC)) - now, timedelta(0))
-
-
-def extract_host(url: str) -> str:
-    """The parts of a URL that are not secret: the host, and the port if the URL has one."""
-    return httpx.URL(url).netloc.decode("ascii", "replace")
 
 
 def _make_request(url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Request:

@@ -5,9 +5,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from vigilbase.durations import DURATION_SCHEMA, make_duration_parser
-from vigilbase.net.http_redaction import MIN_SECRET_LENGTH
+from vigilbase.duration_schema import DURATION_SCHEMA
+from vigilbase.durations import make_duration_parser
 from vigilbase.net.http_validation import is_web_url, require_valid_headers
+from vigilbase.net.redaction import MIN_SECRET_LENGTH
 from vigilbase.net.tls_context import CaFile
 
 _RESERVED_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "idempotency-key")

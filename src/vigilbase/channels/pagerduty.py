@@ -4,17 +4,21 @@ import json
 from collections.abc import Mapping
 from datetime import UTC
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from vigilbase.alerts.batch import Batch, render_title
 from vigilbase.alerts.outage import find_reason, find_start, truncate
 from vigilbase.channels.errors import DeliveryError, PermanentDeliveryError
-from vigilbase.channels.http_client import HttpAnswer, extract_host, make_delivery_error, post, require_accepted
 from vigilbase.channels.http_options import HttpOptions, WebUrl
+from vigilbase.channels.kind import make_kind
 from vigilbase.domain import JSON, NotificationKind
 from vigilbase.models import AlertEvent
+from vigilbase.net.http_validation import extract_host
+
+if TYPE_CHECKING:
+    from vigilbase.channels.http_client import HttpAnswer
 
 # PagerDuty's limits for the summary (characters) and for the whole event (bytes).
 MAX_SUMMARY = 1024
@@ -71,6 +75,8 @@ async def send_pagerduty(config: PagerDutyConfig, batch: Batch) -> str:
         TemporaryDeliveryError, PermanentDeliveryError: PagerDuty did not accept it.
 
     """
+    from vigilbase.channels.http_client import post, require_accepted
+
     key = config.routing_key.get_secret_value()
     body = _encode({"routing_key": key, **make_event(batch, config.severity)})
     answer = await post(config, config.url.get_secret_value(), body, {"idempotency-key": str(batch.id)}, (key,))
@@ -126,8 +132,14 @@ def _dump(event: Mapping[str, JSON]) -> bytes:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _make_bad_request_error(answer: HttpAnswer) -> DeliveryError:
+def _make_bad_request_error(answer: "HttpAnswer") -> DeliveryError:
     """The error for a 400: an invalid key affects every event, anything else only this one."""
+    from vigilbase.channels.http_client import make_delivery_error
+
     if any(name in answer.text.lower() for name in ("routing_key", "routing key", "integration key")):
         return PermanentDeliveryError(f"{answer.host} answered {answer.summary}")
     return make_delivery_error(answer)
+
+
+# An event of PagerDuty has one deduplication key, so it can be about one alert only.
+KIND = make_kind(PagerDutyConfig, send_pagerduty, describe_pagerduty, can_batch=False)

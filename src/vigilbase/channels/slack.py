@@ -3,15 +3,20 @@
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from vigilbase.alerts.batch import Batch, Severity, find_severity, render_lines, render_title
 from vigilbase.alerts.outage import truncate
 from vigilbase.channels.errors import PermanentDeliveryError
-from vigilbase.channels.http_client import HttpAnswer, extract_host, post, require_accepted
 from vigilbase.channels.http_options import HttpOptions, WebUrl
+from vigilbase.channels.kind import make_kind
 from vigilbase.domain import JSON
+from vigilbase.net.http_validation import extract_host
+
+if TYPE_CHECKING:
+    from vigilbase.channels.http_client import HttpAnswer
 
 # Block Kit's limits (docs.slack.dev/reference/block-kit/blocks).
 MAX_BLOCKS = 50
@@ -48,6 +53,8 @@ async def send_slack(config: SlackConfig, batch: Batch) -> str:
         TemporaryDeliveryError, PermanentDeliveryError: Slack did not accept it.
 
     """
+    from vigilbase.channels.http_client import post, require_accepted
+
     body = json.dumps(make_payload(batch), ensure_ascii=False, separators=(",", ":")).encode()
     answer = await post(config, config.url.get_secret_value(), body, {"idempotency-key": str(batch.id)})
     if answer.status in _GONE:
@@ -88,6 +95,9 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _make_webhook_error(answer: HttpAnswer) -> PermanentDeliveryError:
+def _make_webhook_error(answer: "HttpAnswer") -> PermanentDeliveryError:
     """The error if the webhook, its channel or its workspace is gone or closed: `no_service`, `invalid_token`, …"""
     return PermanentDeliveryError(f"{answer.host} answered {answer.summary}")
+
+
+KIND = make_kind(SlackConfig, send_slack, describe_slack)

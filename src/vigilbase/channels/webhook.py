@@ -8,13 +8,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from vigilbase.alerts.batch import Batch
 from vigilbase.channels.alertmanager_payload import make_webhook_payload
 from vigilbase.channels.errors import TemporaryDeliveryError
-from vigilbase.channels.http_client import extract_host, post, require_accepted
 from vigilbase.channels.http_options import Headers, HttpOptions, WebUrl, list_header_secrets, reveal_headers
+from vigilbase.channels.kind import make_kind
 from vigilbase.channels.standard_webhooks import make_signed_headers, parse_secret
-from vigilbase.channels.template import TemplateFailure, render_template
 from vigilbase.channels.webhook_payload import make_example_batch, make_payload, make_template_values
 from vigilbase.clock import utc_now
 from vigilbase.domain import NOTIFICATION_KINDS
+from vigilbase.net.http_validation import extract_host
 
 MAX_SECRETS = 5
 
@@ -33,6 +33,8 @@ def _require_usable(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 def _require_renderable(template: str) -> str:
     """The template, if it can render an example of each kind."""
+    from vigilbase.channels.template import TemplateFailure, render_template
+
     for kind in NOTIFICATION_KINDS:
         try:
             render_template(template, make_template_values(make_example_batch(kind)))
@@ -78,6 +80,8 @@ async def send_webhook(config: WebhookConfig, batch: Batch) -> str:
         TemporaryDeliveryError, PermanentDeliveryError: the receiver did not accept it, or the template failed.
 
     """
+    from vigilbase.channels.http_client import post, require_accepted
+
     body = _make_body(config, batch)
     secrets = tuple(secret.get_secret_value() for secret in config.secret or ())
     # The time of this attempt, because receivers reject a signature that is older than five minutes.
@@ -89,9 +93,14 @@ async def send_webhook(config: WebhookConfig, batch: Batch) -> str:
 
 def _make_body(config: WebhookConfig, batch: Batch) -> bytes:
     if config.template is not None:
+        from vigilbase.channels.template import TemplateFailure, render_template
+
         try:
             return render_template(config.template, make_template_values(batch)).encode()
         except TemplateFailure as error:
             raise TemporaryDeliveryError(f"the template {error}") from None
     payload = make_webhook_payload(batch) if config.format == "alertmanager" else make_payload(batch)
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+KIND = make_kind(WebhookConfig, send_webhook, describe_webhook)

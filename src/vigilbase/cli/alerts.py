@@ -9,16 +9,14 @@ from vigilbase.alerts.suppression import SHORT_ID
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, By, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import run_command
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.config.session import open_database
+from vigilbase.domain import MAX_INTEGER
 from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
-from vigilbase.models.validation import MAX_INTEGER
 from vigilbase.queries.alerts import AlertWithHistory, load_alert_with_history
 from vigilbase.queries.by_id import find_one, require_found
 from vigilbase.queries.group_windows import load_group_windows
 from vigilbase.queries.history import suggest_service
-from vigilbase.settings import load_settings
 from vigilbase.times import format_ago
 from vigilbase.views.alerts import make_alert_table, make_alerts_table
 from vigilbase.views.notifications import make_notification_json, make_unfinished_table
@@ -115,7 +113,7 @@ def resolve(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_jso
 
 async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[list[AlertEvent], str]:
     """The alerts, and a hint about the name of a service that the database doesn't know."""
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         alerts = await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
         if alerts or service is None or await HealthCheckModel.find_latest_by_service(service):
             return alerts, ""
@@ -123,13 +121,13 @@ async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[li
 
 
 async def _load_alert(prefix: str) -> AlertWithHistory:
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         return await load_alert_with_history(await _find_alert(prefix), load_group_windows())
 
 
 async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert before and after."""
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         # The answer alone doesn't show whether the alert was acknowledged before.
         before = await _find_alert(prefix)
         after = await AlertEventModel.acknowledge(before.id, author=author, comment=comment)
@@ -138,7 +136,7 @@ async def _acknowledge(prefix: str, author: str | None, comment: str | None) -> 
 
 async def _resolve(prefix: str, author: str | None, comment: str | None) -> tuple[AlertEvent, AlertEvent]:
     """The alert before and after."""
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         before = await _find_alert(prefix)
         after = await AlertEventModel.resolve(before.id, author=author, comment=comment)
         return before, require_found(after, prefix, "alert", IDS_HINT)

@@ -5,28 +5,25 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 
-from vigilbase.alerts.batch import Batch
-from vigilbase.channels import Channel, send_batch
-from vigilbase.channels.errors import DeliveryError
 from vigilbase.cli.options import AsJson, ConfigFile
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import run_command
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.config.session import open_database
-from vigilbase.configfile import load_config
 from vigilbase.domain import NotificationKind
 from vigilbase.errors import VigilbaseError
 from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import AlertEvent, ChannelModel, ChannelState
-from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import warn_of_unnamed_channels
-from vigilbase.views.channels import make_channel_json, make_channels_table
 from vigilbase.views.terminal import escape
+
+if TYPE_CHECKING:
+    from vigilbase.alerts.batch import Batch
+    from vigilbase.channels import Channel
 
 app = typer.Typer(help="List, test and enable channels.", no_args_is_help=True)
 
@@ -52,7 +49,10 @@ def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
 
     Example: vigilbase channels list --config vigilbase.yaml
     """
-    channels = load_config(config).channels
+    from vigilbase.configfile.outline import load_channels
+    from vigilbase.views.channels import make_channel_json, make_channels_table
+
+    channels = load_channels(config).channels
     states, failure = run_command(_load_states())
     if as_json:
         print_json({"channels": [make_channel_json(channel, states.get(name)) for name, channel in channels.items()]})
@@ -72,7 +72,7 @@ def list_(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
 async def _load_states() -> tuple[Mapping[str, ChannelState], str]:
     """The state of every channel, or why it can't be read; the list of the file is useful without it."""
     try:
-        async with open_database(load_settings(), migrate=False):
+        async with open_database():
             return {state.channel: state for state in await ChannelModel.find_all()}, ""
     except VigilbaseError as error:
         return {}, str(error)
@@ -84,7 +84,9 @@ def send_test(name: Name, config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJso
 
     Example: vigilbase channels test team
     """
-    channel = _require_channel(name, load_config(config).channels)
+    from vigilbase.configfile.outline import load_channels
+
+    channel = _require_channel(name, load_channels(config).channels)
     results = run_command(_send_all(channel))
     has_failed = any(result.error for result in results)
     if as_json:
@@ -105,27 +107,32 @@ def enable(name: Name, config: ConfigFile = DEFAULT_CONFIG) -> None:
 
     Example: vigilbase channels enable ops
     """
-    was_disabled = run_command(_enable(name, load_config(config).channels))
+    from vigilbase.configfile.outline import load_channels
+
+    was_disabled = run_command(_enable(name, load_channels(config).channels))
     print_line(f"{name} {'is enabled' if was_disabled else 'was not disabled'}.")
 
 
-async def _enable(name: str, channels: Mapping[str, Channel]) -> bool:
+async def _enable(name: str, channels: "Mapping[str, Channel]") -> bool:
     """Whether it was disabled. A disabled channel need not be in the file any more."""
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         if name not in {state.channel for state in await ChannelModel.find_all() if state.is_disabled}:
             _require_channel(name, channels)
         return await ChannelModel.enable(name)
 
 
-def _require_channel(name: str, channels: Mapping[str, Channel]) -> Channel:
+def _require_channel(name: str, channels: "Mapping[str, Channel]") -> "Channel":
     if name in channels:
         return channels[name]
     known = f"the file has {', '.join(channels)}" if channels else "the file has none under `channels:`"
     raise VigilbaseError(f'there is no channel "{escape(name)}"; {known}')
 
 
-async def _send_all(channel: Channel) -> list[TestResult]:
+async def _send_all(channel: "Channel") -> list[TestResult]:
     """The results up to the first failure."""
+    from vigilbase.channels import send_batch
+    from vigilbase.channels.errors import DeliveryError
+
     results: list[TestResult] = []
     for batch in make_test_batches(channel.name, utc_now()):
         try:
@@ -138,8 +145,10 @@ async def _send_all(channel: Channel) -> list[TestResult]:
     return results
 
 
-def make_test_batches(channel: str, now: datetime) -> Iterator[Batch]:
+def make_test_batches(channel: str, now: datetime) -> "Iterator[Batch]":
     """An alert whose text says that it is a test, then its resolution, so that no receiver keeps it open."""
+    from vigilbase.alerts.batch import Batch
+
     text = f'this is a test of the channel "{channel}", nothing is wrong'
     alert = AlertEvent(
         id=uuid4(),

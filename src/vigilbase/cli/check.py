@@ -4,19 +4,17 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
 from vigilbase.cli.options import AsJson, ConfigFile
-from vigilbase.cli.output import console, print_json
-from vigilbase.cli.session import run_command
 from vigilbase.clock import utc_now
-from vigilbase.configfile import ServiceConfig, load_config, make_file_schema
 from vigilbase.domain import ProbeResult
 from vigilbase.files import DEFAULT_CONFIG
-from vigilbase.probes import run_probe
-from vigilbase.runner.fd_limits import raise_fd_limit
-from vigilbase.views.checks import make_result_json, make_results_table
+
+if TYPE_CHECKING:
+    from vigilbase.configfile import ServiceConfig
 
 MAX_CONCURRENT = 10  # more probes that begin at one moment would wait for each other and seem slow
 
@@ -26,6 +24,11 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
 
     Example: vigilbase check --json
     """
+    from vigilbase.cli.output import console, print_json
+    from vigilbase.cli.session import run_command
+    from vigilbase.configfile import load_config
+    from vigilbase.views.checks import make_result_json, make_results_table
+
     services = load_config(config).services
     results = run_command(_probe_all(services))
     rows = [(service.name, service.kind, result) for service, result in zip(services, results, strict=True)]
@@ -37,10 +40,13 @@ def check(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> No
         sys.exit(1)
 
 
-async def _probe_all(services: Sequence[ServiceConfig]) -> list[ProbeResult]:
+async def _probe_all(services: "Sequence[ServiceConfig]") -> list[ProbeResult]:
+    from vigilbase.probes.run import run_probe
+    from vigilbase.runner.fd_limits import raise_fd_limit
+
     limit = asyncio.Semaphore(min(MAX_CONCURRENT, raise_fd_limit()))
 
-    async def probe(service: ServiceConfig) -> ProbeResult:
+    async def probe(service: "ServiceConfig") -> ProbeResult:
         async with limit:
             return await run_probe(
                 service.probe, timeout=service.timeout_s, degraded_after=service.degraded_after_s, now=utc_now
@@ -54,6 +60,8 @@ def schema() -> None:
 
     Example: vigilbase schema > vigilbase.schema.json
     """
+    from vigilbase.configfile.schema import make_file_schema
+
     typer.echo(json.dumps(make_file_schema(), indent=2))
 
 

@@ -4,8 +4,6 @@ import os
 import re
 from typing import Self, SupportsIndex
 
-import yaml
-
 from vigilbase.errors import ConfigurationError
 from vigilbase.files import DEFAULT_CONFIG, read_text
 
@@ -15,6 +13,8 @@ _LITERAL = re.compile(r"[\w./@+-]+(?: [\w./@+-]+)*")
 
 def complete_service_names(incomplete: str) -> list[str]:
     """The services of the current folder's vigilbase.yaml whose names begin like this; none if it can't be read."""
+    import yaml
+
     try:
         # Names are all that matters here, so the rest of the file may be wrong.
         services = yaml.safe_load(read_text(DEFAULT_CONFIG))["services"]

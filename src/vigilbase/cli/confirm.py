@@ -7,9 +7,9 @@ import sys
 import typer
 
 from vigilbase.cli.output import print_line
-from vigilbase.cli.session import run_command, warn_about_host
+from vigilbase.cli.session import run_command
 from vigilbase.config.session import open_ddl_postgres
-from vigilbase.database.host import Host
+from vigilbase.database.host import Host, list_warnings, read_host_at
 from vigilbase.database.urls import find_host
 from vigilbase.errors import ConfigurationError
 from vigilbase.settings import OWN_DATABASE_VARIABLE, Settings, choose_transport, find_database_variable
@@ -77,3 +77,11 @@ async def _read_host_unless_stopped(settings: Settings) -> Host | None:
 async def _read_host(settings: Settings) -> Host:
     async with open_ddl_postgres(settings) as url:
         return await warn_about_host(url, settings)
+
+
+async def warn_about_host(url: str, settings: Settings) -> Host:
+    """Print the database's shortcomings on standard error, and return its description."""
+    host = await read_host_at(url, timeout=settings.timeout)
+    for problem, advice in list_warnings(host):
+        typer.echo(f"vigilbase: warning: {problem}: {advice}", err=True)
+    return host

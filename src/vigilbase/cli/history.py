@@ -1,24 +1,20 @@
 """`vigilbase history`."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vigilbase.alerts.alert_json import make_alert_json
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, Limit, parse_limit
-from vigilbase.cli.output import console, print_json
-from vigilbase.cli.session import run_command
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.config.session import open_database
 from vigilbase.durations import parse_duration
 from vigilbase.errors import InvalidInputError
-from vigilbase.models.validation import MAX_DAYS
-from vigilbase.queries.history import ServiceHistory, load_service_history
-from vigilbase.settings import load_settings
 from vigilbase.times import format_time
-from vigilbase.views.checks import describe_no_checks, make_check_json, make_history_table, summarize_history
+
+if TYPE_CHECKING:
+    from vigilbase.queries.history import ServiceHistory
 
 ServiceName = Annotated[
     str, typer.Argument(metavar="SERVICE", help="The service's name.", autocompletion=complete_service_names)
@@ -31,6 +27,10 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
 
     Example: vigilbase history website --last 7d
     """
+    from vigilbase.alerts.alert_json import make_alert_json
+    from vigilbase.cli.output import console, print_json
+    from vigilbase.views.checks import describe_no_checks, make_check_json, make_history_table, summarize_history
+
     period = run_command(_load(service, _parse_period("--last", last), parse_limit(limit)))
     checks, alerts = period.history.checks, period.alerts
     if as_json:
@@ -55,6 +55,8 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
 
 
 def _parse_period(field: str, text: str) -> timedelta:
+    from vigilbase.models.validation import MAX_DAYS
+
     try:
         seconds = parse_duration(text)
     except ValueError:
@@ -64,8 +66,10 @@ def _parse_period(field: str, text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-async def _load(service: str, length: timedelta, limit: int) -> ServiceHistory:
-    async with open_database(load_settings(), migrate=False):
+async def _load(service: str, length: timedelta, limit: int) -> "ServiceHistory":
+    from vigilbase.queries.history import load_service_history
+
+    async with open_database():
         return await load_service_history(service, utc_now() - length, limit)
 
 

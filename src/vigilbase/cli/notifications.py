@@ -7,16 +7,14 @@ import typer
 
 from vigilbase.cli.options import AsJson, By, ConfigFile, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import run_command
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.config.session import open_database
 from vigilbase.domain import NOTIFICATION_STATUSES, NotificationStatus
 from vigilbase.errors import InvalidInputError, VigilbaseError
 from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import ChannelModel, ChannelState, Notification, NotificationModel
 from vigilbase.models.notification import RetryOutcome
 from vigilbase.queries.group_windows import load_group_windows
-from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import describe_disabled_channel
 from vigilbase.views.notifications import make_notification_json, make_notifications_table
 from vigilbase.views.terminal import escape
@@ -116,18 +114,18 @@ def _explain_no_retry(notification: Notification, outcome: RetryOutcome) -> str:
 async def _list(
     statuses: Sequence[NotificationStatus], limit: int, windows: Mapping[str, float] | None
 ) -> tuple[list[Notification], list[ChannelState]]:
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         notifications = await NotificationModel.find(statuses=statuses, limit=limit, windows=windows)
         return notifications, await ChannelModel.find_all()
 
 
 async def _retry(number: int, author: str | None) -> tuple[Notification, RetryOutcome] | None:
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         return await NotificationModel.retry(number, author=author)
 
 
 async def _discard(number: int, author: str | None) -> tuple[Notification, bool] | None:
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         return await NotificationModel.discard(number, author=author)
 
 

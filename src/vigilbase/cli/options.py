@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from vigilbase.domain import MAX_INTEGER
 from vigilbase.errors import InvalidInputError
-from vigilbase.models.validation import MAX_INTEGER
 
 ConfigFile = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE", dir_okay=False)

@@ -1,21 +1,19 @@
-"""How a command runs: its coroutine, and warnings about the database."""
+"""How a command runs its coroutine, and opens the database."""
 
-import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import typer
-
 from vigilbase.config.supabase import close_supabase_service_client
-from vigilbase.database.host import Host, list_warnings, read_host_at
-from vigilbase.settings import Settings
-from vigilbase.threads import DaemonThreads
 
 Result = TypeVar("Result")
 
 
 def run_command(coroutine: Coroutine[object, object, Result]) -> Result:
     """Run a command's coroutine, and close its connections whatever happens."""
+    import asyncio
+
+    from vigilbase.threads import DaemonThreads
 
     async def run_and_close() -> Result:
         # Python's own threads would delay the exit while a name lookup hangs (decision 11).
@@ -29,9 +27,16 @@ def run_command(coroutine: Coroutine[object, object, Result]) -> Result:
     return asyncio.run(run_and_close())
 
 
-async def warn_about_host(url: str, settings: Settings) -> Host:
-    """Print the database's shortcomings on standard error, and return its description."""
-    host = await read_host_at(url, timeout=settings.timeout)
-    for problem, advice in list_warnings(host):
-        typer.echo(f"vigilbase: warning: {problem}: {advice}", err=True)
-    return host
+@asynccontextmanager
+async def open_database() -> AsyncIterator[None]:
+    """The configured database for the block, ready for the models. It must exist and be migrated.
+
+    Raises:
+        VigilbaseError: it can't be used; the message says what to do.
+
+    """
+    from vigilbase.config.session import open_database as open_configured_database
+    from vigilbase.settings import load_settings
+
+    async with open_configured_database(load_settings(), migrate=False):
+        yield

@@ -12,16 +12,14 @@ from vigilbase.alerts.suppression import matches_service
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import run_command
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.config.session import open_database
 from vigilbase.durations import make_duration_parser
 from vigilbase.errors import InvalidInputError, VigilbaseError
 from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import CreateSuppressionData, HealthCheckModel, Suppression, SuppressionModel
 from vigilbase.models.suppression import SuppressionKind, make_suppression_arguments
 from vigilbase.queries.by_id import find_one
-from vigilbase.settings import load_settings
 from vigilbase.views.suppressions import (
     NOUNS,
     describe_created,
@@ -143,20 +141,20 @@ def _name_options() -> Iterator[None]:
 async def _create(data: CreateSuppressionData) -> tuple[Suppression, str | None]:
     with _name_options():
         make_suppression_arguments(data)  # so that a mistake is reported before a database is opened
-        async with open_database(load_settings(), migrate=False):
+        async with open_database():
             suppression = await SuppressionModel.create(data)
             return suppression, await _warn_of_no_match(suppression)
 
 
 async def _load(kind: SuppressionKind, limit: int | None) -> list[Suppression]:
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         if limit is None:
             return await SuppressionModel.find_current(kind)
         return await SuppressionModel.find_newest(kind, limit=limit)
 
 
 async def _end(kind: SuppressionKind, prefix: str) -> tuple[Suppression, bool]:
-    async with open_database(load_settings(), migrate=False):
+    async with open_database():
         matches = SuppressionModel.find_by_id_prefix(kind, prefix)
         hint = f"`vigilbase {kind} list --all` lists the ids"
         suppression = await find_one(matches, prefix, NOUNS[kind], hint)
@@ -166,12 +164,12 @@ async def _end(kind: SuppressionKind, prefix: str) -> tuple[Suppression, bool]:
 async def _warn_of_no_match(suppression: Suppression) -> str | None:
     """A warning if no known service matches, which may be a typing error; None if one does or nothing is known."""
     # This import takes a third of a second, and nothing else here needs it.
-    from vigilbase.configfile import load_optional_config  # noqa: PLC0415
+    from vigilbase.configfile.outline import load_optional, load_outlines
 
     known: dict[str, Sequence[str]] = {check.service_name: () for check in await HealthCheckModel.find_latest()}
-    config = load_optional_config(DEFAULT_CONFIG)
-    if config is not None:
-        known |= {service.name: service.tags for service in config.services}
+    outlines = load_optional(load_outlines, DEFAULT_CONFIG)
+    if outlines is not None:
+        known |= {service.name: service.tags for service in outlines}
     elif suppression.tag is not None:  # tags are in the file alone
         return None
     if not known or any(matches_service(suppression, name, tags) for name, tags in known.items()):

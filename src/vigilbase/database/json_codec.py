@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from vigilbase.database.adapters import find_nearest_moment
 from vigilbase.database.client import Row, Value
+from vigilbase.database.time_range import find_nearest_moment
 from vigilbase.domain import JSON
 
 

@@ -1,4 +1,4 @@
-"""The service client over supabase-py's AsyncClient, which uses only the Data API of a Supabase project.
+"""The service client over postgrest-py, the part of supabase-py that speaks to a project's Data API.
 
 Each verb is one HTTP request and one transaction. We set the timeouts, and retry only transactions that conflict with
 another one; the caller decides about all other errors.
@@ -8,13 +8,12 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx
-from postgrest import APIError, APIResponse
+from postgrest import DEFAULT_POSTGREST_CLIENT_HEADERS, APIError, APIResponse, AsyncPostgrestClient
 from postgrest.types import CountMethod, ReturnMethod
-from supabase import AsyncClient, AsyncClientOptions
 
 from vigilbase.database.client import (
     MAX_ROWS,
@@ -69,17 +68,12 @@ class SupabaseClient:
         self._timeout = timeout
         self._host = urlsplit(url).netloc
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(timeout), follow_redirects=False)
-        self._client = AsyncClient(
-            url,
-            key,
-            AsyncClientOptions(
-                httpx_client=self._http,
-                # The library's own retries pause for seconds, which would use up `timeout`.
-                postgrest_client_retry=False,
-                # These concern the sessions of users, which a secret key doesn't have.
-                auto_refresh_token=False,
-                persist_session=False,
-            ),
+        self._client = AsyncPostgrestClient(
+            f"{url.rstrip('/')}/rest/v1",
+            headers={**DEFAULT_POSTGREST_CLIENT_HEADERS, "apikey": key, "authorization": f"Bearer {key}"},
+            http_client=self._http,
+            # The library's own retries pause for seconds, which would use up `timeout`.
+            retry_enabled=False,
         )
 
     async def insert(self, table: str, rows: Sequence[Row]) -> list[Row]:
@@ -119,7 +113,8 @@ class SupabaseClient:
 
     async def call(self, function: str, arguments: Mapping[str, Value] | None = None) -> JSON:
         """See `ServiceClient.call`."""
-        request = self._client.rpc(function, _encode_row(arguments or {}))
+        # The library's annotation is too narrow: it sends any JSON.
+        request = self._client.rpc(function, cast("dict[str, str]", _encode_row(arguments or {})))
         answer = await self._send(f"call {function}", request.execute)
         return answer.data
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
-from vigilbase.domain import ALERT_STATUSES, ALERT_TYPES, JSON, AlertStatus, AlertType
+from vigilbase.domain import ALERT_STATUSES, ALERT_TYPES, JSON, MAX_INTEGER, AlertStatus, AlertType
 from vigilbase.errors import DatabaseError, InvalidInputError, InvalidTransitionError
 from vigilbase.logging import get_logger
 from vigilbase.models.fallback import call_or_fall_back
@@ -27,7 +27,6 @@ from vigilbase.models.rows import (
     read_rows,
 )
 from vigilbase.models.validation import (
-    MAX_INTEGER,
     PREFIX_LIMIT,
     parse_id_prefix,
     require_type,

@@ -10,7 +10,7 @@ from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
 from vigilbase.database.json_codec import to_json
-from vigilbase.domain import JSON, STATUSES, Status
+from vigilbase.domain import JSON, MAX_INTEGER, STATUSES, Status
 from vigilbase.errors import DatabaseError, InvalidInputError
 from vigilbase.ids import uuid7
 from vigilbase.logging import get_logger
@@ -30,7 +30,6 @@ from vigilbase.models.rows import (
     read_rows,
 )
 from vigilbase.models.validation import (
-    MAX_INTEGER,
     require_type,
     validate_choice,
     validate_details,

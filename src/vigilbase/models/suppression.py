@@ -8,7 +8,7 @@ from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Row, Value
-from vigilbase.domain import JSON
+from vigilbase.domain import JSON, MAX_INTEGER
 from vigilbase.errors import InvalidInputError
 from vigilbase.logging import get_logger
 from vigilbase.models.instrumentation import log_failures
@@ -25,7 +25,6 @@ from vigilbase.models.rows import (
     read_rows,
 )
 from vigilbase.models.validation import (
-    MAX_INTEGER,
     PREFIX_LIMIT,
     parse_id_prefix,
     require_type,

@@ -10,12 +10,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
-from vigilbase.domain import JSON
+from vigilbase.domain import JSON, MAX_INTEGER
 from vigilbase.errors import InvalidInputError
 
 MAX_NAME_LENGTH = 100
-# The largest Postgres integer.
-MAX_INTEGER = 2**31 - 1
 MAX_JSON_NUMBER = 2**53
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 64 * 1024

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 import httpx
 
 from vigilbase.net.http_validation import DEFAULT_PORTS
-from vigilbase.net.redaction import encode_basic_credentials, is_secret_header, is_secret_key, redact
+from vigilbase.net.redaction import MIN_SECRET_LENGTH, encode_basic_credentials, is_secret_header, is_secret_key, redact
 from vigilbase.net.trace import current_trace
-
-MIN_SECRET_LENGTH = 4  # redacting each `1` for a cookie `seen=1` would make texts unreadable
 
 
 def list_request_secrets(url: str, headers: Mapping[str, str]) -> Iterator[str]:

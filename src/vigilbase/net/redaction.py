@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote
 
 REDACTED = "****"
+MIN_SECRET_LENGTH = 4  # redacting each `1` for a cookie `seen=1` would make texts unreadable
 _MIN_SUBSTRING_LENGTH = 6  # shorter secrets match whole words only, or they would garble ordinary texts
 
 _NAMES = (

@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, fie
 from vigilbase.domain import JSON, ProbeResult
 from vigilbase.net.error_text import describe_error
 from vigilbase.net.trace import current_trace
+from vigilbase.probes.kind import make_kind
 
 MAX_ANSWERS = 20  # in the details
 _PORT = 53
@@ -210,3 +211,6 @@ def _parse_ip_address(text: str) -> str | None:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return None
+
+
+KIND = make_kind(DnsTarget, probe_dns)

@@ -18,6 +18,7 @@ from vigilbase.net.tls_context import CaFile, make_tls_context
 from vigilbase.net.trace import current_trace
 from vigilbase.probes.expectation import HttpExpectation, check_body, check_status
 from vigilbase.probes.http_body import Body, read_body
+from vigilbase.probes.kind import make_kind
 
 MAX_REDIRECTS = 10
 _PROTOCOL = "http/1.1"
@@ -157,3 +158,6 @@ def _evaluate(expect: HttpExpectation, response: httpx.Response, body: Body) -> 
         return ProbeResult("degraded", "expected a certificate, got a connection without TLS")
     warning = check_expiry(certificate, expect.certificate_days, utc_now())
     return ProbeResult("degraded", warning) if warning else ProbeResult()
+
+
+KIND = make_kind(HttpTarget, probe_http)

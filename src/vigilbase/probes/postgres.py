@@ -16,6 +16,7 @@ from vigilbase.domain import JSON, ProbeResult
 from vigilbase.errors import DatabaseError
 from vigilbase.net.error_text import ProbeFailure
 from vigilbase.net.trace import current_trace
+from vigilbase.probes.kind import make_kind
 
 SELF = "self"
 _ROLE_INFO = "vigilbase_role_info"
@@ -90,3 +91,6 @@ def _read_server_details(connection: psycopg.AsyncConnection[DictRow]) -> Mappin
     if connection.info.parameter_status("in_hot_standby") == "on":
         details["in_recovery"] = True
     return details
+
+
+KIND = make_kind(PostgresTarget, probe_postgres)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
 from vigilbase.domain import JSON, STATUSES, ProbeResult, Status
 from vigilbase.net.error_text import ProbeFailure
+from vigilbase.probes.kind import make_kind
 from vigilbase.probes.worker import ProbeThread
 
 _EXPECTED = "expected None, a status or a ProbeResult"
@@ -154,3 +155,6 @@ def _make_current_folder_importable() -> None:
     folder = str(Path.cwd())
     if "" not in sys.path and folder not in sys.path:
         sys.path.append(folder)
+
+
+KIND = make_kind(PythonTarget, probe_python)

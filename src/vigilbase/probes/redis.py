@@ -12,6 +12,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, InvalidRespo
 
 from vigilbase.domain import JSON, ProbeResult
 from vigilbase.net.trace import current_trace
+from vigilbase.probes.kind import make_kind
 
 _DETAILS = {"redis_version": "server_version", "role": "role"}
 _NOT_REDIS = "the server is not Redis"
@@ -130,3 +131,6 @@ def _describe_redis_error(error: RedisError) -> str:
     # For an unknown command, a server quotes the arguments, and those of AUTH are secrets.
     text = str(error).split(" with args beginning with")[0].strip(" ,.")
     return f"login refused: {text}" if isinstance(error, AuthenticationError) else text or type(error).__name__
+
+
+KIND = make_kind(RedisTarget, probe_redis)

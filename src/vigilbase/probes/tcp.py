@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from vigilbase.domain import ProbeResult
 from vigilbase.net.connection import open_connection
+from vigilbase.probes.kind import make_kind
 
 
 class TcpTarget(BaseModel):
@@ -49,3 +50,6 @@ async def probe_tcp(target: TcpTarget, timeout: float) -> ProbeResult:
     host, port = parse_host_and_port(target.tcp)
     async with open_connection(host, port):
         return ProbeResult()
+
+
+KIND = make_kind(TcpTarget, probe_tcp)

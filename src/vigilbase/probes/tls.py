@@ -11,6 +11,7 @@ from vigilbase.net.connection import open_connection
 from vigilbase.net.error_text import ProbeFailure
 from vigilbase.net.tls_context import CaFile, make_tls_context
 from vigilbase.net.trace import current_trace
+from vigilbase.probes.kind import make_kind
 from vigilbase.probes.tcp import parse_host_and_port
 
 DEFAULT_PORT = 443
@@ -71,3 +72,6 @@ async def probe_tls(target: TlsTarget, timeout: float) -> ProbeResult:
     details["certificate"] = certificate.details(utc_now())
     warning = check_expiry(certificate, target.expect.certificate_days, utc_now())
     return ProbeResult("degraded", warning) if warning else ProbeResult()
+
+
+KIND = make_kind(TlsTarget, probe_tls)

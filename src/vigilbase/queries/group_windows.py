@@ -13,11 +13,11 @@ def load_group_windows(config: Path = DEFAULT_CONFIG) -> Mapping[str, float] | N
         ConfigurationError: another file can't be read.
 
     """
-    # These imports take half a second, and few commands need them.
+    # Imported here, because most of the commands that list something need no file.
     from vigilbase.channels import CHANNELS  # noqa: PLC0415
-    from vigilbase.configfile import load_optional_config  # noqa: PLC0415
+    from vigilbase.configfile.outline import load_channels, load_optional  # noqa: PLC0415
 
-    loaded = load_optional_config(config)
+    loaded = load_optional(load_channels, config)
     if loaded is None:
         return None
     return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from vigilbase.configfile import ServiceConfig, load_optional_config
+from vigilbase.configfile.outline import ServiceOutline, load_optional, load_outlines
 from vigilbase.models import (
     AlertEvent,
     AlertEventModel,
@@ -48,14 +48,14 @@ def make_statuses(rows: StatusRows, file: Path, now: datetime) -> list[ServiceSt
         ConfigurationError: `file` is not the default file, and can't be read.
 
     """
-    config = load_optional_config(file)
+    outlines = load_optional(load_outlines, file)
     # None without a file: what can't be read isn't the same as a service that the file doesn't name.
-    services = {service.name: service for service in config.services} if config else None
+    services = None if outlines is None else {service.name: service for service in outlines}
     return [_make_status(check, rows, services, now) for check in rows.checks]
 
 
 def _make_status(
-    check: ServiceHealthCheck, rows: StatusRows, services: Mapping[str, ServiceConfig] | None, now: datetime
+    check: ServiceHealthCheck, rows: StatusRows, services: Mapping[str, ServiceOutline] | None, now: datetime
 ) -> ServiceStatus:
     service = services.get(check.service_name) if services is not None else None
     suppression = rows.suppressions.find(check.service_name, service.tags if service else (), now)
@@ -64,6 +64,6 @@ def _make_status(
         rows.alerts.get(check.service_name),
         is_monitored=None if services is None else service is not None,
         # The same limit as for a gap in a streak.
-        is_stale=now - check.checked_at > service.policy.max_gap if service and check.checked_at else None,
+        is_stale=now - check.checked_at > service.max_gap if service and check.checked_at else None,
         suppressed_by=suppression.by if suppression else None,
     )

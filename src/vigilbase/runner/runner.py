@@ -19,7 +19,7 @@ from vigilbase.logging import get_logger
 from vigilbase.notifications.active_silences import load_active_silences
 from vigilbase.notifications.worker import NotificationWorker, wake_on_notify
 from vigilbase.phases import pack_phases
-from vigilbase.probes import ProbeSkippedError, run_probe
+from vigilbase.probes.run import ProbeSkippedError, run_probe
 from vigilbase.runner.check_buffer import CheckBuffer
 from vigilbase.runner.fd_limits import raise_fd_limit
 from vigilbase.runner.history import States, load_history

@@ -1,0 +1,54 @@
+"""The extras that an installation may lack, and modules that are imported when they are first needed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import TypeVar, cast
+
+from vigilbase.errors import MissingExtraError
+
+Kind = TypeVar("Kind")
+
+
+def import_from_extra(module: str, extra: str, user: str) -> ModuleType:
+    """Import a module that needs the packages of an extra; `user` names what needs it.
+
+    Raises:
+        MissingExtraError: the extra is not installed; the message says how to install it.
+
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        # A module of our own that is missing is a bug.
+        if error.name is None or error.name.split(".")[0] == "vigilbase":
+            raise
+        raise MissingExtraError(user, extra, error.name) from error
+
+
+class LazyKinds(Mapping[str, Kind]):
+    """Kinds by name. Each is the `KIND` of a module of `package`, which is imported when the kind is first looked up.
+
+    A lookup raises MissingExtraError if the extra is not installed.
+    """
+
+    def __init__(self, package: str, names: Sequence[str], *, extra: str, noun: str) -> None:
+        self._package = package
+        self._names = tuple(names)
+        self._extra = extra
+        self._noun = noun
+
+    def __getitem__(self, name: str) -> Kind:
+        if name not in self._names:
+            raise KeyError(name)
+        module = import_from_extra(f"{self._package}.{name}", self._extra, f"{name} {self._noun}")
+        return cast("Kind", module.KIND)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
