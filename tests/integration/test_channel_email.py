@@ -12,7 +12,7 @@ from tests.support.certificates import Authority, new_authority
 from tests.support.loopback import hang_up, serving, silent
 from tests.support.mailbox import PASSWORD, URL_LOGIN, USER, Mailbox, mail_server
 from tests.support.server import free_port
-from vigilbase.channels import CHANNELS, Channel, email, send_batch
+from vigilbase.channels import CHANNELS, Channel, email_sending, send_batch
 from vigilbase.channels.email import EmailConfig, send_email
 from vigilbase.channels.errors import PermanentDeliveryError, TemporaryDeliveryError
 
@@ -181,7 +181,7 @@ async def test_send_email_unreachable_server_or_closed_connection_is_temporary()
 
 @pytest.mark.parametrize("limit", ["STEP_TIMEOUT_S", "TIME_LIMIT_S"])
 async def test_send_email_silent_server_is_temporary(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(email, limit, 0.2)
+    monkeypatch.setattr(email_sending, limit, 0.2)
     async with serving(silent) as port:
         with pytest.raises(TemporaryDeliveryError, match=r": the mail server did not answer in time$"):
             await send_email(make_config(f"smtp://127.0.0.1:{port}"), make_batch())
