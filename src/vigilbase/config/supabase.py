@@ -7,8 +7,9 @@ from functools import partial
 
 from vigilbase.database.client import ServiceClient
 from vigilbase.database.embedded import EmbeddedServer, get_default_home
-from vigilbase.database.postgres import PostgresClient, check_conninfo
+from vigilbase.database.postgres import PostgresClient
 from vigilbase.database.row_security import HiddenRowsError
+from vigilbase.database.urls import check_conninfo
 from vigilbase.errors import ConfigurationError
 from vigilbase.settings import Settings, choose_transport, load_settings
 

@@ -1,11 +1,41 @@
-"""Connection URLs: redacted for display, and as the environment of a program."""
+"""Connection URLs: checked, redacted for display, and as the environment of a program."""
 
 from urllib.parse import quote, urlencode
 
-from psycopg.conninfo import conninfo_to_dict
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, timeout_from_conninfo
 from psycopg.pq import Conninfo
 
-from vigilbase.database.postgres import check_conninfo
+from vigilbase.errors import ConfigurationError
+from vigilbase.postgres_url import find_unknown_parameter
+from vigilbase.settings import find_database_variable
+
+
+def check_conninfo(conninfo: str) -> None:
+    """Reject what libpq can't parse. The error shows at most the name of a parameter.
+
+    Raises:
+        ConfigurationError: the connection URL is malformed or has an unknown parameter.
+
+    """
+    if flaw := find_flaw(conninfo):
+        raise ConfigurationError(f"{find_database_variable()} {flaw}")
+
+
+def find_flaw(conninfo: str) -> str | None:
+    """Why libpq can't use a URL in its form, without showing any value of it; None if it can."""
+    try:
+        timeout_from_conninfo(conninfo_to_dict(conninfo))
+    except psycopg.Error as error:  # its text quotes the URL, including the password
+        if "connect_timeout" in str(error):
+            return 'has a wrong value in the parameter "connect_timeout": it must be a whole number of seconds'
+        if name := find_unknown_parameter(conninfo, [option.keyword.decode() for option in Conninfo.get_defaults()]):
+            return f'has the unknown parameter "{name}": remove it, or use one of libpq (sslmode, options, …)'
+        return (
+            "is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with only libpq's query parameters "
+            "(sslmode, options, …)"
+        )
+    return None
 
 
 def make_environment(url: str) -> dict[str, str]:
