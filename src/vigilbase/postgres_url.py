@@ -109,6 +109,8 @@ def _translate_tls(parameters: Mapping[str, str]) -> dict[str, str]:
         mode = max(asked, mode or asked, key=_MODES.index)
     if is_verified:  # against the system's authorities, as those drivers do
         kept.setdefault("sslrootcert", "system")
+    if kept.get("sslrootcert") == "system" and mode not in (None, "verify-full"):  # libpq's own rule since 16
+        raise ValueError('has a wrong value in the parameter "sslmode": sslrootcert=system needs verify-full')
     return {**kept, "sslmode": mode} if mode else kept
 
 

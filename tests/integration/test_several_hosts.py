@@ -88,6 +88,12 @@ async def test_migrate_and_doctor_first_host_frozen_use_second(
     assert (doctor.returncode, doctor.stderr) == (0, "")
 
 
+async def test_db_psql_first_host_frozen_uses_second(server: PostgresServer, frozen_port: int, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": _join(server, frozen_port, server.port), "VIGILBASE_TIMEOUT": "2"}
+    result = await asyncio.to_thread(run, "db", "psql", "-Atc", "SELECT 1", cwd=tmp_path, environ=environ)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1\n", "")
+
+
 @pytest.mark.parametrize("timeout", [1, 2])
 async def test_probe_postgres_first_host_frozen_is_healthy_within_small_timeout(
     server: PostgresServer, frozen_port: int, timeout: float

@@ -1,16 +1,19 @@
 """Postgres over TLS: the system's certificate authorities, and what is told of attempts with and without TLS."""
 
+import os
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from psycopg import pq
 
 from tests.support.loopback import probe_target
+from tests.support.older_servers import OLDER
 from tests.support.tls_postgres import PASSWORD, TlsPostgres, run_tls_postgres
+from tests.support.website import run
 from vigilbase import DatabaseUnavailableError
 from vigilbase.config.supabase import make_service_client
-from vigilbase.database.authorities import find_authorities, trust_system_authorities
+from vigilbase.database.authorities import find_authorities, name_system_authorities
 from vigilbase.database.connect import connect
 from vigilbase.database.connection_errors import ConnectionFailedError
 from vigilbase.settings import load_settings
@@ -85,11 +88,30 @@ async def test_system_authorities_from_environment_are_trusted(
         await connect(tls_server.url(), 5)
 
 
-def test_trust_system_authorities_other_parameters_are_left_alone() -> None:
-    assert pq.__impl__ == "binary"
+def test_name_system_authorities_other_parameters_are_left_alone() -> None:
     for parameters in ({"host": "h"}, {"sslrootcert": "/ca.pem"}, {"sslrootcert": "system", "sslmode": "require"}):
-        assert trust_system_authorities({**parameters}) == parameters
-    assert trust_system_authorities({"sslrootcert": "system"})["sslrootcert"] == find_authorities()
+        assert name_system_authorities({**parameters}) == parameters
+    assert name_system_authorities({"sslrootcert": "system"})["sslrootcert"] == find_authorities()
+
+
+@pytest.mark.parametrize("query", [SYSTEM, "?sslmode=require", "?ssl=true"])
+def test_db_psql_and_dump_over_tls_use_programs_of_system(tls_server: TlsPostgres, tmp_path: Path, query: str) -> None:
+    programs = f"{OLDER['15']}:{os.environ.get('PATH', '')}"
+    environ = {"DATABASE_URL": tls_server.url(query=query), "SSL_CERT_FILE": tls_server.authority.ca_file}
+    statement = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    result = run("db", "psql", "-Atc", statement, cwd=tmp_path, environ={**environ, "PATH": programs})
+    assert (result.returncode, result.stdout, result.stderr) == (0, "t\n", "")
+    assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
+    result = run("db", "dump", f"{query[-4:]}.dump", cwd=tmp_path, environ={**environ, "PATH": programs})
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_db_psql_over_tls_without_program_of_system_names_it(tls_server: TlsPostgres, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": tls_server.url(query="?sslmode=require"), "PATH": str(tmp_path)}
+    result = run("db", "psql", "-c", "SELECT 1", cwd=tmp_path, environ=environ)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "sslmode=require demands TLS, which the psql that comes with Vigilbase can't do: " in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 async def test_connect_refused_password_is_told_without_attempt_without_tls(tls_server: TlsPostgres) -> None:

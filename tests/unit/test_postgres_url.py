@@ -5,6 +5,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from vigilbase import ConfigurationError
+from vigilbase.database.authorities import find_authorities
 from vigilbase.database.urls import find_flaw, make_environment, redact_url
 from vigilbase.postgres_url import find_unknown_parameter, is_postgres_url, to_libpq_url
 from vigilbase.settings import check_database_url, load_settings
@@ -95,6 +96,8 @@ def test_to_libpq_url_tls_of_other_driver_becomes_as_strict_sslmode(query: str, 
     ("query", "name"),
     [
         ("ssl=hunter2", "ssl"),
+        ("sslrootcert=system&sslmode=require", "sslmode"),
+        ("sslrootcert=system&ssl=require", "sslmode"),
         ("sslmode=hunter2", "sslmode"),
         ("sslaccept=hunter2", "sslaccept"),
         ("host=hunter2:1&host=hunter2:2", "host"),
@@ -160,6 +163,11 @@ def test_settings_translated_url_reaches_every_user_of_it() -> None:
     assert settings.database_url
     url = settings.database_url.get_secret_value()
     assert redact_url(url) == "postgresql://u:*****@h:1/d?sslmode=verify-full&sslrootcert=system"
+    assert make_environment("postgresql://h/d?sslmode=require") == {
+        "PGHOST": "h",
+        "PGDATABASE": "d",
+        "PGSSLMODE": "require",
+    }
     assert make_environment(url) == {
         "PGHOST": "h",
         "PGPORT": "1",
@@ -167,7 +175,7 @@ def test_settings_translated_url_reaches_every_user_of_it() -> None:
         "PGUSER": "u",
         "PGPASSWORD": "p",
         "PGSSLMODE": "verify-full",
-        "PGSSLROOTCERT": "system",
+        "PGSSLROOTCERT": find_authorities(),
     }
 
 

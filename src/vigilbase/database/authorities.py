@@ -20,14 +20,21 @@ _BUNDLES = (
 )
 
 
-def trust_system_authorities(parameters: ConnDict) -> ConnDict:
-    """The parameters with the path of the system's authorities instead of `system`, if libpq can't find them."""
+def name_system_authorities(parameters: ConnDict) -> ConnDict:
+    """The parameters with the path of the system's authorities instead of `system`, which libpq knows since 16.
+
+    With `system`, libpq verifies the host's name unless told otherwise, and refuses any weaker mode itself.
+    """
     root = parameters.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
     mode = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or "verify-full"
-    # With `system`, libpq verifies the host's name unless told otherwise, and refuses any weaker mode itself.
-    if pq.__impl__ == "binary" and root == "system" and mode == "verify-full":
+    if root == "system" and mode == "verify-full":
         return {**parameters, "sslrootcert": find_authorities(), "sslmode": mode}
     return parameters
+
+
+def can_libpq_find_authorities() -> bool:
+    """Whether psycopg's libpq uses the system's OpenSSL, which knows where its authorities are."""
+    return pq.__impl__ != "binary"
 
 
 def find_authorities() -> str:

@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from vigilbase.clock import monotonic
 from vigilbase.database.adapters import register_adapters
-from vigilbase.database.authorities import trust_system_authorities
+from vigilbase.database.authorities import can_libpq_find_authorities, name_system_authorities
 from vigilbase.database.connection_errors import (
     ConnectionFailedError,
     ConnectionFailure,
@@ -40,7 +40,10 @@ async def connect(conninfo: str, timeout: float) -> Connection:
     failures: list[ConnectionFailure] = []
     silent: list[str] = []
     cause: psycopg.Error | None = None
-    attempts = await _list_attempts(trust_system_authorities(conninfo_to_dict(conninfo)), timeout)
+    parameters = conninfo_to_dict(conninfo)
+    if not can_libpq_find_authorities():
+        parameters = name_system_authorities(parameters)
+    attempts = await _list_attempts(parameters, timeout)
     for number, attempt in enumerate(attempts):
         place = _find_place(attempt)
         share = (started + timeout - monotonic()) / (len(attempts) - number)

@@ -6,6 +6,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, timeout_from_conninfo
 from psycopg.pq import Conninfo
 
+from vigilbase.database.authorities import name_system_authorities
 from vigilbase.errors import ConfigurationError
 from vigilbase.postgres_url import find_unknown_parameter
 from vigilbase.settings import find_database_variable
@@ -41,6 +42,8 @@ def find_flaw(conninfo: str) -> str | None:
 def make_environment(url: str) -> dict[str, str]:
     """The PG… variables equivalent to a URL, whose password would be visible to other users on a command line.
 
+    The program that they are for may have a libpq that doesn't know `sslrootcert=system`.
+
     Raises:
         ConfigurationError: the URL is malformed.
 
@@ -48,7 +51,7 @@ def make_environment(url: str) -> dict[str, str]:
     check_conninfo(url)
     variables = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
     environment = {}
-    for keyword, value in conninfo_to_dict(url).items():
+    for keyword, value in name_system_authorities(conninfo_to_dict(url)).items():
         if (variable := variables.get(keyword)) and value is not None:
             environment[variable.decode()] = str(value)
     return environment
