@@ -85,6 +85,7 @@ def test_connection_failed_error_tells_only_most_telling_reason(reasons: tuple[s
         'role "u" is not permitted to log in',
         "fe_sendauth: no password supplied",
         "SASL authentication failed",
+        "Tenant or user not found",
         'Peer authentication failed for user "u"',
     ],
 )

@@ -55,7 +55,8 @@ async def connect(conninfo: str, timeout: float) -> Connection:
         except psycopg.Error as error:
             failures.append(parse_failure(str(error), place))
             cause = error.with_traceback(None)  # which refers to this frame, and so to itself
-    failures += [make_timeout_failure(place, monotonic() - started) for place in silent]
+    waited = min(timeout, monotonic() - started)
+    failures += [make_timeout_failure(place, waited) for place in silent]
     raise ConnectionFailedError(failures) from cause
 
 

@@ -32,7 +32,10 @@ _REASONS: Mapping[str, str] = {
 }
 
 # The most telling first. The login is the same wherever it is tried; `None` is every reason that isn't here.
-_CREDENTIALS = r"authentication failed|no password supplied|role \".*\" (does not exist|is not permitted)|no such user"
+_CREDENTIALS = (
+    r"authentication failed|no password supplied|role \".*\" (does not exist|is not permitted)"
+    r"|no such user|Tenant or user not found"  # PgBouncer, Supavisor
+)
 _RANKS: Sequence[str | None] = (
     _CREDENTIALS,
     None,

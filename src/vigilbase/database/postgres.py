@@ -146,6 +146,8 @@ class PostgresClient:
             raise to_database_error(attempt, error) from error
         except EmbeddedPostgresError as error:
             raise DatabaseUnavailableError(f"{attempt}: {error}") from error
+        except TimeoutError as error:
+            raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
         raise DatabaseUnavailableError(f"{attempt}: the connection ended")
 
     async def aclose(self) -> None:
