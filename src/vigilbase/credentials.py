@@ -1,4 +1,4 @@
-"""Whether URLs and keys have the right form. No error shows any part of them."""
+"""Whether Supabase's URL and key have the right form. No error shows any part of them."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ def check_supabase_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         # Reading `port` raises a ValueError if it isn't a number up to 65535.
-        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         is_valid = is_valid and parts.path in ("", "/") and not parts.query and "@" not in parts.netloc
         is_valid = is_valid and url.isprintable() and " " not in url
     except ValueError:
@@ -61,18 +61,3 @@ def _read_jwt_role(key: str) -> str | None:
         return str(claims["role"])
     except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
         return None
-
-
-def is_postgres_url(url: str) -> bool:
-    """Whether a text has the form of a Postgres URL; libpq checks the rest."""
-    try:
-        parts = urlsplit(url)
-        is_valid = parts.scheme in ("postgres", "postgresql") and (parts.port or 1) > 0 and url.isprintable()
-        is_valid = is_valid and " " not in url and bool(parts.netloc or parts.query)
-        # libpq takes what follows a second "@", or an "@" after a "/", for the host or the database and names it in
-        # its errors. That would show the rest of a password that isn't percent-encoded.
-        return is_valid and parts.netloc.count("@") <= 1 and "@" not in parts.path
-    except ValueError:
-        # urlsplit can't read the port of several hosts (host1:5432,host2:5432); libpq can.
-        has_one_at = url.count("@") <= 1
-        return url.startswith(("postgres://", "postgresql://")) and "," in url and " " not in url and has_one_at

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from vigilbase.credentials import check_service_key, check_supabase_url, is_postgres_url
+from vigilbase.credentials import check_service_key, check_supabase_url
 from vigilbase.errors import ConfigurationError
+from vigilbase.postgres_url import is_postgres_url, to_libpq_url
 
 TransportName = Literal["supabase", "postgres", "embedded"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -75,6 +76,16 @@ class Settings(BaseModel):
         description="The minimum level of the events to print: DEBUG, INFO, WARNING, or ERROR. Default: INFO for "
         "`vigilbase up` and `vigilbase run`, WARNING for all other commands.",
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _translate_url(cls, value: SecretStr | None) -> SecretStr | None:
+        """Translate the URL here, so that everything that uses it sees libpq's form."""
+        try:
+            return value and SecretStr(to_libpq_url(value.get_secret_value()))
+        except ValueError:
+            # An error only if the URL is used (`check_database_url`): it may be that of an application.
+            return value
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -151,10 +162,10 @@ def choose_transport(settings: Settings) -> Transport:
 
 
 def check_database_url(url: str) -> None:
-    """Reject anything but a Postgres URL.
+    """Reject anything but a Postgres URL that libpq's form exists for.
 
     Raises:
-        ConfigurationError: the URL has another form; the message shows none of it.
+        ConfigurationError: the URL has another form; the message shows at most the name of a parameter.
 
     """
     if not is_postgres_url(url):
@@ -162,6 +173,10 @@ def check_database_url(url: str) -> None:
             f"{find_database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
             "(special characters of the password percent-encoded)"
         )
+    try:
+        to_libpq_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"{find_database_variable()} {error}") from None
 
 
 def _find_configured(settings: Settings) -> TransportName:
@@ -172,12 +187,20 @@ def _find_configured(settings: Settings) -> TransportName:
 
 
 def _check_supabase(settings: Settings) -> None:
+    # One of the two may be there for something else.
+    way_out = (
+        f"; or set VIGILBASE_TRANSPORT=postgres to use {find_database_variable()}"
+        if settings.database_url and settings.transport is None
+        else ""
+    )
     if settings.supabase_url is None:
-        raise ConfigurationError("SUPABASE_URL is not set: set it to your project's URL, https://PROJECT.supabase.co")
+        raise ConfigurationError(
+            f"SUPABASE_URL is not set: set it to your project's URL, https://PROJECT.supabase.co{way_out}"
+        )
     if settings.supabase_key is None:
         raise ConfigurationError(
             "no Supabase key: set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), "
-            "or SUPABASE_SERVICE_ROLE_KEY to its service_role key"
+            f"or SUPABASE_SERVICE_ROLE_KEY to its service_role key{way_out}"
         )
     check_supabase_url(settings.supabase_url)
     check_service_key(settings.supabase_key.get_secret_value())

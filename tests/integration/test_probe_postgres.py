@@ -185,7 +185,7 @@ async def test_probe_postgres_self_unreachable_names_setting(
         f"mysql://u:{PASSWORD}@host/d",
         f"postgresql://u:{PASSWORD}@host:port/d",
         f"postgresql://u:{PASSWORD}@@host/d",
-        f"postgresql://u:{PASSWORD}@host/d?unknown=1",
+        f"postgresql://u:{PASSWORD}@host:0/d",
         f"postgresql://u:{PASSWORD} @host/d",
     ],
 )
@@ -193,3 +193,16 @@ def test_postgres_target_invalid_url_is_rejected_without_quoting(url: str) -> No
     with pytest.raises(ValidationError, match="must be self or a URL such as postgresql://USER:PASSWORD") as error:
         PROBES["postgres"].bind({"postgres": url}, 1)
     assert PASSWORD not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["unknown", "sslaccept", "sslidentity"])
+def test_postgres_target_wrong_parameter_is_named_without_its_value(name: str) -> None:
+    with pytest.raises(ValidationError, match=f'parameter "{name}"') as error:
+        PROBES["postgres"].bind({"postgres": f"postgresql://u:{PASSWORD}@host/d?{name}={PASSWORD}"}, 1)
+    assert PASSWORD not in str(error.value)
+
+
+async def test_probe_postgres_url_of_application_is_healthy(server: PostgresServer) -> None:
+    url = server.url().replace("postgresql://", "postgresql+asyncpg://")
+    result = await probe_target("postgres", f"{url}?schema=public&pgbouncer=true&prepared_statement_cache_size=0")
+    assert (result.status, result.error_message) == ("healthy", None)

@@ -196,8 +196,6 @@ async def test_probe_redis_all_addresses_refused_is_down() -> None:
         f"redis://:{PASSWORD}/@host/0",
         f"redis://:{PASSWORD}#@host/0",
         f"redis://:12?{PASSWORD}@host/0",
-        f"redis://:{PASSWORD}@host/0?unknown=1",
-        f"redis://:{PASSWORD}@host/0?db=zero",
         f"redis://:{PASSWORD} @host/0",
         "unix://",
     ],
@@ -206,6 +204,42 @@ def test_redis_target_invalid_url_is_rejected_without_quoting(url: str) -> None:
     with pytest.raises(ValidationError, match="must be a URL such as redis://:PASSWORD@HOST:6379/0") as error:
         PROBES["redis"].bind({"redis": url}, 1)
     assert PASSWORD not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "query", "message"),
+    [
+        ("redis", "unknown=hunter2", 'has the unknown parameter "unknown"'),
+        ("redis", "db=hunter2", 'has a wrong value in the parameter "db"'),
+        ("redis", "db=1&socket_timeout=hunter2&unknown=1", 'has a wrong value in the parameter "socket_timeout"'),
+        ("redis", "protocol=9", 'has a wrong value in the parameter "protocol"'),
+        ("rediss", "ssl_cert_reqs=hunter2", 'has a wrong value in the parameter "ssl_cert_reqs"'),
+        ("rediss", "ssl_cert_reqs=CERT_HUNTER2", 'has a wrong value in the parameter "ssl_cert_reqs"'),
+        ("redis", "ssl_cert_reqs=none", 'has the parameter "ssl_cert_reqs", which only rediss:// has'),
+    ],
+)
+def test_redis_target_wrong_parameter_is_named_without_its_value(scheme: str, query: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as error:
+        PROBES["redis"].bind({"redis": f"{scheme}://:{quote(PASSWORD)}@host/0?{query}"}, 1)
+    assert "hunter2" not in str(error.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("CERT_NONE", None),
+        ("none", None),
+        ("CERT_REQUIRED", "certificate is not trusted"),
+        ("CERT_OPTIONAL", "certificate is not trusted"),
+        ("required", "certificate is not trusted"),
+    ],
+)
+async def test_probe_redis_ssl_cert_reqs_of_celery_is_taken(tmp_path: Path, value: str, message: str | None) -> None:
+    context = new_authority(tmp_path).server("elsewhere.example")
+    async with serving(_repeat_answer(b"+PONG\r\n"), context) as port:
+        result = await _probe(f"rediss://localhost:{port}?db=0&ssl_cert_reqs={value}")
+    assert (result.status == "healthy") == (message is None)
+    assert str(result.error_message).startswith(str(message))
 
 
 def test_redis_target_repr_contains_no_password() -> None:

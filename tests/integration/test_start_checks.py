@@ -100,7 +100,9 @@ async def test_start_silent_host_times_out(
     if variable == "SUPABASE_URL":
         monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
     began = time.monotonic()
-    assert "call vigilbase_role_info" in await _get_error(DatabaseUnavailableError, caplog)
+    expected = f"can't connect to {host} (from DATABASE_URL): no answer within "
+    expected = "call vigilbase_role_info" if variable == "SUPABASE_URL" else expected
+    assert expected in await _get_error(DatabaseUnavailableError, caplog)
     assert time.monotonic() - began < 30  # the libraries' default timeout is 120 s
 
 
@@ -114,8 +116,9 @@ async def test_start_wrong_password_error_has_server_message(
 async def test_start_unknown_url_parameter_is_rejected_without_showing_it(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", f"{server.url('postgres', password=PASSWORD)}?pgbouncer=true")
-    assert "libpq's query parameters" in await _get_error(ConfigurationError, caplog)
+    monkeypatch.setenv("DATABASE_URL", f"{server.url('postgres', password=PASSWORD)}?pgbounce={PASSWORD}")
+    message = await _get_error(ConfigurationError, caplog)
+    assert message.startswith('DATABASE_URL has the unknown parameter "pgbounce": ')
 
 
 async def test_start_missing_schema_error_advises_migrate(

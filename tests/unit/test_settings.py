@@ -53,6 +53,13 @@ def test_choose_transport_follows_environment(environ: dict[str, str], transport
     [
         ({"SUPABASE_URL": URL}, "set SUPABASE_SECRET_KEY to the project's secret key"),
         ({"SUPABASE_SECRET_KEY": SECRET}, "SUPABASE_URL is not set"),
+        ({"SUPABASE_URL": URL, "DATABASE_URL": POSTGRES}, "VIGILBASE_TRANSPORT=postgres to use DATABASE_URL$"),
+        (
+            {"SUPABASE_SECRET_KEY": SECRET, "DATABASE_URL": POSTGRES},
+            "SUPABASE_URL is not set: .*; or set VIGILBASE_TRANSPORT=postgres to use DATABASE_URL$",
+        ),
+        ({"SUPABASE_URL": "https://x:0", "SUPABASE_SECRET_KEY": SECRET}, "SUPABASE_URL is malformed"),
+        ({"DATABASE_URL": "postgresql://u:hunter2@h:0/d"}, "DATABASE_URL is malformed"),
         ({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "sb_publishable_abc"}, "is a publishable .anon. key"),
         ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _make_jwt("anon")}, "is a publishable .anon. key"),
         ({"SUPABASE_URL": URL, "SUPABASE_SERVICE_ROLE_KEY": _make_jwt("authenticated")}, "set SUPABASE_SECRET_KEY"),

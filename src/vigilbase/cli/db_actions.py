@@ -1,5 +1,6 @@
 """What `vigilbase db` does on the configured database, with Postgres' own programs."""
 
+import math
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from vigilbase.cli.confirm import confirm_host, require_yes
 from vigilbase.cli.output import print_line
 from vigilbase.cli.session import run_command
 from vigilbase.config.session import MIGRATE_HINT, NO_CONNECTION, open_ddl_postgres
-from vigilbase.database.binaries import extract_reason, find_binaries
+from vigilbase.database.binaries import extract_reason, find_client_program
 from vigilbase.database.dump import count_rows, make_dump_arguments, require_dump_of, write_restore_script
 from vigilbase.database.migrate import apply_pending, discover_migrations, list_pending, read_ledger
 from vigilbase.database.repair import repair
@@ -102,13 +103,16 @@ async def _run_or_fail(action: str, name: str, *arguments: str) -> None:
 
 
 async def _run(name: str, *arguments: str, stderr: int | None) -> "subprocess.CompletedProcess[str]":
-    async with open_ddl_postgres(load_settings(), NO_CONNECTION) as conninfo:
+    settings = load_settings()
+    # Without a limit, libpq would wait for a frozen host, and never try the others of the URL.
+    limit = {"PGCONNECT_TIMEOUT": str(math.ceil(settings.timeout))}
+    async with open_ddl_postgres(settings, NO_CONNECTION) as conninfo:
         # Any user can see a program's arguments, and the URL may contain a password.
-        environment = {**os.environ, **make_environment(conninfo)}
+        environment = {**limit, **os.environ, **make_environment(conninfo)}
         # Ctrl-C is for the program to handle; we wait until it has.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            command = [str(find_binaries() / name), *arguments]
+            command = [find_client_program(name, environment), *arguments]
             return subprocess.run(  # noqa: ASYNC221 (nothing else runs meanwhile)
                 command, env=environment, check=False, preexec_fn=_restore_interrupt, stderr=stderr, text=True
             )

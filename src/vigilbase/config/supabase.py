@@ -69,7 +69,8 @@ def make_service_client(settings: "Settings") -> ServiceClient:
         return SupabaseClient(settings.supabase_url, settings.supabase_key.get_secret_value(), timeout=settings.timeout)
     from asyncio import to_thread
 
-    from vigilbase.database.postgres import PostgresClient, check_conninfo
+    from vigilbase.database.postgres import PostgresClient
+    from vigilbase.database.urls import check_conninfo
 
     if transport.name == "postgres" and settings.database_url:
         url = settings.database_url.get_secret_value()

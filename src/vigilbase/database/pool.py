@@ -25,19 +25,27 @@ _MAX_IDLE_S = 120.0
 
 
 class ConnectionPool:
-    """At most `size` connections, opened by `connect` on demand."""
+    """At most `size` connections, opened by `connect` on demand, which takes a time limit in seconds."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], size: int) -> None:
+    def __init__(self, connect: Callable[[float], Awaitable[Connection]], size: int) -> None:
         self._connect = connect
         self._free = asyncio.Semaphore(size)
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: list[tuple[Connection, float]] = []  # the longest idle first
         self._closed = False
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for the block; it returns to the pool if it is still usable."""
-        async with self._free:
-            connection = await self._acquire()
+    async def connection(self, timeout: float) -> AsyncIterator[Connection]:
+        """A connection for the block; it returns to the pool if it is still usable. `timeout`: seconds to get one.
+
+        Raises:
+            TimeoutError: all connections are in use for too long.
+
+        """
+        deadline = monotonic() + timeout
+        async with asyncio.timeout(timeout):
+            await self._free.acquire()
+        try:
+            connection = await self._take(deadline)
             try:
                 yield connection
             finally:
@@ -45,21 +53,30 @@ class ConnectionPool:
                     await connection.close()
                 else:
                     self._idle.append((connection, monotonic()))
+        finally:
+            self._free.release()
 
     async def close(self) -> None:
         """Close the idle connections now, and the others when they return."""
         self._closed = True
+        await self.close_idle()
+
+    async def close_idle(self) -> None:
+        """Close the idle connections, so that the next ones are new."""
         while self._idle:
             connection, _ = self._idle.pop()
             await connection.close()
 
-    async def _acquire(self) -> Connection:
+    async def _take(self, deadline: float) -> Connection:
+        while self._idle and monotonic() - self._idle[0][1] >= _MAX_IDLE_S:
+            connection, _ = self._idle.pop(0)
+            await connection.close()
         while self._idle:
-            connection, since = self._idle.pop()
-            if monotonic() - since < _MAX_IDLE_S and _is_open(connection):
+            connection, _ = self._idle.pop()
+            if _is_open(connection):
                 return connection
             await connection.close()
-        return await self._connect()
+        return await self._connect(deadline - monotonic())
 
 
 def _is_idle(connection: Connection) -> bool:
@@ -67,16 +84,20 @@ def _is_idle(connection: Connection) -> bool:
 
 
 def _is_open(connection: Connection) -> bool:
-    """Whether the server hasn't closed the connection. No round trip is needed: on an open one, nothing is readable."""
+    """Whether the server hasn't closed the connection, or is about to. No round trip is needed.
+
+    On an open one, nothing can be read: before it closes a connection, Postgres sends the reason.
+    """
     if connection.closed:
         return False
     try:
         # A duplicate, because closing the socket object would close libpq's descriptor.
         with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
             duplicate.setblocking(False)
-            # MSG_PEEK leaves to libpq what the server did send, such as its reason for closing.
-            return duplicate.recv(1, socket.MSG_PEEK) != b""
+            # The socket's own bytes, so that it makes no difference whether they are encrypted.
+            duplicate.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return True
     except OSError:
-        return False
+        pass
+    return False

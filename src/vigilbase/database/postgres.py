@@ -9,7 +9,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count, islice
@@ -17,12 +17,9 @@ from typing import LiteralString, TypeAlias, cast
 
 import psycopg
 from psycopg import errors, sql
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from vigilbase.clock import monotonic
-from vigilbase.database.adapters import register_adapters
 from vigilbase.database.client import (
     MAX_ROWS,
     Order,
@@ -33,19 +30,18 @@ from vigilbase.database.client import (
     require_where,
     retry_conflicts,
 )
-from vigilbase.database.connection_errors import parse_connection_error
+from vigilbase.database.connect import connect
 from vigilbase.database.pool import Connection, ConnectionPool
-from vigilbase.database.transaction import Rows, run_in_transaction
+from vigilbase.database.transaction import NeverBegunError, Rows, run_in_transaction
+from vigilbase.database.urls import check_conninfo
 from vigilbase.domain import JSON
 from vigilbase.errors import (
     AccessRefusedError,
-    ConfigurationError,
     DatabaseError,
     DatabaseUnavailableError,
     EmbeddedPostgresError,
     MissingSchemaError,
 )
-from vigilbase.settings import find_database_variable
 
 Conninfo = Callable[[], Awaitable[str]]
 Statement: TypeAlias = "asyncio.Future[Rows]"
@@ -137,7 +133,7 @@ class PostgresClient:
         """See `Listener.listen`. Uses a connection of its own, and first sends itself a test notification."""
         attempt = f"listen on {channel}"
         try:
-            async with await self._connect() as connection:
+            async with await self._connect(self._timeout) as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 # A pooler in transaction mode accepts LISTEN, but never delivers a notification.
                 await connection.execute("SELECT pg_notify(%s, 'test')", [channel])
@@ -150,6 +146,8 @@ class PostgresClient:
             raise to_database_error(attempt, error) from error
         except EmbeddedPostgresError as error:
             raise DatabaseUnavailableError(f"{attempt}: {error}") from error
+        except TimeoutError as error:
+            raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
         raise DatabaseUnavailableError(f"{attempt}: the connection ended")
 
     async def aclose(self) -> None:
@@ -169,17 +167,15 @@ class PostgresClient:
             raise DatabaseError(f"{attempt}: the service client is closed")
         deadline = monotonic() + self._timeout
         try:
-            async with AsyncExitStack() as stack:
-                # Only the wait for a connection: `_within` limits the statement, because psycopg is slow to cancel one.
-                async with asyncio.timeout(self._timeout):
-                    connection = await stack.enter_async_context(self._pool.connection())
-                return await retry_conflicts(
-                    lambda: _within(
-                        deadline - monotonic(), connection, run_in_transaction(connection, query, parameters)
-                    ),
-                    _sqlstate,
-                )
+            try:
+                return await self._attempt(deadline, query, parameters)
+            except NeverBegunError:
+                # The other idle connections are likely to have ended for the same reason.
+                await self._pool.close_idle()
+                return await self._attempt(deadline, query, parameters)
         except TimeoutError as error:
+            # They lead to the same server. If it is frozen, each would cost a timeout before another host is tried.
+            await self._pool.close_idle()
             raise DatabaseUnavailableError(f"{attempt}: no answer within {self._timeout:g} s") from error
         except psycopg.Error as error:
             raise to_database_error(attempt, error) from error
@@ -192,50 +188,19 @@ class PostgresClient:
         except ValueError as error:
             raise DatabaseError(f"{attempt}: the answer can't be read") from error
 
-    async def _connect(self) -> Connection:
-        conninfo = await self._conninfo()
+    async def _attempt(self, deadline: float, query: sql.Composed, parameters: Sequence[object]) -> Rows:
+        async with self._pool.connection(deadline - monotonic()) as connection:
+            return await retry_conflicts(
+                lambda: _within(deadline - monotonic(), connection, run_in_transaction(connection, query, parameters)),
+                _sqlstate,
+            )
+
+    async def _connect(self, timeout: float) -> Connection:
+        deadline = monotonic() + timeout
+        async with asyncio.timeout(timeout):
+            conninfo = await self._conninfo()
         check_conninfo(conninfo)
-        return await connect(conninfo, self._timeout)
-
-
-async def connect(conninfo: str, timeout: float) -> Connection:
-    """Open a connection that also works through a pooler in transaction mode; `timeout`: seconds to connect.
-
-    Raises:
-        psycopg.Error: the server is unreachable or rejects the connection.
-
-    """
-    connection = await psycopg.AsyncConnection.connect(
-        conninfo,
-        # `run_in_transaction` sends its own BEGIN.
-        autocommit=True,
-        # A pooler may run the next statement on another server connection, which doesn't know what was prepared.
-        prepare_threshold=None,
-        row_factory=dict_row,
-        # psycopg takes 0 for its default of 130 s.
-        connect_timeout=max(1, round(timeout)),
-        application_name="vigilbase",
-        client_encoding="UTF8",  # overrides PGCLIENTENCODING, the URL, the role and the database
-    )
-    register_adapters(connection.adapters, connection)
-    return connection
-
-
-def check_conninfo(conninfo: str) -> None:
-    """Reject what libpq can't parse. The error shows no part of it.
-
-    Raises:
-        ConfigurationError: the connection URL is malformed or has an unknown parameter.
-
-    """
-    try:
-        conninfo_to_dict(conninfo)
-    except psycopg.Error:
-        # Without the cause, because libpq quotes the whole URL including the password.
-        raise ConfigurationError(
-            f"{find_database_variable()} is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
-            "with only libpq's query parameters (sslmode, options, …)"
-        ) from None
+        return await connect(conninfo, deadline - monotonic())
 
 
 def to_database_error(attempt: str, error: psycopg.Error) -> DatabaseError:
@@ -245,8 +210,6 @@ def to_database_error(attempt: str, error: psycopg.Error) -> DatabaseError:
     if isinstance(error, errors.InsufficientPrivilege):
         return AccessRefusedError(f"{attempt}: {get_server_message(error)}")
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)):
-        if failure := parse_connection_error(error):
-            return DatabaseUnavailableError(str(failure))
         return DatabaseUnavailableError(f"{attempt}: {get_server_message(error)}")
     return DatabaseError(f"{attempt}: {get_server_message(error)}")
 

@@ -23,12 +23,19 @@ Rows: TypeAlias = tuple[list[dict[str, object]], int]
 # Requested each time, because a server, a database, a role or a URL may set another default.
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMIT = b"COMMIT"
+# Postgres ends an idle session: it shuts down or was told to end the session, or that was idle for too long.
+_SESSION_ENDED = ("57P01", "57P05")
+
+
+class NeverBegunError(OperationalError):
+    """The server had ended the session before it received the transaction, so it can be run again elsewhere."""
 
 
 async def run_in_transaction(connection: Connection, query: sql.Composed, parameters: Sequence[object]) -> Rows:
     """Run a statement with the placeholders `$1`, `$2`, …; afterwards, the connection is idle or broken.
 
     Raises:
+        NeverBegunError: the server had ended the session, so nothing was done.
         psycopg.Error: a parameter can't be sent, the server reports an error, or the connection is lost.
         ValueError: a parameter can't be sent, or the answer can't be read.
 
@@ -72,6 +79,22 @@ def _exchange(pgconn: PGconn, send_statement: Callable[[], None]) -> PQGen[PGres
 
 
 def _raise_first_error(results: Sequence[PGresult]) -> None:
+    _require_begun(results)
     for result in results:
         if result.status == ExecStatus.FATAL_ERROR:
             raise error_from_result(result)
+
+
+def _require_begun(results: Sequence[PGresult]) -> None:
+    """Raise a `NeverBegunError` if the first answer is that the session ends.
+
+    A server answers in order, and the answer to BEGIN comes before anything else that it does for us. So if its own
+    farewell comes instead, it ran neither BEGIN nor the statement nor COMMIT. After any other failure, something may
+    have been committed: if the farewell comes in place of a later answer, if the connection ends without one (the
+    answers may be lost on the way), or if a pooler (SQLSTATE 08P01) says that it lost its server.
+    """
+    if not results or results[0].status != ExecStatus.FATAL_ERROR:
+        return
+    error = error_from_result(results[0])
+    if error.diag.severity_nonlocalized == "FATAL" and error.sqlstate in _SESSION_ENDED:
+        raise NeverBegunError(error.diag.message_primary or "the session has ended") from error

@@ -1,15 +1,48 @@
-"""Connection URLs: redacted for display, and as the environment of a program."""
+"""Connection URLs: checked, redacted for display, and as the environment of a program."""
 
 from urllib.parse import quote, urlencode
 
-from psycopg.conninfo import conninfo_to_dict
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, timeout_from_conninfo
 from psycopg.pq import Conninfo
 
-from vigilbase.database.postgres import check_conninfo
+from vigilbase.database.authorities import name_system_authorities
+from vigilbase.errors import ConfigurationError
+from vigilbase.postgres_url import find_unknown_parameter
+from vigilbase.settings import find_database_variable
+
+
+def check_conninfo(conninfo: str) -> None:
+    """Reject what libpq can't parse. The error shows at most the name of a parameter.
+
+    Raises:
+        ConfigurationError: the connection URL is malformed or has an unknown parameter.
+
+    """
+    if flaw := find_flaw(conninfo):
+        raise ConfigurationError(f"{find_database_variable()} {flaw}")
+
+
+def find_flaw(conninfo: str) -> str | None:
+    """Why libpq can't use a URL in its form, without showing any value of it; None if it can."""
+    try:
+        timeout_from_conninfo(conninfo_to_dict(conninfo))
+    except psycopg.Error as error:  # its text quotes the URL, including the password
+        if "connect_timeout" in str(error):
+            return 'has a wrong value in the parameter "connect_timeout": it must be a whole number of seconds'
+        if name := find_unknown_parameter(conninfo, [option.keyword.decode() for option in Conninfo.get_defaults()]):
+            return f'has the unknown parameter "{name}": remove it, or use one of libpq (sslmode, options, …)'
+        return (
+            "is malformed: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with only libpq's query parameters "
+            "(sslmode, options, …)"
+        )
+    return None
 
 
 def make_environment(url: str) -> dict[str, str]:
     """The PG… variables equivalent to a URL, whose password would be visible to other users on a command line.
+
+    The program that they are for may have a libpq that doesn't know `sslrootcert=system`.
 
     Raises:
         ConfigurationError: the URL is malformed.
@@ -18,7 +51,7 @@ def make_environment(url: str) -> dict[str, str]:
     check_conninfo(url)
     variables = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
     environment = {}
-    for keyword, value in conninfo_to_dict(url).items():
+    for keyword, value in name_system_authorities(conninfo_to_dict(url)).items():
         if (variable := variables.get(keyword)) and value is not None:
             environment[variable.decode()] = str(value)
     return environment

@@ -9,16 +9,19 @@ from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from vigilbase.clock import monotonic
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.credentials import is_postgres_url
-from vigilbase.database.connection_errors import parse_connection_error
-from vigilbase.database.postgres import connect, get_server_message, run_within
+from vigilbase.database.connect import connect
+from vigilbase.database.connection_errors import ConnectionFailedError
+from vigilbase.database.postgres import get_server_message, run_within
+from vigilbase.database.urls import find_flaw
 from vigilbase.domain import JSON, ProbeResult
 from vigilbase.errors import DatabaseError
 from vigilbase.net.error_text import ProbeFailure
 from vigilbase.net.trace import current_trace
+from vigilbase.postgres_url import is_postgres_url, to_libpq_url
 from vigilbase.probes.kind import make_kind
 
 SELF = "self"
+_RULE = "must be self or a URL such as postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 _ROLE_INFO = "vigilbase_role_info"
 
 
@@ -31,18 +34,16 @@ class PostgresTarget(BaseModel):
 
     @field_validator("postgres")
     @classmethod
-    def _require_url(cls, value: SecretStr) -> SecretStr:
+    def _translate_url(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
         if url == SELF:
             return value
-        try:
-            is_valid = is_postgres_url(url) and bool(conninfo_to_dict(url))
-        except psycopg.Error:
-            is_valid = False
-        if not is_valid:
-            # Without a cause, because libpq quotes the whole URL, including the password.
-            raise ValueError("must be self or a URL such as postgresql://USER:PASSWORD@HOST:5432/DATABASE") from None
-        return value
+        if not is_postgres_url(url):
+            raise ValueError(_RULE)
+        url = to_libpq_url(url)
+        if flaw := find_flaw(url):
+            raise ValueError(flaw)
+        return SecretStr(url)
 
 
 async def probe_postgres(target: PostgresTarget, timeout: float) -> ProbeResult:
@@ -59,12 +60,13 @@ async def probe_postgres(target: PostgresTarget, timeout: float) -> ProbeResult:
             trace.begin("query", "waiting for the answer to SELECT 1")
             await run_within(timeout - (monotonic() - started), connection, "SELECT 1")
             trace.end()
-    except psycopg.errors.ConnectionTimeout:
-        # `run_probe` then describes it as it does every timeout, with what the probe waited for.
-        raise TimeoutError from None
+    except ConnectionFailedError as error:
+        if error.is_timeout:
+            # `run_probe` then describes it as it does every timeout, with what the probe waited for.
+            raise TimeoutError from None
+        return ProbeResult("down", error.reason)
     except psycopg.Error as error:
-        failure = parse_connection_error(error)
-        return ProbeResult("down", failure.reason if failure else get_server_message(error))
+        return ProbeResult("down", get_server_message(error))
     return ProbeResult()
 
 

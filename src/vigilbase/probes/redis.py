@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -16,6 +16,13 @@ from vigilbase.probes.kind import make_kind
 
 _DETAILS = {"redis_version": "server_version", "role": "role"}
 _NOT_REDIS = "the server is not Redis"
+_RULE = (
+    "must be a URL such as redis://:PASSWORD@HOST:6379/0, rediss://HOST:6379 or unix:///PATH "
+    "(percent-encode special characters in the password)"
+)
+_REFUSALS = (RedisError, ValueError, TypeError, AttributeError)
+# Celery demands Python's names for what redis-py calls none, optional and required.
+_CELERY_VALUE = re.compile(r"(?<=[?&]ssl_cert_reqs=)CERT_(NONE|OPTIONAL|REQUIRED)(?=&|$)")
 
 
 class RedisTarget(BaseModel):
@@ -27,14 +34,13 @@ class RedisTarget(BaseModel):
 
     @field_validator("redis")
     @classmethod
-    def _require_url(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if not _is_redis_url(url) or not _is_accepted_by_library(url):
-            raise ValueError(
-                "must be a URL such as redis://:PASSWORD@HOST:6379/0, rediss://HOST:6379 or unix:///PATH "
-                "(percent-encode special characters in the password)"
-            )
-        return value
+    def _translate_url(cls, value: SecretStr) -> SecretStr:
+        url = _CELERY_VALUE.sub(lambda match: match[1].lower(), value.get_secret_value())
+        if not _is_redis_url(url):
+            raise ValueError(_RULE)
+        if not _is_accepted_by_library(url):
+            raise ValueError(_find_wrong_parameter(url) or _RULE)
+        return SecretStr(url)
 
 
 def _is_redis_url(url: str) -> bool:
@@ -54,12 +60,29 @@ def _is_redis_url(url: str) -> bool:
 
 
 def _is_accepted_by_library(url: str) -> bool:
-    """Whether the library knows every parameter of the URL."""
     try:
         _make_connection(url)
-    except (RedisError, ValueError, TypeError, AttributeError):
+    except _REFUSALS:
         return False
     return True
+
+
+def _find_wrong_parameter(url: str) -> str | None:
+    """What is wrong with the first parameter that the library refuses by itself, without its value."""
+    base, _, query = url.partition("?")
+    pair = next((pair for pair in query.split("&") if not _is_accepted_by_library(f"{base}?{pair}")), None)
+    name = unquote((pair or "").partition("=")[0])
+    if not name.isidentifier():  # it may be the rest of a password that isn't percent-encoded
+        return None
+    if name.startswith("ssl_") and not base.startswith("rediss:"):
+        return f'has the parameter "{name}", which only rediss:// has'
+    try:
+        _make_connection(f"{base}?{pair}")
+    except TypeError:
+        return f'has the unknown parameter "{name}": remove it'
+    except _REFUSALS:
+        return f'has a wrong value in the parameter "{name}"'
+    return None
 
 
 async def probe_redis(target: RedisTarget, timeout: float) -> ProbeResult:
