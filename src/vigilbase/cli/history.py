@@ -8,8 +8,8 @@ import typer
 from vigilbase.alerts.alert_json import make_alert_json
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, Limit, parse_limit
-from vigilbase.cli.output import console, print_json
-from vigilbase.cli.session import run_command
+from vigilbase.cli.output import console, print_json, print_line
+from vigilbase.cli.session import run_query
 from vigilbase.clock import utc_now
 from vigilbase.config.session import open_database
 from vigilbase.durations import parse_duration
@@ -19,6 +19,7 @@ from vigilbase.queries.history import ServiceHistory, load_service_history
 from vigilbase.settings import load_settings
 from vigilbase.times import format_time
 from vigilbase.views.checks import describe_no_checks, make_check_json, make_history_table, summarize_history
+from vigilbase.views.skipped_rows import count_skipped, describe_skipped
 
 ServiceName = Annotated[
     str, typer.Argument(metavar="SERVICE", help="The service's name.", autocompletion=complete_service_names)
@@ -31,7 +32,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
 
     Example: vigilbase history website --last 7d
     """
-    period = run_command(_load(service, _parse_period("--last", last), parse_limit(limit)))
+    period, skipped = run_query(_load(service, _parse_period("--last", last), parse_limit(limit)))
     checks, alerts = period.history.checks, period.alerts
     if as_json:
         print_json(
@@ -39,6 +40,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
                 "service_name": service,
                 "checks": [make_check_json(check) for check in checks],
                 "alerts": [make_alert_json(alert) for alert in alerts],
+                "skipped_rows": count_skipped(skipped),
             }
         )
         return
@@ -52,6 +54,8 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
         console.print(summarize_history(period.history, alerts, last))
     else:
         console.print(describe_no_checks(period.newest, last, utc_now()))
+    if skipped:
+        print_line(describe_skipped(skipped), style="yellow")
 
 
 def _parse_period(field: str, text: str) -> timedelta:

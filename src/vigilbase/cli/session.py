@@ -1,13 +1,14 @@
 """How a command runs: its coroutine, and warnings about the database."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TypeVar
 
 import typer
 
 from vigilbase.config.supabase import close_supabase_service_client
 from vigilbase.database.host import Host, list_warnings, read_host_at
+from vigilbase.models.rows import SkippedRows, collect_skipped
 from vigilbase.settings import Settings
 from vigilbase.threads import DaemonThreads
 
@@ -27,6 +28,12 @@ def run_command(coroutine: Coroutine[object, object, Result]) -> Result:
             await close_supabase_service_client()
 
     return asyncio.run(run_and_close())
+
+
+def run_query(coroutine: Coroutine[object, object, Result]) -> tuple[Result, Sequence[SkippedRows]]:
+    """As `run_command`; also returns the rows that reads left out, for a command that lists rows."""
+    with collect_skipped() as skipped:
+        return run_command(coroutine), skipped
 
 
 async def warn_about_host(url: str, settings: Settings) -> Host:

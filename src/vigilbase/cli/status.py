@@ -4,7 +4,7 @@ import typer
 
 from vigilbase.cli.options import AsJson, ConfigFile
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import run_command
+from vigilbase.cli.session import run_query
 from vigilbase.clock import utc_now
 from vigilbase.config.session import open_database
 from vigilbase.files import DEFAULT_CONFIG
@@ -12,6 +12,7 @@ from vigilbase.queries.status import StatusRows, load_status_rows, make_statuses
 from vigilbase.settings import load_settings
 from vigilbase.views.channel_state import describe_disabled_channel, make_disabled_channel_json
 from vigilbase.views.services import describe_status, make_service_status_json, make_status_table
+from vigilbase.views.skipped_rows import count_skipped, describe_skipped
 
 
 def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> None:
@@ -21,7 +22,7 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
 
     Example: vigilbase status --json
     """
-    rows = run_command(_load())
+    rows, skipped = run_query(_load())
     now = utc_now()
     services = make_statuses(rows, config, now)
     if as_json:
@@ -29,6 +30,7 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
             {
                 "services": [make_service_status_json(service) for service in services],
                 "disabled_channels": [make_disabled_channel_json(state) for state in rows.disabled_channels],
+                "skipped_rows": count_skipped(skipped),
             }
         )
         return
@@ -36,10 +38,12 @@ def status(config: ConfigFile = DEFAULT_CONFIG, *, as_json: AsJson = False) -> N
         console.print(make_status_table(services, now, console.width))
         for remark in describe_status(services, config):
             print_line(remark)
-    else:
+    elif not skipped:
         print_line("No checks are recorded yet: start `vigilbase up`.")
     for state in rows.disabled_channels:
         print_line(describe_disabled_channel(state, now), style="red")
+    if skipped:
+        print_line(describe_skipped(skipped), style="yellow")
 
 
 async def _load() -> StatusRows:

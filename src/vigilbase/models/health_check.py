@@ -136,13 +136,7 @@ class HealthCheckModel:
         """
         with log_failures(log, "health_check.find_latest_by_service"):
             name = validate_service_name(service_name)
-            function = "vigilbase_find_latest_health_check"
-            check = await call_or_fall_back(
-                function,
-                {"p_service_name": name},
-                lambda answer: _read_latest(read_rows(answer or [], f"call {function}"), f"call {function}"),
-                lambda client: _select_latest(client, name),
-            )
+            check = await _find_latest(name)
         log.info("health_check.found_latest_by_service", service_name=name, found=check is not None)
         return check
 
@@ -249,6 +243,17 @@ def _make_row(data: CreateHealthCheckData) -> dict[str, Value]:
 def _fill_time(row: Row) -> Row:
     """For an `insert`: all its rows have the same columns, and an explicit NULL would beat the column's default."""
     return {**row, "checked_at": row["checked_at"] or DATABASE_NOW}
+
+
+async def _find_latest(name: str) -> ServiceHealthCheck | None:
+    function = "vigilbase_find_latest_health_check"
+
+    def read(answer: JSON) -> ServiceHealthCheck | None:
+        return _read_latest(read_rows(answer, f"call {function}"), f"call {function}")
+
+    return await call_or_fall_back(
+        function, {"p_service_name": name}, read, lambda client: _select_latest(client, name)
+    )
 
 
 async def _select_latest(client: ServiceClient, name: str) -> ServiceHealthCheck | None:

@@ -38,16 +38,13 @@ _collected: ContextVar[list[SkippedRows] | None] = ContextVar("collected", defau
 
 @contextmanager
 def collect_skipped() -> Iterator[Sequence[SkippedRows]]:
-    """A list of what reads inside the block leave out, also reads in tasks that the block starts."""
-    outer = _collected.get()
+    """A list of what reads inside the block leave out, also those of tasks that it starts; complete after the block."""
     skipped: list[SkippedRows] = []
     token = _collected.set(skipped)
     try:
         yield skipped
     finally:
         _collected.reset(token)
-        if outer is not None:
-            outer += skipped
 
 
 def read_row(answer: Value, attempt: str) -> Row | None:

@@ -1,5 +1,5 @@
 -- 014_record_checks.sql
--- Created: 2026-11-25 18:16
+-- Created: 2026-11-25 18:22
 --
 -- Services, their checks, and the runners that probe them.
 
@@ -342,8 +342,8 @@ AS $$
 $$;
 
 -- The newest check of a service by checked_at, ties by id: an array of it and, if its status isn't one of ours, the
--- newest with one that is, of the last 100; else null. Checks from the future, and those without a time, count only if
--- there are no others. NULL for a service without checks.
+-- newest with one that is, of the last 100; null where there is none. Checks from the future, and those without a time,
+-- count only if there are no others.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_latest_health_check(p_service_name text)
 RETURNS json
 LANGUAGE plpgsql STABLE
@@ -376,7 +376,7 @@ BEGIN
         ORDER BY recent.checked_at DESC NULLS LAST, recent.id DESC
         LIMIT 1;
     END IF;
-    RETURN CASE WHEN v_newest IS NOT NULL THEN json_build_array(v_newest, v_readable) END;
+    RETURN json_build_array(v_newest, v_readable);
 END;
 $$;
 

@@ -1,5 +1,5 @@
 -- 015_keep_alerts.sql
--- Created: 2026-11-25 18:16
+-- Created: 2026-11-25 18:22
 --
 -- Alerts: opened, acknowledged and resolved, with a timeline.
 

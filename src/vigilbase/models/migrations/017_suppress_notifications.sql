@@ -1,5 +1,5 @@
 -- 017_suppress_notifications.sql
--- Created: 2026-11-25 18:16
+-- Created: 2026-11-25 18:22
 --
 -- Silences and maintenance windows.
 

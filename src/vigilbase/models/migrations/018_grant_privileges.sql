@@ -1,5 +1,5 @@
 -- 018_grant_privileges.sql
--- Created: 2026-11-25 18:16
+-- Created: 2026-11-25 18:22
 --
 -- Who may do what, and how to find out.
 
