@@ -1,4 +1,4 @@
-"""Which row is the newest: none from the future, and of equal times the one with the greatest id; on every transport."""
+"""Which row is the newest: none from the future, and of equal times that with the greatest id; on every transport."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
