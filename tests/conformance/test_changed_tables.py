@@ -1,5 +1,6 @@
 """What the models do after a host changed a table, a trigger or a function: one error that says so, always logged."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -128,6 +129,12 @@ CHANGES: Mapping[str, tuple[str, str, Mapping[str, MethodCall]]] = {
         CHANNEL_METHODS,
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _unmuted(caplog: pytest.LogCaptureFixture) -> None:
+    """Another test may have run a command, which mutes the models."""
+    caplog.set_level(logging.WARNING, "vigilbase.models")
 
 
 @contextmanager
@@ -333,3 +340,21 @@ async def test_model_method_bug_is_logged_and_raised_unchanged(
 async def test_channel_enable_invalid_name_is_rejected(backend: Backend, channel: object) -> None:
     with pytest.raises(InvalidInputError, match="channel"):
         await ChannelModel.enable(channel)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("statuses", 5),
+        ("statuses", "pending"),
+        ("statuses", ["open"]),
+        ("windows", [1]),
+        ("windows", {"ops": "1"}),
+        ("windows", {"ops": True}),
+        ("windows", {"ops": float("nan")}),
+        ("windows", {5: 1}),
+    ],
+)
+async def test_notification_find_invalid_argument_is_rejected(backend: Backend, field: str, value: object) -> None:
+    with pytest.raises(InvalidInputError, match=field):
+        await NotificationModel.find(**{field: value})  # type: ignore[arg-type]

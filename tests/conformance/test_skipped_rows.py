@@ -1,5 +1,6 @@
 """Rows of other code that can't be read: lists leave them out and say so, on every transport."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -31,6 +32,12 @@ CONSTRAINTS = {
     "alert_events_alert_type_check": ("alert_events", "alert_type IN ('service_down', 'service_degraded', 'recovery')"),
 }
 SINCE = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _unmuted(caplog: pytest.LogCaptureFixture) -> None:
+    """Another test may have run a command, which mutes the models."""
+    caplog.set_level(logging.WARNING, "vigilbase.models")
 
 
 @pytest.fixture

@@ -25,7 +25,13 @@ from vigilbase.models.columns import (
 from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import read_item, read_items, read_row, read_rows
-from vigilbase.models.validation import validate_author, validate_choice, validate_id, validate_limit
+from vigilbase.models.validation import (
+    validate_author,
+    validate_choice,
+    validate_details,
+    validate_id,
+    validate_limit,
+)
 
 log = get_logger(__name__)
 
@@ -84,6 +90,8 @@ class NotificationModel:
         """
         with log_failures(log, "notification.find"):
             function = "vigilbase_list_notifications"
+            if isinstance(statuses, str) or not isinstance(statuses, Sequence):
+                raise InvalidInputError("statuses", f"must be a sequence, not a {type(statuses).__name__}")
             words = [validate_choice("statuses", status, NOTIFICATION_STATUSES) for status in statuses]
             answer = await get_supabase_service_client().call(
                 function,
@@ -91,7 +99,7 @@ class NotificationModel:
                     "p_statuses": json.dumps(words),
                     "p_limit": validate_limit(limit),
                     "p_alert_id": None if alert_id is None else validate_id(alert_id),
-                    "p_windows": json.dumps(dict(windows or {})),
+                    "p_windows": json.dumps(_validate_windows(windows)),
                 },
             )
             rows = read_rows(answer, f"call {function}")
@@ -110,6 +118,7 @@ class NotificationModel:
             function = "vigilbase_retry_notification"
             answer = await get_supabase_service_client().call(function, _make_arguments(id, author))
             if answer is None:
+                log.info("notification.retried", id=id, found=False)
                 return None
             notification, fields = _read_answer(answer, function)
             outcome = read_item(fields, lambda row: get_choice(row, "outcome", RETRY_OUTCOMES), f"call {function}")
@@ -126,6 +135,7 @@ class NotificationModel:
             function = "vigilbase_discard_notification"
             answer = await get_supabase_service_client().call(function, _make_arguments(id, author))
             if answer is None:
+                log.info("notification.discarded", id=id, found=False)
                 return None
             notification, fields = _read_answer(answer, function)
             is_discarded = read_item(fields, lambda row: get_flag(row, "is_discarded"), f"call {function}")
@@ -150,6 +160,13 @@ def _read_answer(answer: JSON, function: str) -> tuple[Notification, Row]:
     fields = read_row(answer, f"call {function}") or {}
     row = read_row(fields.get("notification"), f"call {function}")
     return read_item(row, _read_notification, f"call {function}"), fields
+
+
+def _validate_windows(windows: object) -> Mapping[str, JSON]:
+    seconds = validate_details("windows", windows) or {}
+    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in seconds.values()):
+        raise InvalidInputError("windows", "must hold a number of seconds for each channel")
+    return seconds
 
 
 def _validate_number(number: object) -> int:

@@ -148,6 +148,7 @@ class SuppressionModel:
             arguments: dict[str, Value] = {"p_kind": validate_choice("kind", kind, KINDS), "p_id": validate_id(id)}
             answer = await get_supabase_service_client().call(function, arguments)
             if answer is None:
+                log.info("suppression.ended", id=str(id), found=False)
                 return None
             suppression, fields = _read_answer(answer, function)
             has_ended = read_item(fields, lambda row: get_flag(row, "has_ended"), f"call {function}")

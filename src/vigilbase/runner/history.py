@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -104,17 +105,15 @@ def _read_check(row: Row) -> Check:
 
 def _read_status(alert: Value) -> tuple[Status, datetime | None]:
     """The status that the judge's newest alert event stands for, and since when, unless it is healthy."""
-    if alert is None:
-        return "healthy", None
-    row = read_row(alert, _ATTEMPT)
-    status = _STATUS_BY_ALERT[read_item(row, lambda each: get_choice(each, "alert_type", ALERT_TYPES), _ATTEMPT)]
-    return status, None if row is None or status == "healthy" else _read_since(row, status)
+    return ("healthy", None) if alert is None else read_item(read_row(alert, _ATTEMPT), _read_alert, _ATTEMPT)
 
 
-def _read_since(row: Row, status: Status) -> datetime | None:
-    """When the first of the checks ran that caused the alert; for an alert of other code, when it was created."""
+def _read_alert(row: Row) -> tuple[Status, datetime | None]:
+    status = _STATUS_BY_ALERT[get_choice(row, "alert_type", ALERT_TYPES)]
+    if status == "healthy":
+        return status, None
+    # When the first of the checks ran that caused the alert; other code's details may say anything.
     since = (get_optional_object(row, "details") or {}).get(f"{status}_since")
-    try:
-        return parse_timestamp(since) if isinstance(since, str) else get_optional_moment(row, "created_at")
-    except ValueError:
-        return get_optional_moment(row, "created_at")
+    with suppress(ValueError):
+        return status, parse_timestamp(str(since))
+    return status, get_optional_moment(row, "created_at")
