@@ -1,15 +1,22 @@
 """The product's vocabulary as types and frozen values. No I/O."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, get_args
 from uuid import UUID
 
 from vigilbase.clock import utc_now
 from vigilbase.ids import uuid7
 
-JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+if sys.version_info >= (3, 12):
+    from typing import TypeAliasType
+else:
+    from typing_extensions import TypeAliasType
+
+# Neither `typing.get_type_hints` nor pydantic could resolve a recursive alias without a name of its own.
+JSON = TypeAliasType("JSON", "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None")
 
 Status = Literal["healthy", "degraded", "down"]
 AlertType = Literal["service_down", "service_degraded", "recovery"]

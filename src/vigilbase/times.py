@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from vigilbase.durations import format_duration
 
+_CLOCK_TOLERANCE = timedelta(minutes=1)
+
 
 def format_json_time(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC with a `Z`, microseconds included where there are any."""
@@ -21,5 +23,14 @@ def format_utc(moment: datetime) -> str:
 
 
 def format_ago(moment: datetime | None, now: datetime) -> str:
-    """`2m17s ago`; a moment in the future counts as now."""
-    return "" if moment is None else f"{format_duration(max(now - moment, timedelta(0)), separator='')} ago"
+    """`2m17s ago`, or `in 3d` for a moment in the future."""
+    if moment is None:
+        return ""
+    if is_future(moment, now):
+        return f"in {format_duration(moment - now, separator='')}"
+    return f"{format_duration(max(now - moment, timedelta(0)), separator='')} ago"
+
+
+def is_future(moment: datetime, now: datetime) -> bool:
+    """Whether a moment lies further ahead than clocks usually differ; up to a minute counts as now."""
+    return moment - now > _CLOCK_TOLERANCE

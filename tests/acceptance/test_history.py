@@ -86,7 +86,7 @@ async def test_history_json_contains_all_fields(backend: Backend, tmp_path: Path
     backend.execute(HISTORY)
     result = run("history", "website", "--json", cwd=tmp_path, environ={})
     history = json.loads(result.stdout)
-    assert set(history) == {"service_name", "checks", "alerts"}
+    assert set(history) == {"service_name", "checks", "alerts", "skipped_rows"}
     assert history["service_name"] == "website"
     assert [check["status"] for check in history["checks"]] == ["degraded", "down", "healthy"]
     assert all(check["checked_at"].endswith("Z") for check in history["checks"])

@@ -9,7 +9,14 @@ import pytest
 from tests.conftest import Backend
 from tests.support.server import PostgresServer
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
-from vigilbase import AlertEventModel, CreateAlertEventData, CreateHealthCheckData, HealthCheckModel
+from vigilbase import (
+    AlertEventModel,
+    CreateAlertEventData,
+    CreateHealthCheckData,
+    DatabaseError,
+    HealthCheckModel,
+    NotificationModel,
+)
 from vigilbase.config.supabase import close_supabase_service_client
 from vigilbase.database.migrate import discover_migrations
 from vigilbase.errors import InvalidTransitionError, MissingSchemaError
@@ -123,3 +130,94 @@ async def test_models_single_missing_function_raises_missing_schema_error(
         assert server.execute("SELECT count(*) FROM service_health_checks", database) == [(0,)]
     finally:
         await close_supabase_service_client()
+
+
+async def test_health_check_contract_only_without_time_gets_databases_time(contract_only: Backend) -> None:
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    one = await HealthCheckModel.create(CreateHealthCheckData("one", "healthy"))
+    assert one.checked_at == one.created_at is not None
+    items = [CreateHealthCheckData("many", "down", checked_at=at), CreateHealthCheckData("many", "healthy")]
+    assert await HealthCheckModel.create_many([*items, *reversed(items)]) == 4
+    checks = await HealthCheckModel.find_all(service_name="many")
+    assert sum(check.status == "down" and check.checked_at == at for check in checks) == 2
+    assert sum(check.status == "healthy" and check.checked_at == check.created_at for check in checks) == 2
+
+
+async def test_alert_contract_only_changes_get_databases_time(contract_only: Backend) -> None:
+    resolved = await AlertEventModel.create(CreateAlertEventData("api", "service_down", "resolved"))
+    assert resolved.resolved_at == resolved.created_at is not None
+
+
+async def test_newest_rows_contract_only_future_and_ties_are_as_elsewhere(contract_only: Backend) -> None:
+    contract_only.execute(
+        "INSERT INTO service_health_checks (id, service_name, status, checked_at) "
+        "SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'api', s, date_trunc('second', now()) + t "
+        "FROM (VALUES (1, 'healthy', interval '10 years'), (2, 'healthy', '0'), (4, 'down', '0'), (3, 'healthy', '0'))"
+        " AS v (n, s, t)"
+    )
+    latest = await HealthCheckModel.find_latest_by_service("api")
+    assert latest is not None
+    assert latest.status == "down"
+    contract_only.execute("DELETE FROM service_health_checks WHERE checked_at < now()")
+    only = await HealthCheckModel.find_latest_by_service("api")
+    assert only is not None
+    assert only.status == "healthy"
+    contract_only.execute(
+        "INSERT INTO alert_events (service_name, alert_type, status, created_at, message) VALUES "
+        "('api', 'recovery', 'resolved', now() + interval '10 years', 'future'), "
+        "('api', 'recovery', 'resolved', now(), 'today')"
+    )
+    recent = await AlertEventModel.find_recent_by_service("api", "recovery", 5)
+    assert recent is not None
+    assert recent.message == "today"
+
+
+async def test_find_latest_by_service_contract_only_unknown_status_returns_newest_readable_check(
+    contract_only: Backend,
+) -> None:
+    contract_only.execute(
+        "ALTER TABLE service_health_checks DROP CONSTRAINT service_health_checks_status_check; "
+        "INSERT INTO service_health_checks (service_name, status, checked_at) VALUES ('api', 'paused', now()), "
+        "('api', 'down', now() - interval '1 min'), ('odd', 'paused', now())"
+    )
+    try:
+        latest = await HealthCheckModel.find_latest_by_service("api")
+        assert latest is not None
+        assert latest.status == "down"
+        with pytest.raises(DatabaseError, match="status is 'paused'"):
+            await HealthCheckModel.find_latest_by_service("odd")
+    finally:
+        contract_only.execute(
+            "TRUNCATE service_health_checks; ALTER TABLE service_health_checks "
+            "ADD CONSTRAINT service_health_checks_status_check CHECK (status IN ('healthy', 'degraded', 'down'))"
+        )
+
+
+async def test_models_contract_only_trigger_that_discards_rows_raises_database_error(contract_only: Backend) -> None:
+    alert = await AlertEventModel.create(CreateAlertEventData("api", "service_down"))
+    contract_only.execute("""
+        CREATE FUNCTION discard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+        CREATE TRIGGER discard BEFORE INSERT ON service_health_checks FOR EACH ROW EXECUTE FUNCTION discard();
+        CREATE TRIGGER discard BEFORE INSERT OR UPDATE ON alert_events FOR EACH ROW EXECUTE FUNCTION discard()
+    """)
+    try:
+        for call in (
+            HealthCheckModel.create(CreateHealthCheckData("api", "healthy")),
+            AlertEventModel.create(CreateAlertEventData("api", "service_down")),
+            AlertEventModel.acknowledge(alert.id),
+            AlertEventModel.resolve(alert.id),
+        ):
+            with pytest.raises(DatabaseError, match="trigger"):
+                await call
+    finally:
+        contract_only.execute("DROP FUNCTION discard CASCADE")
+
+
+async def test_models_contract_only_methods_without_fallback_say_what_is_missing(contract_only: Backend) -> None:
+    for call, function in (
+        (NotificationModel.delete_older_than(1), "vigilbase_delete_notifications"),
+        (HealthCheckModel.find_latest(), "vigilbase_find_latest_health_checks"),
+        (AlertEventModel.find_open(), "vigilbase_list_alerts"),
+    ):
+        with pytest.raises(MissingSchemaError, match=f"{function}.*run `vigilbase migrate`"):
+            await call

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Backend
 from vigilbase import (
     AlertEventModel,
+    ChannelModel,
     CreateAlertEventData,
     CreateHealthCheckData,
     CreateSuppressionData,
@@ -149,6 +150,30 @@ METHOD_CALLS: dict[str, tuple[str, str, MethodCall, MethodCall]] = {
         "suppression.find_by_id_prefix.failed",
         lambda: SuppressionModel.find_by_id_prefix("silence", "abcd"),
         lambda: SuppressionModel.find_by_id_prefix("silence", "x"),
+    ),
+    "suppression end": (
+        "suppression.ended",
+        "suppression.end.failed",
+        lambda: SuppressionModel.end("silence", NIL),
+        lambda: SuppressionModel.end("silence", "x"),
+    ),
+    "notification retry": (
+        "notification.retried",
+        "notification.retry.failed",
+        lambda: NotificationModel.retry(1),
+        lambda: NotificationModel.retry(0),
+    ),
+    "notification discard": (
+        "notification.discarded",
+        "notification.discard.failed",
+        lambda: NotificationModel.discard(1),
+        lambda: NotificationModel.discard(0),
+    ),
+    "channel enable": (
+        "channel.enabled",
+        "channel.enable.failed",
+        lambda: ChannelModel.enable("ops"),
+        lambda: ChannelModel.enable(""),
     ),
     "notification find": (
         "notification.found",

@@ -160,7 +160,7 @@ async def test_start_url_of_other_website_error_advises_supabase_url(
         monkeypatch.setenv("SUPABASE_SECRET_KEY", f"sb_secret_{PASSWORD}")
         assert "set SUPABASE_URL to the project's URL" in await _get_error(ConfigurationError, caplog)
         with pytest.raises(DatabaseError, match="set SUPABASE_URL to the project's URL"):
-            await HealthCheckModel.find_latest_by_service("api")
+            await HealthCheckModel.find_all()
 
 
 async def test_supabase_client_publishable_key_cannot_read_or_write(supabase_api: SupabaseApi) -> None:

@@ -29,6 +29,8 @@ CALLS = {
     "vigilbase.was_due_before": "(now(), 60, now()) = false",
     "vigilbase.window_ends_at": "(now(), 60, now()) = now() + interval '1 minute'",
     "vigilbase.can_start_batch": "('ops', 60, now())",
+    "vigilbase.future_begins_at": "(now()) = now() + interval '1 second'",
+    "vigilbase.is_status": "('paused') = false",
     "vigilbase.phases": """('{"phases": "1.5 - 3"}') = '{"dns_ms": 1.5, "tls_ms": 3}'""",
     # Services and runners.
     "vigilbase.add_services": "('{db,api}') IS NULL",
@@ -46,7 +48,8 @@ CALLS = {
     "public.vigilbase_create_health_check": """('{"service_name": "api", "status": "down"}') ->> 'status' = 'down'""",
     "public.vigilbase_create_health_checks": """('[{"service_name": "new", "status": "healthy"}]') = 1""",
     "vigilbase.discover_services": "()::text = ''",
-    "public.vigilbase_find_latest_health_checks": "() -> 1 ->> 'service_name' = 'new'",
+    "public.vigilbase_find_latest_health_checks": "() #>> '{1,0,service_name}' = 'new'",
+    "public.vigilbase_find_latest_health_check": "('new') #>> '{0,status}' = 'healthy'",
     "public.vigilbase_find_check_history": "('api', '2026-01-01T00:00:00Z', 1) #>> '{checks,0,status}' = 'down'",
     # Alerts.
     "vigilbase.find_alert_service": f"('{ALERT}') = 'db'",
@@ -65,6 +68,7 @@ CALLS = {
     )::text = ''""",
     "public.vigilbase_create_alert": "('old', 'service_degraded', 'resolved', 'slow', '{}') ->> 'status' = 'resolved'",
     "public.vigilbase_raise_alert": "('old', 'service_down', 'gone', '{}') ->> 'is_new' = 'true'",
+    "public.vigilbase_find_recent_alert": "('old', 'service_down', 1) ->> 'message' = 'gone'",
     "public.vigilbase_list_alerts": """('["active"]', 'old') -> 0 ->> 'message' = 'gone'""",
     # The outbox.
     "vigilbase.enqueue_alert": f"(vigilbase.read_alert('db', '{ALERT}'), '{ROUTES}', '[]')::text = ''",

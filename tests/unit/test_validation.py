@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
 
 import pytest
 
@@ -106,3 +107,35 @@ async def test_models_data_of_wrong_type_is_rejected() -> None:
         await HealthCheckModel.create({"service_name": "api"})  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="data must be a CreateAlertEventData, not a NoneType"):
         await AlertEventModel.raise_alert(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "019abcde-0000-7000-8000-00000000000",
+        "019abcde-0000-7000-8000-0000000000011",
+        "٠١٩abcde-0000-7000-8000-000000000001",
+        "019abcde-0000-7000-8000-00000000_001",
+        "{019abcde-0000-7000-8000-000000000001}",
+        "urn:uuid:019abcde-0000-7000-8000-000000000001",
+        " 019abcde-0000-7000-8000-000000000001",
+        "",
+        b"019abcde-0000-7000-8000-000000000001",
+        1,
+        None,
+    ],
+)
+def test_validate_id_anything_but_hexadecimal_digits_is_rejected(value: object) -> None:
+    with pytest.raises(InvalidInputError, match="id must be a UUID or its string"):
+        v.validate_id(value)
+
+
+@pytest.mark.parametrize("text", ["019abcde-0000-7000-8000-00000000000a", "019ABCDE0000700080000000000000" + "0A"])
+def test_validate_id_digits_with_or_without_dashes_are_accepted(text: str) -> None:
+    assert v.validate_id(text) == v.validate_id(UUID(text)) == UUID(text)
+
+
+@pytest.mark.parametrize("text", ["٣٤٥٦", "１２３４", "12_34", "abc"])
+def test_parse_id_prefix_digits_of_other_scripts_are_rejected(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="first 4 digits"):
+        v.parse_id_prefix(text)

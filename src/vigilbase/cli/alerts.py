@@ -9,7 +9,7 @@ from vigilbase.alerts.suppression import SHORT_ID
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, By, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import open_database, run_command, run_query
 from vigilbase.clock import utc_now
 from vigilbase.domain import MAX_INTEGER
 from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
@@ -20,6 +20,7 @@ from vigilbase.queries.history import suggest_service
 from vigilbase.times import format_ago
 from vigilbase.views.alerts import make_alert_table, make_alerts_table
 from vigilbase.views.notifications import make_notification_json, make_unfinished_table
+from vigilbase.views.skipped_rows import count_skipped, describe_skipped
 from vigilbase.views.terminal import escape
 from vigilbase.views.timeline import make_timeline_entry_json, make_timeline_table
 
@@ -45,16 +46,18 @@ def list_(*, every: All = False, service: Service = None, limit: Limit = "50", a
     Example: vigilbase alerts list --all --service website
     """
     number = parse_limit(limit)
-    alerts, hint = run_command(_list(number, service, only_open=not every))
+    (alerts, hint), skipped = run_query(_list(number, service, only_open=not every))
     if as_json:
-        print_json({"alerts": [make_alert_json(alert) for alert in alerts]})
+        print_json({"alerts": [make_alert_json(alert) for alert in alerts], "skipped_rows": count_skipped(skipped)})
         return
     if alerts:
         console.print(make_alerts_table(alerts, utc_now(), console.width))
-    else:
+    elif not skipped:
         of_service = f" of {escape(service)}" if service else ""
         print_line(f"No {'' if every else 'open '}alerts{of_service}{hint or '.'}")
-    if len(alerts) == number:
+    if skipped:
+        print_line(describe_skipped(skipped), style="yellow")
+    if len(alerts) + count_skipped(skipped) == number:
         print_line(f"There may be more: --limit {min(2 * number, MAX_INTEGER)} shows them.")
 
 

@@ -7,7 +7,7 @@ import typer
 
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, Limit, parse_limit
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import open_database, run_query
 from vigilbase.clock import utc_now
 from vigilbase.durations import parse_duration
 from vigilbase.errors import InvalidInputError
@@ -28,10 +28,11 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
     Example: vigilbase history website --last 7d
     """
     from vigilbase.alerts.alert_json import make_alert_json
-    from vigilbase.cli.output import console, print_json
+    from vigilbase.cli.output import console, print_json, print_line
     from vigilbase.views.checks import describe_no_checks, make_check_json, make_history_table, summarize_history
+    from vigilbase.views.skipped_rows import count_skipped, describe_skipped
 
-    period = run_command(_load(service, _parse_period("--last", last), parse_limit(limit)))
+    period, skipped = run_query(_load(service, _parse_period("--last", last), parse_limit(limit)))
     checks, alerts = period.history.checks, period.alerts
     if as_json:
         print_json(
@@ -39,6 +40,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
                 "service_name": service,
                 "checks": [make_check_json(check) for check in checks],
                 "alerts": [make_alert_json(alert) for alert in alerts],
+                "skipped_rows": count_skipped(skipped),
             }
         )
         return
@@ -52,6 +54,8 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
         console.print(summarize_history(period.history, alerts, last))
     else:
         console.print(describe_no_checks(period.newest, last, utc_now()))
+    if skipped:
+        print_line(describe_skipped(skipped), style="yellow")
 
 
 def _parse_period(field: str, text: str) -> timedelta:

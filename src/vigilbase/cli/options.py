@@ -25,8 +25,9 @@ def parse_limit(text: str) -> int:
         InvalidInputError: it is not a whole number from 1 to 2,147,483,647.
 
     """
-    # Beyond 4,300 digits, int() raises an error of its own.
-    number = int(text) if text.isdecimal() and len(text) <= len(str(MAX_INTEGER)) else 0
+    # isdecimal() alone is also true for the digits of other scripts. Beyond 4,300 digits, int() raises its own error.
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_INTEGER))
+    number = int(text) if is_number else 0
     if not 1 <= number <= MAX_INTEGER:
         raise InvalidInputError("--limit", f"must be a whole number from 1 to {MAX_INTEGER}")
     return number

@@ -1,10 +1,13 @@
 """How a command runs its coroutine, and opens the database."""
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from vigilbase.config.supabase import close_supabase_service_client
+
+if TYPE_CHECKING:
+    from vigilbase.models.rows import SkippedRows
 
 Result = TypeVar("Result")
 
@@ -25,6 +28,14 @@ def run_command(coroutine: Coroutine[object, object, Result]) -> Result:
             await close_supabase_service_client()
 
     return asyncio.run(run_and_close())
+
+
+def run_query(coroutine: Coroutine[object, object, Result]) -> "tuple[Result, Sequence[SkippedRows]]":
+    """As `run_command`; also returns the rows that reads left out, for a command that lists rows."""
+    from vigilbase.models.rows import collect_skipped
+
+    with collect_skipped() as skipped:
+        return run_command(coroutine), skipped
 
 
 @asynccontextmanager

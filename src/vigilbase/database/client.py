@@ -12,7 +12,7 @@ from uuid import UUID
 
 from vigilbase.domain import JSON
 
-Value: TypeAlias = "JSON | UUID | datetime"
+Value: TypeAlias = JSON | UUID | datetime
 """A column's or an argument's value. Times are aware; those that are read are in UTC."""
 
 Row: TypeAlias = Mapping[str, Value]

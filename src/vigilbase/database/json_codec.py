@@ -34,16 +34,22 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def revive(row: Mapping[str, JSON]) -> Row:
-    """Convert the UUIDs and times of a row from JSON strings."""
+    """Convert the UUIDs and times of a row from JSON strings.
+
+    Another text in such a column stays as it is, since a host may have columns of its own.
+    """
     return {column: _revive_value(column, value) for column, value in row.items()}
 
 
 def _revive_value(column: str, value: JSON) -> Value:
     if not isinstance(value, str):
         return value
-    if column == "id" or column.endswith("_id"):
-        return UUID(value)
-    return parse_timestamp(value) if column.endswith("_at") else value
+    try:
+        if column == "id" or column.endswith("_id"):
+            return UUID(value)
+        return parse_timestamp(value) if column.endswith("_at") else value
+    except ValueError:
+        return value
 
 
 def to_json(value: Value) -> JSON:

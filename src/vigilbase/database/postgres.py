@@ -327,4 +327,5 @@ def _adapt_value(value: Value) -> object:
 
 
 def _to_utc(value: object) -> Value:
-    return value.astimezone(UTC) if isinstance(value, datetime) else cast("Value", value)
+    # A column of a host may have no time zone: its time must not be taken for this machine's.
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else cast("Value", value)

@@ -11,21 +11,22 @@ from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
 from vigilbase.domain import ALERT_STATUSES, ALERT_TYPES, JSON, MAX_INTEGER, AlertStatus, AlertType
-from vigilbase.errors import DatabaseError, InvalidInputError, InvalidTransitionError
+from vigilbase.errors import InvalidInputError, InvalidTransitionError
 from vigilbase.logging import get_logger
-from vigilbase.models.fallback import call_or_fall_back
+from vigilbase.models.columns import (
+    get_choice,
+    get_flag,
+    get_optional_moment,
+    get_optional_object,
+    get_optional_text,
+    get_text,
+    get_uuid,
+)
+from vigilbase.models.fallback import DATABASE_NOW, call_or_fall_back, estimate_future
 from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
-from vigilbase.models.rows import (
-    as_optional_moment,
-    as_optional_object,
-    as_optional_text,
-    as_text,
-    as_uuid,
-    read_row,
-    read_rows,
-)
+from vigilbase.models.rows import make_unexpected_answer_error, read_item, read_items, read_row, read_rows
 from vigilbase.models.validation import (
     PREFIX_LIMIT,
     parse_id_prefix,
@@ -45,6 +46,7 @@ from vigilbase.models.validation import (
 log = get_logger(__name__)
 
 TABLE = "alert_events"
+NOUN = "alert_event"
 OPEN: tuple[AlertStatus, ...] = ("active", "acknowledged")
 
 
@@ -78,7 +80,8 @@ class AlertEventModel:
     """Reads and writes alert events.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
-    `DatabaseError` when the database fails. Times are the database's.
+    `DatabaseError` when the database fails. Times are the database's. Methods that return several alerts leave out
+    those that can't be read.
     """
 
     @staticmethod
@@ -87,9 +90,7 @@ class AlertEventModel:
         with log_failures(log, "alert_event.create"):
             arguments = _make_arguments(data)
             arguments["p_status"] = validate_choice("status", data.status, ALERT_STATUSES)
-            alert = await call_or_fall_back(
-                "vigilbase_create_alert", arguments, _read_created, lambda client: _insert(client, data, arguments)
-            )
+            alert = await _create(data, arguments)
         log.info("alert_event.created", **_log_fields(alert))
         return alert
 
@@ -100,7 +101,7 @@ class AlertEventModel:
             name = [] if service_name is None else [Where("service_name", "eq", validate_service_name(service_name))]
             # A `select` instead of a function, so that it works with migration 012 alone (decision 3).
             rows = await select_newest(TABLE, [Where("status", "eq", "active"), *name])
-            alerts = [read_alert_event(row) for row in rows]
+            alerts = _read_alerts(rows, f"select from {TABLE}")
         log.info("alert_event.found_active", service_name=service_name, count=len(alerts))
         return alerts
 
@@ -155,15 +156,17 @@ class AlertEventModel:
     async def find_recent_by_service(
         service_name: str, alert_type: AlertType, within_minutes: int
     ) -> AlertEvent | None:
-        """The newest alert of a service and type that is at most `within_minutes` old, in any status, or None."""
+        """The newest alert of a service and type that is at most `within_minutes` old, in any status, or None.
+
+        Not one from the future.
+        """
         with log_failures(log, "alert_event.find_recent_by_service"):
-            where = [
-                Where("service_name", "eq", validate_service_name(service_name)),
-                Where("alert_type", "eq", validate_choice("alert_type", alert_type, ALERT_TYPES)),
-                Where("created_at", "gte", _subtract_minutes(validate_within_minutes(within_minutes))),
-            ]
-            rows = await select_newest(TABLE, where, 1)
-            alert = read_alert_event(rows[0]) if rows else None
+            arguments: dict[str, Value] = {
+                "p_service_name": validate_service_name(service_name),
+                "p_alert_type": validate_choice("alert_type", alert_type, ALERT_TYPES),
+                "p_within_minutes": validate_within_minutes(within_minutes),
+            }
+            alert = await _find_recent(arguments, within_minutes)
         log.info("alert_event.found_recent", service_name=service_name, found=alert is not None)
         return alert
 
@@ -179,7 +182,7 @@ class AlertEventModel:
             if not isinstance(only_open, bool):
                 raise InvalidInputError("only_open", "must be True or False")
             alerts = await _list(
-                OPEN if only_open else ALERT_STATUSES,
+                OPEN if only_open else None,
                 service_name,
                 since=None if since is None else validate_moment("since", since),
                 limit=validate_integer("limit", limit, least=1, most=MAX_INTEGER),
@@ -191,7 +194,7 @@ class AlertEventModel:
     async def find_by_id_prefix(prefix: str) -> list[AlertEvent]:
         """Alerts by the beginning of their id (at least 4 hexadecimal digits, dashes optional), at most 10, by id."""
         with log_failures(log, "alert_event.find_by_id_prefix"):
-            alerts = [read_alert_event(row) for row in await _select_by_id_prefix(prefix)]
+            alerts = _read_alerts(await _select_by_id_prefix(prefix), f"select from {TABLE}")
         log.info("alert_event.found_by_id_prefix", count=len(alerts))
         return alerts
 
@@ -211,12 +214,9 @@ class AlertEventModel:
             # Without a fallback: only the function's lock keeps concurrent callers from creating several alerts.
             function = "vigilbase_raise_alert"
             answer = await get_supabase_service_client().call(function, arguments)
-            if not isinstance(answer, Mapping):
-                raise DatabaseError("raise an alert: the database returned no row")
-            row = read_row(answer["alert"], f"call {function}")
-            if row is None:
-                raise DatabaseError("raise an alert: the database returned no row")
-            alert, is_new = read_alert_event(row), answer["is_new"] is True
+            fields = read_row(answer, f"call {function}") or {}
+            alert = _read_one(fields.get("alert"), f"call {function}")
+            is_new = read_item(fields, lambda row: get_flag(row, "is_new"), f"call {function}")
         log.info("alert_event.raised", **_log_fields(alert), is_new=is_new)
         return alert, is_new
 
@@ -238,7 +238,7 @@ class AlertEventModel:
 
 
 async def _list(
-    statuses: Sequence[AlertStatus],
+    statuses: Sequence[AlertStatus] | None,
     service_name: str | None,
     *,
     since: datetime | None = None,
@@ -246,13 +246,32 @@ async def _list(
 ) -> list[AlertEvent]:
     function = "vigilbase_list_alerts"
     arguments: dict[str, Value] = {
-        "p_statuses": json.dumps(list(statuses)),
+        # Not all three: an alert with a status of its own is left out, but not without a word.
+        "p_statuses": None if statuses is None else json.dumps(list(statuses)),
         "p_service_name": None if service_name is None else validate_service_name(service_name),
         "p_since": since,
         "p_limit": limit,
     }
     answer = await get_supabase_service_client().call(function, arguments)
-    return [read_alert_event(row) for row in read_rows(answer, f"call {function}")]
+    return _read_alerts(read_rows(answer, f"call {function}"), f"call {function}")
+
+
+async def _find_recent(arguments: Mapping[str, Value], minutes: int) -> AlertEvent | None:
+    function = "vigilbase_find_recent_alert"
+
+    async def select(client: ServiceClient) -> AlertEvent | None:
+        where = [
+            Where("service_name", "eq", arguments["p_service_name"]),
+            Where("alert_type", "eq", arguments["p_alert_type"]),
+            Where("created_at", "gte", _subtract_minutes(minutes)),
+            Where("created_at", "lte", estimate_future()),
+        ]
+        rows = await select_newest(TABLE, where, 1)
+        return read_item(rows[0], read_alert_event, f"select from {TABLE}") if rows else None
+
+    return await call_or_fall_back(
+        function, arguments, lambda answer: _read_optional(answer, f"call {function}"), select
+    )
 
 
 def _subtract_minutes(minutes: int) -> datetime:
@@ -276,7 +295,12 @@ async def _move(
     author: str | None,
     comment: str | None,
 ) -> AlertEvent | None:
-    """Acknowledge or resolve. Without a timeline (migration 012 alone), author and comment are not kept."""
+    """Acknowledge or resolve. Without a timeline (migration 012 alone), author and comment are not kept.
+
+    Raises:
+        DatabaseError: the database fails, or leaves the alert as it was.
+
+    """
     alert_id = validate_id(id)
     function = f"vigilbase_{'acknowledge' if status == 'acknowledged' else 'resolve'}_alert"
     arguments: dict[str, Value] = {
@@ -285,41 +309,43 @@ async def _move(
         "p_comment": None if comment is None else validate_comment(comment),
     }
 
-    def read(answer: JSON) -> AlertEvent | None:
-        row = read_row(answer, f"call {function}")
-        return read_alert_event(row) if row else None
-
     async def update(client: ServiceClient) -> AlertEvent | None:
         this = Where("id", "eq", alert_id)
-        values: Row = {"status": status, f"{status}_at": utc_now()}
+        values: Row = {"status": status, f"{status}_at": DATABASE_NOW}
         # Of concurrent callers, only the first moves the alert, so the first time stays and a resolved alert is final.
         movable = Where("status", "neq", "resolved") if status == "resolved" else Where("status", "eq", "active")
         moved = await client.update(TABLE, values, [this, movable])
         # Nothing moved: the id is unknown, or the alert had this status, or a later one, already.
         rows = moved or await client.select(TABLE, [this], limit=1)
-        return read_alert_event(rows[0]) if rows else None
+        return read_item(rows[0], read_alert_event, f"update {TABLE}") if rows else None
 
-    return await call_or_fall_back(function, arguments, read, update)
+    alert = await call_or_fall_back(
+        function, arguments, lambda answer: _read_optional(answer, f"call {function}"), update
+    )
+    if alert and alert.status not in {status, "resolved"}:
+        raise make_unexpected_answer_error(
+            f"call {function}", f"alert event {alert.id} is still {alert.status}, as when a trigger discards the change"
+        )
+    return alert
 
 
-def _read_created(answer: JSON) -> AlertEvent:
-    row = read_row(answer, "create an alert event")
-    if row is None:
-        raise DatabaseError("create an alert event: the database returned no row")
-    return read_alert_event(row)
+async def _create(data: CreateAlertEventData, arguments: Mapping[str, Value]) -> AlertEvent:
+    function = "vigilbase_create_alert"
 
+    async def insert(client: ServiceClient) -> AlertEvent:
+        row: dict[str, Value] = {
+            "service_name": arguments["p_service_name"],
+            "alert_type": arguments["p_alert_type"],
+            "status": data.status,
+            "message": arguments["p_message"],
+            "details": data.details,
+        }
+        if data.status != "active":
+            row[f"{data.status}_at"] = DATABASE_NOW
+        stored = await client.insert(TABLE, [row])
+        return read_item(stored[0] if stored else None, read_alert_event, f"insert into {TABLE}")
 
-async def _insert(client: ServiceClient, data: CreateAlertEventData, arguments: Mapping[str, Value]) -> AlertEvent:
-    row: dict[str, Value] = {
-        "service_name": arguments["p_service_name"],
-        "alert_type": arguments["p_alert_type"],
-        "status": data.status,
-        "message": arguments["p_message"],
-        "details": data.details,
-    }
-    if data.status != "active":
-        row[f"{data.status}_at"] = utc_now()
-    return read_alert_event((await client.insert(TABLE, [row]))[0])
+    return await call_or_fall_back(function, arguments, lambda answer: _read_one(answer, f"call {function}"), insert)
 
 
 def _make_arguments(data: CreateAlertEventData) -> dict[str, Value]:
@@ -334,17 +360,35 @@ def _make_arguments(data: CreateAlertEventData) -> dict[str, Value]:
     }
 
 
+def _read_alerts(rows: Sequence[Row], attempt: str) -> list[AlertEvent]:
+    return read_items(rows, read_alert_event, attempt, log, NOUN)
+
+
+def _read_one(answer: Value, attempt: str) -> AlertEvent:
+    return read_item(read_row(answer, attempt), read_alert_event, attempt)
+
+
+def _read_optional(answer: Value, attempt: str) -> AlertEvent | None:
+    return None if answer is None else _read_one(answer, attempt)
+
+
 def read_alert_event(row: Row) -> AlertEvent:
+    """An alert from a row of the table.
+
+    Raises:
+        UnreadableRowError: a column is missing or holds something else.
+
+    """
     return AlertEvent(
-        id=as_uuid(row["id"]),
-        service_name=as_text(row["service_name"]),
-        alert_type=validate_choice("alert_type", row["alert_type"], ALERT_TYPES),
-        status=validate_choice("status", row["status"], ALERT_STATUSES),
-        message=as_optional_text(row["message"]),
-        details=as_optional_object(row["details"]),
-        created_at=as_optional_moment(row["created_at"]),
-        acknowledged_at=as_optional_moment(row["acknowledged_at"]),
-        resolved_at=as_optional_moment(row["resolved_at"]),
+        id=get_uuid(row, "id"),
+        service_name=get_text(row, "service_name"),
+        alert_type=get_choice(row, "alert_type", ALERT_TYPES),
+        status=get_choice(row, "status", ALERT_STATUSES),
+        message=get_optional_text(row, "message"),
+        details=get_optional_object(row, "details"),
+        created_at=get_optional_moment(row, "created_at"),
+        acknowledged_at=get_optional_moment(row, "acknowledged_at"),
+        resolved_at=get_optional_moment(row, "resolved_at"),
     )
 
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from vigilbase.config.supabase import get_supabase_service_client
-from vigilbase.database.client import Row, Value
-from vigilbase.database.json_codec import parse_timestamp
+from vigilbase.database.client import Row
 from vigilbase.logging import get_logger
+from vigilbase.models.columns import get_integer, get_optional_moment, get_optional_text, get_text
 from vigilbase.models.instrumentation import log_failures
-from vigilbase.models.rows import as_optional_integer, as_optional_moment, as_optional_text, as_text, read_rows
+from vigilbase.models.rows import read_flag, read_items, read_rows
+from vigilbase.models.validation import MAX_CHANNEL_LENGTH, validate_phrase
 
 log = get_logger(__name__)
 
@@ -44,7 +45,7 @@ class ChannelState:
 class ChannelModel:
     """Reads channels and enables them.
 
-    Every method raises `DatabaseError` when the database fails.
+    Every method raises `DatabaseError` when the database fails, and `InvalidInputError` for a value that breaks a rule.
     """
 
     @staticmethod
@@ -53,36 +54,34 @@ class ChannelModel:
         with log_failures(log, "channel.find_all"):
             function = "vigilbase_list_channels"
             answer = await get_supabase_service_client().call(function)
-            states = [_read_channel(row) for row in read_rows(answer, f"call {function}")]
+            rows = read_rows(answer, f"call {function}")
+            states = read_items(rows, _read_channel, f"call {function}", log, "channel")
         log.info("channel.found_all", count=len(states))
         return states
 
     @staticmethod
     async def enable(channel: str) -> bool:
         """Enable a channel, or end its pause; False if it was neither disabled nor paused."""
-        with log_failures(log, "channel.enable", channel=channel):
-            answer = await get_supabase_service_client().call("vigilbase_enable_channel", {"p_channel": channel})
-        log.info("channel.enabled", channel=channel, has_changed=answer is True)
-        return answer is True
+        with log_failures(log, "channel.enable", channel=str(channel)):
+            function = "vigilbase_enable_channel"
+            name = validate_phrase("channel", channel, MAX_CHANNEL_LENGTH)
+            answer = await get_supabase_service_client().call(function, {"p_channel": name})
+            has_changed = read_flag(answer, f"call {function}")
+        log.info("channel.enabled", channel=name, has_changed=has_changed)
+        return has_changed
 
 
 def _read_channel(row: Row) -> ChannelState:
     return ChannelState(
-        channel=as_text(row["channel"]),
-        disabled_at=as_optional_moment(row["disabled_at"]),
-        disabled_reason=as_optional_text(row["disabled_reason"]),
-        paused_until=_read_moment(row["paused_until"]),
-        last_batch_at=as_optional_moment(row["last_batch_at"]),
-        last_delivered_at=as_optional_moment(row["last_delivered_at"]),
-        last_error=as_optional_text(row["last_error"]),
-        # No count is NULL; `or 0` is for the type checker.
-        pending=as_optional_integer(row["pending"]) or 0,
-        retrying=as_optional_integer(row["retrying"]) or 0,
-        suppressed=as_optional_integer(row["suppressed"]) or 0,
-        failed=as_optional_integer(row["failed"]) or 0,
+        channel=get_text(row, "channel"),
+        disabled_at=get_optional_moment(row, "disabled_at"),
+        disabled_reason=get_optional_text(row, "disabled_reason"),
+        paused_until=get_optional_moment(row, "paused_until"),
+        last_batch_at=get_optional_moment(row, "last_batch_at"),
+        last_delivered_at=get_optional_moment(row, "last_delivered_at"),
+        last_error=get_optional_text(row, "last_error"),
+        pending=get_integer(row, "pending"),
+        retrying=get_integer(row, "retrying"),
+        suppressed=get_integer(row, "suppressed"),
+        failed=get_integer(row, "failed"),
     )
-
-
-def _read_moment(value: Value) -> datetime | None:
-    """A time in a column whose name doesn't end in _at, which the client leaves as text."""
-    return parse_timestamp(value) if isinstance(value, str) else None

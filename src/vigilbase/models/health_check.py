@@ -6,28 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Order, Row, ServiceClient, Value, Where
 from vigilbase.database.json_codec import to_json
 from vigilbase.domain import JSON, MAX_INTEGER, STATUSES, Status
-from vigilbase.errors import DatabaseError, InvalidInputError
+from vigilbase.errors import InvalidInputError
 from vigilbase.ids import uuid7
 from vigilbase.logging import get_logger
-from vigilbase.models.fallback import call_or_fall_back
+from vigilbase.models.columns import (
+    describe_odd_word,
+    get_choice,
+    get_optional_integer,
+    get_optional_moment,
+    get_optional_object,
+    get_optional_text,
+    get_text,
+    get_uuid,
+)
+from vigilbase.models.fallback import DATABASE_NOW, call_or_fall_back, estimate_future
 from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
 from vigilbase.models.rows import (
-    as_optional_integer,
-    as_optional_moment,
-    as_optional_object,
-    as_optional_text,
-    as_text,
-    as_uuid,
+    SkippedRows,
+    make_unexpected_answer_error,
     read_count,
+    read_item,
+    read_items,
     read_row,
     read_rows,
+    report_skipped,
 )
 from vigilbase.models.validation import (
     require_type,
@@ -45,6 +53,10 @@ from vigilbase.phases import unpack_phases
 log = get_logger(__name__)
 
 TABLE = "service_health_checks"
+NOUN = "health_check"
+# How many checks of a service are read at most to find one that can be read; the SQL function has the same limit.
+LOOKBACK = 100
+_NEWEST_FIRST = (Order("checked_at", descending=True), Order("id", descending=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ class ServiceHealthCheck:
 class CreateHealthCheckData:
     """A health check to be written; `HealthCheckModel.create` validates it.
 
-    `latency_ms` in milliseconds; `checked_at` aware, and now when it is left out.
+    `latency_ms` in milliseconds; `checked_at` aware; when it is left out, the database's time.
     """
 
     service_name: str
@@ -91,21 +103,15 @@ class HealthCheckModel:
     """Reads and writes health checks.
 
     Every method raises `InvalidInputError` for a value that breaks a rule, before anything is written, and
-    `DatabaseError` when the database fails.
+    `DatabaseError` when the database fails. Methods that return several checks leave out those that can't be read.
     """
 
     @staticmethod
     async def create(data: CreateHealthCheckData) -> ServiceHealthCheck:
         """Write one health check and return it."""
         with log_failures(log, "health_check.create"):
-            values = _make_row(data, utc_now())
-            check = await call_or_fall_back(
-                "vigilbase_create_health_check",
-                # The function takes one object, so the brackets of the array are cut off.
-                {"p_check": _dump_rows(values)[1:-1]},
-                _read_created,
-                lambda client: _insert(client, values),
-            )
+            values = _make_row(data)
+            check = await _create(values)
         log.info("health_check.created", service_name=check.service_name, status=check.status, id=str(check.id))
         return check
 
@@ -115,33 +121,35 @@ class HealthCheckModel:
         with log_failures(log, "health_check.create_many"):
             if not isinstance(items, Sequence):
                 raise InvalidInputError("items", f"must be a sequence, not a {type(items).__name__}")
-            now = utc_now()
             # All are validated before any is written, since a batch is written whole or not at all.
-            rows = [_make_row(item, now) for item in items]
+            rows = [_make_row(item) for item in items]
             count = await _insert_many(rows) if rows else 0
         log.info("health_check.created_many", count=count)
         return count
 
     @staticmethod
     async def find_latest_by_service(service_name: str) -> ServiceHealthCheck | None:
-        """The newest check of a service by `checked_at`, or None."""
+        """The newest check of a service by `checked_at`, ties by id, or None.
+
+        A check from the future counts only if there is no other. If the newest can't be read, the newest that can.
+        """
         with log_failures(log, "health_check.find_latest_by_service"):
             name = validate_service_name(service_name)
-            rows = await get_supabase_service_client().select(
-                TABLE, [Where("service_name", "eq", name)], [Order("checked_at", descending=True)], limit=1
-            )
-            check = _read_health_check(rows[0]) if rows else None
+            check = await _find_latest(name)
         log.info("health_check.found_latest_by_service", service_name=name, found=check is not None)
         return check
 
     @staticmethod
     async def find_latest() -> list[ServiceHealthCheck]:
-        """The newest check of every service by `checked_at`, sorted by service, in one round trip."""
+        """The newest check of every service by `checked_at`, sorted by service, in one round trip.
+
+        Which one is the newest: as for `find_latest_by_service`.
+        """
         with log_failures(log, "health_check.find_latest"):
             # The Data API truncates a `select` of more than 1,000 rows, but never a single JSON value (decision 3).
             function = "vigilbase_find_latest_health_checks"
             answer = await get_supabase_service_client().call(function)
-            checks = [_read_health_check(row) for row in read_rows(answer, f"call {function}")]
+            checks = _read_each_latest(answer, f"call {function}")
         log.info("health_check.found_latest", count=len(checks))
         return checks
 
@@ -156,14 +164,16 @@ class HealthCheckModel:
             wanted = validate_limit(limit)
             name = None if service_name is None else validate_service_name(service_name)
             by_service = [] if name is None else [Where("service_name", "eq", name)]
-            rows = await select_newest(TABLE, by_service, wanted)
-            checks = [_read_health_check(row) for row in rows]
+            checks = _read_checks(await select_newest(TABLE, by_service, wanted), f"select from {TABLE}")
         log.info("health_check.found_all", service_name=name, count=len(checks))
         return checks
 
     @staticmethod
     async def find_history(service_name: str, *, since: datetime, limit: int = 100) -> CheckHistory:
-        """The newest checks of a service by `checked_at`, at most `limit`, and how many of each status ran `since`."""
+        """The newest checks of a service by `checked_at`, at most `limit`, and how many of each status ran `since`.
+
+        Without checks from the future.
+        """
         with log_failures(log, "health_check.find_history"):
             function = "vigilbase_find_check_history"
             arguments: dict[str, Value] = {
@@ -172,7 +182,7 @@ class HealthCheckModel:
                 "p_limit": validate_integer("limit", limit, least=1, most=MAX_INTEGER),
             }
             answer = await get_supabase_service_client().call(function, arguments)
-            history = _read_history(read_row(answer, f"call {function}") or {}, f"call {function}")
+            history = _read_history(answer, f"call {function}")
         log.info("health_check.found_history", service_name=service_name, count=len(history.checks))
         return history
 
@@ -190,20 +200,23 @@ def _dump_rows(*rows: Row) -> str:
     return json.dumps([{column: to_json(value) for column, value in row.items()} for row in rows], ensure_ascii=False)
 
 
-def _read_created(answer: JSON) -> ServiceHealthCheck:
-    row = read_row(answer, "create a health check")
-    if row is None:
-        raise DatabaseError("create a health check: the database returned no row")
-    return _read_health_check(row)
+async def _create(row: Row) -> ServiceHealthCheck:
+    function = "vigilbase_create_health_check"
 
+    def read(answer: JSON) -> ServiceHealthCheck:
+        return read_item(read_row(answer, f"call {function}"), _read_health_check, f"call {function}")
 
-async def _insert(client: ServiceClient, row: Row) -> ServiceHealthCheck:
-    return _read_health_check((await client.insert(TABLE, [row]))[0])
+    async def insert(client: ServiceClient) -> ServiceHealthCheck:
+        stored = await client.insert(TABLE, [_fill_time(row)])
+        return read_item(stored[0] if stored else None, _read_health_check, f"insert into {TABLE}")
+
+    # The function takes one object, so the brackets of the array are cut off.
+    return await call_or_fall_back(function, {"p_check": _dump_rows(row)[1:-1]}, read, insert)
 
 
 async def _insert_many(rows: Sequence[Row]) -> int:
     async def insert(client: ServiceClient) -> int:
-        return len(await client.insert(TABLE, rows))
+        return len(await client.insert(TABLE, [_fill_time(row) for row in rows]))
 
     function = "vigilbase_create_health_checks"
     return await call_or_fall_back(
@@ -211,8 +224,8 @@ async def _insert_many(rows: Sequence[Row]) -> int:
     )
 
 
-def _make_row(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
-    """The columns to write, each validated. `checked_at` is always set: an explicit NULL would beat its default."""
+def _make_row(data: CreateHealthCheckData) -> dict[str, Value]:
+    """The columns to write, each validated. Without a `checked_at`, the database says when."""
     require_type("data", data, CreateHealthCheckData)
     return {
         # Ids in the order of time fill the pages of the primary key (decision 15).
@@ -220,36 +233,79 @@ def _make_row(data: CreateHealthCheckData, now: datetime) -> dict[str, Value]:
         "service_name": validate_service_name(data.service_name),
         "status": validate_choice("status", data.status, STATUSES),
         "latency_ms": validate_latency_ms(data.latency_ms),
-        "checked_at": now if data.checked_at is None else validate_moment("checked_at", data.checked_at),
+        "checked_at": None if data.checked_at is None else validate_moment("checked_at", data.checked_at),
         "error_message": validate_text("error_message", data.error_message),
         "probe_details": validate_details("probe_details", data.probe_details),
     }
 
 
-def _read_history(row: Row, attempt: str) -> CheckHistory:
-    counts = as_optional_object(row.get("counts")) or {}
-    rows = row.get("checks")
-    if not isinstance(rows, list):
-        raise DatabaseError(f"{attempt}: the database returned no checks")
-    return CheckHistory(
-        [_read_health_check(check) for check in read_rows(rows, attempt)],
-        {status: read_count(counts.get(status, 0), attempt) for status in STATUSES},
+def _fill_time(row: Row) -> Row:
+    """For an `insert`: all its rows have the same columns, and an explicit NULL would beat the column's default."""
+    return {**row, "checked_at": row["checked_at"] or DATABASE_NOW}
+
+
+async def _find_latest(name: str) -> ServiceHealthCheck | None:
+    function = "vigilbase_find_latest_health_check"
+
+    def read(answer: JSON) -> ServiceHealthCheck | None:
+        return _read_latest(read_rows(answer, f"call {function}"), f"call {function}")
+
+    return await call_or_fall_back(
+        function, {"p_service_name": name}, read, lambda client: _select_latest(client, name)
     )
+
+
+async def _select_latest(client: ServiceClient, name: str) -> ServiceHealthCheck | None:
+    by_name = Where("service_name", "eq", name)
+    past = Where("checked_at", "lte", estimate_future())
+    rows = await client.select(TABLE, [by_name, past], _NEWEST_FIRST, limit=1)
+    if rows and rows[0].get("status") not in STATUSES:
+        rows = await client.select(TABLE, [by_name, past], _NEWEST_FIRST, limit=LOOKBACK)
+    rows = rows or await client.select(TABLE, [by_name], _NEWEST_FIRST, limit=1)
+    return _read_latest(rows, f"select from {TABLE}")
+
+
+def _read_latest(rows: Sequence[Row], attempt: str) -> ServiceHealthCheck | None:
+    """The first check that can be read. If none can, that is an error: None would mean that there are no checks."""
+    checks = _read_checks(rows, attempt, limit=1)
+    return checks[0] if checks else read_item(rows[0], _read_health_check, attempt) if rows else None
+
+
+def _read_each_latest(answer: JSON, attempt: str) -> list[ServiceHealthCheck]:
+    """The checks of an answer that has an array for each service, with at most one check that can be read."""
+    if not isinstance(answer, list):
+        raise make_unexpected_answer_error(attempt)
+    return _read_checks([row for group in answer for row in read_rows(group, attempt)], attempt)
+
+
+def _read_checks(rows: Sequence[Row], attempt: str, *, limit: int | None = None) -> list[ServiceHealthCheck]:
+    return read_items(rows, _read_health_check, attempt, log, NOUN, limit=limit)
+
+
+def _read_history(answer: JSON, attempt: str) -> CheckHistory:
+    row = read_row(answer, attempt) or {}
+    counts, rows = row.get("counts"), row.get("checks")
+    if not isinstance(counts, Mapping) or not isinstance(rows, list):
+        raise make_unexpected_answer_error(attempt)
+    numbers = {status: read_count(count, attempt) for status, count in counts.items()}
+    checks = _read_checks(read_rows(rows, attempt), attempt)
+    odd = {status: count for status, count in numbers.items() if status not in STATUSES}
+    if odd:
+        # The function leaves them out of `checks`, so that they don't use up the limit.
+        reason = describe_odd_word("status", next(iter(odd)), STATUSES)
+        report_skipped(log, SkippedRows(NOUN, sum(odd.values()), None, reason))
+    return CheckHistory(checks, {status: numbers.get(status, 0) for status in STATUSES})
 
 
 def _read_health_check(row: Row) -> ServiceHealthCheck:
+    details = get_optional_object(row, "probe_details")
     return ServiceHealthCheck(
-        id=as_uuid(row["id"]),
-        service_name=as_text(row["service_name"]),
-        status=validate_choice("status", row["status"], STATUSES),
-        latency_ms=as_optional_integer(row["latency_ms"]),
-        checked_at=as_optional_moment(row["checked_at"]),
-        error_message=as_optional_text(row["error_message"]),
-        probe_details=_read_details(row["probe_details"]),
-        created_at=as_optional_moment(row["created_at"]),
+        id=get_uuid(row, "id"),
+        service_name=get_text(row, "service_name"),
+        status=get_choice(row, "status", STATUSES),
+        latency_ms=get_optional_integer(row, "latency_ms"),
+        checked_at=get_optional_moment(row, "checked_at"),
+        error_message=get_optional_text(row, "error_message"),
+        probe_details=None if details is None else unpack_phases(details),
+        created_at=get_optional_moment(row, "created_at"),
     )
-
-
-def _read_details(value: Value) -> Mapping[str, JSON] | None:
-    details = as_optional_object(value)
-    return None if details is None else unpack_phases(details)

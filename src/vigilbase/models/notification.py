@@ -12,19 +12,26 @@ from vigilbase.database.client import Row, Value
 from vigilbase.domain import JSON, NOTIFICATION_KINDS, NOTIFICATION_STATUSES, NotificationKind, NotificationStatus
 from vigilbase.errors import InvalidInputError
 from vigilbase.logging import get_logger
+from vigilbase.models.columns import (
+    get_choice,
+    get_flag,
+    get_integer,
+    get_optional_moment,
+    get_optional_text,
+    get_optional_uuid,
+    get_text,
+    get_uuid,
+)
 from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.retention import delete_in_batches
-from vigilbase.models.rows import (
-    as_optional_integer,
-    as_optional_moment,
-    as_optional_text,
-    as_text,
-    as_uuid,
-    make_unexpected_answer_error,
-    read_row,
-    read_rows,
+from vigilbase.models.rows import read_item, read_items, read_row, read_rows
+from vigilbase.models.validation import (
+    validate_author,
+    validate_choice,
+    validate_details,
+    validate_id,
+    validate_limit,
 )
-from vigilbase.models.validation import validate_author, validate_choice, validate_id, validate_limit
 
 log = get_logger(__name__)
 
@@ -83,6 +90,8 @@ class NotificationModel:
         """
         with log_failures(log, "notification.find"):
             function = "vigilbase_list_notifications"
+            if isinstance(statuses, str) or not isinstance(statuses, Sequence):
+                raise InvalidInputError("statuses", f"must be a sequence, not a {type(statuses).__name__}")
             words = [validate_choice("statuses", status, NOTIFICATION_STATUSES) for status in statuses]
             answer = await get_supabase_service_client().call(
                 function,
@@ -90,10 +99,11 @@ class NotificationModel:
                     "p_statuses": json.dumps(words),
                     "p_limit": validate_limit(limit),
                     "p_alert_id": None if alert_id is None else validate_id(alert_id),
-                    "p_windows": json.dumps(dict(windows or {})),
+                    "p_windows": json.dumps(_validate_windows(windows)),
                 },
             )
-            notifications = [_read_notification(row) for row in read_rows(answer, f"call {function}")]
+            rows = read_rows(answer, f"call {function}")
+            notifications = read_items(rows, _read_notification, f"call {function}", log, "notification")
         log.info("notification.found", count=len(notifications))
         return notifications
 
@@ -108,9 +118,10 @@ class NotificationModel:
             function = "vigilbase_retry_notification"
             answer = await get_supabase_service_client().call(function, _make_arguments(id, author))
             if answer is None:
+                log.info("notification.retried", id=id, found=False)
                 return None
             notification, fields = _read_answer(answer, function)
-            outcome = validate_choice("outcome", fields["outcome"], RETRY_OUTCOMES)
+            outcome = read_item(fields, lambda row: get_choice(row, "outcome", RETRY_OUTCOMES), f"call {function}")
         log.info("notification.retried", id=id, outcome=outcome)
         return notification, outcome
 
@@ -124,9 +135,10 @@ class NotificationModel:
             function = "vigilbase_discard_notification"
             answer = await get_supabase_service_client().call(function, _make_arguments(id, author))
             if answer is None:
+                log.info("notification.discarded", id=id, found=False)
                 return None
             notification, fields = _read_answer(answer, function)
-            is_discarded = fields["is_discarded"] is True
+            is_discarded = read_item(fields, lambda row: get_flag(row, "is_discarded"), f"call {function}")
         log.info("notification.discarded", id=id, is_discarded=is_discarded)
         return notification, is_discarded
 
@@ -143,12 +155,18 @@ def _make_arguments(number: object, author: str | None) -> dict[str, Value]:
     return {"p_id": _validate_number(number), "p_author": None if author is None else validate_author(author)}
 
 
-def _read_answer(answer: JSON, function: str) -> tuple[Notification, Mapping[str, JSON]]:
+def _read_answer(answer: JSON, function: str) -> tuple[Notification, Row]:
     """The notification in an answer, and the answer's other fields."""
-    row = read_row(answer.get("notification"), f"call {function}") if isinstance(answer, Mapping) else None
-    if row is None or not isinstance(answer, Mapping):
-        raise make_unexpected_answer_error(f"call {function}")
-    return _read_notification(row), answer
+    fields = read_row(answer, f"call {function}") or {}
+    row = read_row(fields.get("notification"), f"call {function}")
+    return read_item(row, _read_notification, f"call {function}"), fields
+
+
+def _validate_windows(windows: object) -> Mapping[str, JSON]:
+    seconds = validate_details("windows", windows) or {}
+    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in seconds.values()):
+        raise InvalidInputError("windows", "must hold a number of seconds for each channel")
+    return seconds
 
 
 def _validate_number(number: object) -> int:
@@ -160,23 +178,22 @@ def _validate_number(number: object) -> int:
 
 def _read_notification(row: Row) -> Notification:
     return Notification(
-        # A primary key is never NULL; `or 0` is for the type checker.
-        id=as_optional_integer(row["id"]) or 0,
-        alert_id=as_uuid(row["alert_id"]),
-        service_name=as_text(row["service_name"]),
-        channel=as_text(row["channel"]),
-        kind=validate_choice("kind", row["kind"], NOTIFICATION_KINDS),
-        status=validate_choice("status", row["status"], NOTIFICATION_STATUSES),
-        attempts=as_optional_integer(row["attempts"]) or 0,
-        due_at=as_optional_moment(row["due_at"]),
-        batch_id=as_uuid(row["batch_id"]) if row["batch_id"] else None,
-        answer=as_optional_text(row["answer"]),
-        last_error=as_optional_text(row["last_error"]),
-        suppressed_by=as_optional_text(row["suppressed_by"]),
-        created_at=as_optional_moment(row["created_at"]),
-        ended_at=as_optional_moment(row["ended_at"]),
+        id=get_integer(row, "id"),
+        alert_id=get_uuid(row, "alert_id"),
+        service_name=get_text(row, "service_name"),
+        channel=get_text(row, "channel"),
+        kind=get_choice(row, "kind", NOTIFICATION_KINDS),
+        status=get_choice(row, "status", NOTIFICATION_STATUSES),
+        attempts=get_integer(row, "attempts"),
+        due_at=get_optional_moment(row, "due_at"),
+        batch_id=get_optional_uuid(row, "batch_id"),
+        answer=get_optional_text(row, "answer"),
+        last_error=get_optional_text(row, "last_error"),
+        suppressed_by=get_optional_text(row, "suppressed_by"),
+        created_at=get_optional_moment(row, "created_at"),
+        ended_at=get_optional_moment(row, "ended_at"),
         # Only lists have these three; retry and discard return a row of the table.
         is_needed=row.get("is_needed") is not False,
-        waits_for=as_optional_text(row.get("waits_for")),
-        next_attempt_at=as_optional_moment(row.get("next_attempt_at")),
+        waits_for=get_optional_text({"waits_for": None, **row}, "waits_for"),
+        next_attempt_at=get_optional_moment({"next_attempt_at": None, **row}, "next_attempt_at"),
     )

@@ -1,16 +1,53 @@
-"""From the answer of a SQL function to rows, and from a row's values to typed ones."""
+"""From the answers of the database to rows, and from rows to what the models return.
 
-from collections.abc import Mapping
-from datetime import datetime
-from uuid import UUID
+A method that returns one row fails if it can't be read. One that returns several leaves such a row out, logs a WARNING
+`….skipped`, and tells `collect_skipped`, so that one odd row of another program doesn't hide all others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from vigilbase.database.client import Row, Value
 from vigilbase.database.json_codec import revive
 from vigilbase.domain import JSON
 from vigilbase.errors import DatabaseError
+from vigilbase.logging import EventLogger
+from vigilbase.models.columns import ChangedColumnError, UnreadableRowError
+
+Item = TypeVar("Item")
 
 
-def read_row(answer: JSON, attempt: str) -> Row | None:
+@dataclass(frozen=True, slots=True)
+class SkippedRows:
+    """Rows that a read left out: how many, and the first one's id and what is wrong with it.
+
+    `noun` is what the rows are, such as `health_check`.
+    """
+
+    noun: str
+    count: int
+    id: str | None
+    reason: str
+
+
+_collected: ContextVar[list[SkippedRows] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collect_skipped() -> Iterator[Sequence[SkippedRows]]:
+    """A list of what reads inside the block leave out, also those of tasks that it starts; complete after the block."""
+    skipped: list[SkippedRows] = []
+    token = _collected.set(skipped)
+    try:
+        yield skipped
+    finally:
+        _collected.reset(token)
+
+
+def read_row(answer: Value, attempt: str) -> Row | None:
     """One row that a function returned as a JSON object, or None.
 
     Raises:
@@ -21,13 +58,10 @@ def read_row(answer: JSON, attempt: str) -> Row | None:
         return None
     if not isinstance(answer, Mapping):
         raise make_unexpected_answer_error(attempt)
-    try:
-        return revive(answer)
-    except ValueError as error:
-        raise make_unexpected_answer_error(attempt) from error
+    return revive(answer)
 
 
-def read_rows(answer: JSON, attempt: str) -> list[Row]:
+def read_rows(answer: Value, attempt: str) -> list[Row]:
     """Rows that a function returned as one JSON array of objects.
 
     Raises:
@@ -40,6 +74,68 @@ def read_rows(answer: JSON, attempt: str) -> list[Row]:
     return [row for row in rows if row is not None]
 
 
+def read_item(row: Row | None, read: Callable[[Row], Item], attempt: str) -> Item:
+    """What a row holds, by the function `read`.
+
+    Raises:
+        DatabaseError: there is no row, or it can't be read.
+
+    """
+    if row is None:
+        raise make_unexpected_answer_error(attempt, "the database returned no row, as when a trigger discards it")
+    try:
+        return read(row)
+    except UnreadableRowError as error:
+        raise make_unexpected_answer_error(attempt, str(error)) from error
+
+
+def read_items(
+    rows: Sequence[Row],
+    read: Callable[[Row], Item],
+    attempt: str,
+    log: EventLogger,
+    noun: str,
+    *,
+    limit: int | None = None,
+) -> list[Item]:
+    """What the rows hold, by the function `read`, up to `limit` of them; rows that can't be read are skipped.
+
+    Raises:
+        DatabaseError: no row can be read, because a column is missing or has another type.
+
+    """
+    items: list[Item] = []
+    faults: list[tuple[Row, UnreadableRowError]] = []
+    for row in rows:
+        if len(items) == limit:
+            break
+        try:
+            items.append(read(row))
+        except UnreadableRowError as error:
+            faults.append((row, error))
+    if not items:
+        for _, fault in faults:
+            if isinstance(fault, ChangedColumnError):
+                raise make_unexpected_answer_error(attempt, str(fault)) from fault
+    if faults:
+        first, reason = faults[0]
+        report_skipped(log, SkippedRows(noun, len(faults), get_id(first), str(reason)))
+    return items
+
+
+def report_skipped(log: EventLogger, skipped: SkippedRows) -> None:
+    """Log that rows were skipped, and tell `collect_skipped`."""
+    event = f"{skipped.noun}.skipped"
+    log.warning(event, count=skipped.count, id=skipped.id, reason=skipped.reason)
+    if (collected := _collected.get()) is not None:
+        collected.append(skipped)
+
+
+def get_id(row: Row) -> str | None:
+    """A row's id for a message, if it has one."""
+    return str(row["id"]) if row.get("id") is not None else None
+
+
 def read_count(answer: JSON, attempt: str) -> int:
     """A number of rows that a function returned.
 
@@ -47,63 +143,23 @@ def read_count(answer: JSON, attempt: str) -> int:
         DatabaseError: the answer has another form.
 
     """
-    if not isinstance(answer, int):
+    if not isinstance(answer, int) or isinstance(answer, bool):
         raise make_unexpected_answer_error(attempt)
     return answer
 
 
-def as_uuid(value: Value) -> UUID:
-    """A column that always holds a UUID."""
-    if not isinstance(value, UUID):
-        raise DatabaseError("read a row: a column that must hold a UUID doesn't")
-    return value
+def read_flag(answer: JSON, attempt: str) -> bool:
+    """True or False that a function returned.
+
+    Raises:
+        DatabaseError: the answer has another form.
+
+    """
+    if not isinstance(answer, bool):
+        raise make_unexpected_answer_error(attempt)
+    return answer
 
 
-def as_text(value: Value) -> str:
-    """A column that always holds text."""
-    if not isinstance(value, str):
-        raise DatabaseError("read a row: a column that must hold text doesn't")
-    return value
-
-
-def as_optional_text(value: Value) -> str | None:
-    """A column that holds text or nothing."""
-    return None if value is None else as_text(value)
-
-
-def as_optional_integer(value: Value) -> int | None:
-    """A column that holds a whole number or nothing."""
-    if value is not None and not isinstance(value, int):
-        raise DatabaseError("read a row: a column that must hold a whole number doesn't")
-    return value
-
-
-def as_optional_moment(value: Value) -> datetime | None:
-    """A column that holds a time or nothing."""
-    if value is not None and not isinstance(value, datetime):
-        raise DatabaseError("read a row: a column that must hold a time doesn't")
-    return value
-
-
-def as_moment(value: Value) -> datetime:
-    """A column that always holds a time."""
-    moment = as_optional_moment(value)
-    if moment is None:
-        raise DatabaseError("read a row: a column that must hold a time doesn't")
-    return moment
-
-
-def as_optional_object(value: Value) -> Mapping[str, JSON] | None:
-    """A JSONB column that holds an object or nothing. A bare value that another program wrote reads as {"value": …}."""
-    if value is None or isinstance(value, Mapping):
-        return value
-    if isinstance(value, (UUID, datetime)):
-        raise DatabaseError("read a row: a column that must hold JSON doesn't")
-    return {"value": value}
-
-
-def make_unexpected_answer_error(attempt: str) -> DatabaseError:
+def make_unexpected_answer_error(attempt: str, reason: str = "the database gave an unexpected answer") -> DatabaseError:
     """The error for an answer in another form, as after a host changed a function or a table."""
-    return DatabaseError(
-        f"{attempt}: the database gave an unexpected answer; `vigilbase doctor` says whether its schema was changed"
-    )
+    return DatabaseError(f"{attempt}: {reason}; `vigilbase doctor` says whether its schema was changed")

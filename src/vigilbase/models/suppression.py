@@ -11,19 +11,19 @@ from vigilbase.database.client import Row, Value
 from vigilbase.domain import JSON, MAX_INTEGER
 from vigilbase.errors import InvalidInputError
 from vigilbase.logging import get_logger
+from vigilbase.models.columns import (
+    get_choice,
+    get_flag,
+    get_integer,
+    get_moment,
+    get_optional_moment,
+    get_optional_text,
+    get_text,
+    get_uuid,
+)
 from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.recurrence import Recurrence, make_recurrence_arguments
-from vigilbase.models.rows import (
-    as_moment,
-    as_optional_integer,
-    as_optional_moment,
-    as_optional_text,
-    as_text,
-    as_uuid,
-    make_unexpected_answer_error,
-    read_row,
-    read_rows,
-)
+from vigilbase.models.rows import read_item, read_items, read_row, read_rows
 from vigilbase.models.validation import (
     PREFIX_LIMIT,
     parse_id_prefix,
@@ -100,7 +100,7 @@ class SuppressionModel:
     async def create(data: CreateSuppressionData) -> Suppression:
         """Create a suppression, which can't begin in the past, and return it."""
         with log_failures(log, "suppression.create"):
-            suppression = _read_suppression(await _create(make_suppression_arguments(data)))
+            suppression = await _create(make_suppression_arguments(data))
         log.info("suppression.created", id=str(suppression.id), kind=suppression.kind, author=suppression.author)
         return suppression
 
@@ -147,9 +147,10 @@ class SuppressionModel:
             arguments: dict[str, Value] = {"p_kind": validate_choice("kind", kind, KINDS), "p_id": validate_id(id)}
             answer = await get_supabase_service_client().call(function, arguments)
             if answer is None:
+                log.info("suppression.ended", id=str(id), found=False)
                 return None
-            suppression = _read_suppression(_get_row(answer, function))
-            has_ended = isinstance(answer, Mapping) and answer.get("has_ended") is True
+            suppression, fields = _read_answer(answer, function)
+            has_ended = read_item(fields, lambda row: get_flag(row, "has_ended"), f"call {function}")
         log.info("suppression.ended", id=str(id), has_changed=has_ended)
         return suppression, has_ended
 
@@ -199,7 +200,7 @@ def _make_interval_arguments(starts_at: object, ends_at: object, length_s: objec
     }
 
 
-async def _create(arguments: Mapping[str, Value]) -> Row:
+async def _create(arguments: Mapping[str, Value]) -> Suppression:
     function = "vigilbase_add_suppression"
     answer = await get_supabase_service_client().call(function, arguments)
     # Only the database's clock decides what is in the past, so these two are answers of the function.
@@ -208,7 +209,8 @@ async def _create(arguments: Mapping[str, Value]) -> Row:
             raise InvalidInputError("starts_at", "must not be in the past; leave it out to begin now")
         case {"outcome": "empty"}:
             raise InvalidInputError("ends_at", "must be later than the start")
-    return _get_row(answer, function)
+    suppression, _ = _read_answer(answer, function)
+    return suppression
 
 
 async def _find(
@@ -232,29 +234,32 @@ async def _find(
 
 async def _call_for_list(function: str, arguments: Mapping[str, Value]) -> list[Suppression]:
     answer = await get_supabase_service_client().call(function, arguments)
-    return [_read_suppression(row) for row in read_rows(answer, f"call {function}")]
+    rows = read_rows(answer, f"call {function}")
+    return read_items(rows, _read_suppression, f"call {function}", log, "suppression")
 
 
-def _get_row(answer: JSON, function: str) -> Row:
-    row = read_row(answer.get("suppression"), f"call {function}") if isinstance(answer, Mapping) else None
-    if row is None:
-        raise make_unexpected_answer_error(f"call {function}")
-    return row
+def _read_answer(answer: JSON, function: str) -> tuple[Suppression, Row]:
+    """The suppression in an answer, and the answer's other fields."""
+    fields = read_row(answer, f"call {function}") or {}
+    row = read_row(fields.get("suppression"), f"call {function}")
+    return read_item(row, _read_suppression, f"call {function}"), fields
 
 
 def _read_suppression(row: Row) -> Suppression:
-    cron = as_optional_text(row["cron"])
     return Suppression(
-        id=as_uuid(row["id"]),
-        kind=validate_choice("kind", row["kind"], KINDS),
-        service_glob=as_optional_text(row["service_glob"]),
-        tag=as_optional_text(row["tag"]),
-        starts_at=as_moment(row["starts_at"]),
-        ends_at=as_optional_moment(row["ends_at"]),
-        recurrence=None
-        if cron is None
-        else Recurrence(cron, as_optional_integer(row["duration_s"]) or 0, as_text(row["time_zone"])),
-        author=as_text(row["author"]),
-        comment=as_text(row["comment"]),
-        created_at=as_optional_moment(row["created_at"]),
+        id=get_uuid(row, "id"),
+        kind=get_choice(row, "kind", KINDS),
+        service_glob=get_optional_text(row, "service_glob"),
+        tag=get_optional_text(row, "tag"),
+        starts_at=get_moment(row, "starts_at"),
+        ends_at=get_optional_moment(row, "ends_at"),
+        recurrence=_read_recurrence(row),
+        author=get_text(row, "author"),
+        comment=get_text(row, "comment"),
+        created_at=get_optional_moment(row, "created_at"),
     )
+
+
+def _read_recurrence(row: Row) -> Recurrence | None:
+    cron = get_optional_text(row, "cron")
+    return None if cron is None else Recurrence(cron, get_integer(row, "duration_s"), get_text(row, "time_zone"))

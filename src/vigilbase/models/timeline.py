@@ -7,19 +7,20 @@ from uuid import UUID
 
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import Row
-from vigilbase.database.json_codec import parse_timestamp
 from vigilbase.domain import JSON, TIMELINE_EVENTS, TimelineEvent
 from vigilbase.logging import get_logger
-from vigilbase.models.instrumentation import log_failures
-from vigilbase.models.rows import (
-    as_optional_integer,
-    as_optional_object,
-    as_optional_text,
-    as_text,
-    as_uuid,
-    read_rows,
+from vigilbase.models.columns import (
+    get_choice,
+    get_integer,
+    get_moment,
+    get_optional_object,
+    get_optional_text,
+    get_text,
+    get_uuid,
 )
-from vigilbase.models.validation import validate_choice, validate_id
+from vigilbase.models.instrumentation import log_failures
+from vigilbase.models.rows import read_items, read_rows
+from vigilbase.models.validation import validate_id
 
 log = get_logger(__name__)
 
@@ -57,21 +58,20 @@ class TimelineModel:
         with log_failures(log, "timeline.find_by_alert", alert_id=str(alert_id)):
             function = "vigilbase_list_timeline"
             answer = await get_supabase_service_client().call(function, {"p_alert_id": validate_id(alert_id)})
-            entries = [_read_entry(row) for row in read_rows(answer, f"call {function}")]
+            rows = read_rows(answer, f"call {function}")
+            entries = read_items(rows, _read_entry, f"call {function}", log, "timeline_entry")
         log.info("timeline.found_by_alert", alert_id=str(alert_id), count=len(entries))
         return entries
 
 
 def _read_entry(row: Row) -> TimelineEntry:
     return TimelineEntry(
-        # A primary key is never NULL; `or 0` is for the type checker.
-        id=as_optional_integer(row["id"]) or 0,
-        alert_id=as_uuid(row["alert_id"]),
-        service_name=as_text(row["service_name"]),
-        # `revive` converts only columns whose names end in _at.
-        at=parse_timestamp(as_text(row["at"])),
-        event=validate_choice("event", row["event"], TIMELINE_EVENTS),
-        author=as_optional_text(row["author"]),
-        comment=as_optional_text(row["comment"]),
-        details=as_optional_object(row["details"]),
+        id=get_integer(row, "id"),
+        alert_id=get_uuid(row, "alert_id"),
+        service_name=get_text(row, "service_name"),
+        at=get_moment(row, "at"),
+        event=get_choice(row, "event", TIMELINE_EVENTS),
+        author=get_optional_text(row, "author"),
+        comment=get_optional_text(row, "comment"),
+        details=get_optional_object(row, "details"),
     )

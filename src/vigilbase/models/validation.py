@@ -21,6 +21,7 @@ MAX_DAYS = 36_500
 UUID_DIGITS = 32
 MIN_PREFIX_DIGITS = 4
 PREFIX_LIMIT = 10
+MAX_CHANNEL_LENGTH = 50
 MAX_AUTHOR_LENGTH = 100
 MAX_COMMENT_LENGTH = 2000
 MAX_LENGTH_S = 10 * 366 * 86_400
@@ -132,19 +133,27 @@ def validate_id(value: object) -> UUID:
     """A UUID, or its string."""
     if isinstance(value, UUID):
         return value
-    try:
-        return UUID(value if isinstance(value, str) else "")
-    except ValueError:
-        raise InvalidInputError("id", "must be a UUID or its string") from None
+    digits = _find_uuid_digits(value)
+    if digits is None or len(digits) != UUID_DIGITS:
+        raise InvalidInputError("id", "must be a UUID or its string")
+    return UUID(digits)
 
 
 def parse_id_prefix(value: object) -> tuple[UUID, UUID]:
     """The first and the last UUID that begin with these digits (at least 4, dashes optional)."""
-    digits = value.replace("-", "").lower() if isinstance(value, str) else ""
-    # UUID() itself accepts more: it uses int(), which allows underscores and the digits of other scripts.
-    if not MIN_PREFIX_DIGITS <= len(digits) <= UUID_DIGITS or not set(digits) <= set("0123456789abcdef"):
+    digits = _find_uuid_digits(value) or ""
+    if not MIN_PREFIX_DIGITS <= len(digits) <= UUID_DIGITS:
         raise InvalidInputError("id", f"must be a UUID or at least its first {MIN_PREFIX_DIGITS} digits")
     return UUID(digits.ljust(UUID_DIGITS, "0")), UUID(digits.ljust(UUID_DIGITS, "f"))
+
+
+def _find_uuid_digits(value: object) -> str | None:
+    """The hexadecimal digits of a UUID or of its beginning, dashes optional; None if there is anything else.
+
+    UUID() itself accepts more: it uses int(), which allows underscores and the digits of other scripts.
+    """
+    digits = value.replace("-", "").lower() if isinstance(value, str) else ""
+    return digits if digits and set(digits) <= set("0123456789abcdef") else None
 
 
 def validate_details(field: str, value: object) -> dict[str, JSON] | None:

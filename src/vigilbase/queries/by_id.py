@@ -5,6 +5,8 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from vigilbase.errors import InvalidInputError, VigilbaseError
+from vigilbase.models.rows import collect_skipped
+from vigilbase.views.skipped_rows import describe_skipped
 from vigilbase.views.terminal import escape
 
 
@@ -24,9 +26,12 @@ async def find_one(matches: Awaitable[Sequence[Row]], prefix: str, noun: str, hi
 
     """
     try:
-        found = await matches
+        with collect_skipped() as skipped:
+            found = await matches
     except InvalidInputError as error:
         raise VigilbaseError(f'"{escape(prefix)}": {error}; {hint}') from None
+    if skipped:
+        raise VigilbaseError(f'"{escape(prefix)}": {describe_skipped(skipped)}')
     if len(found) > 1:
         ids = ", ".join(str(row.id) for row in found)
         raise VigilbaseError(f"several {noun}s begin with {escape(prefix)}: {ids}: give more of the id; {hint}")

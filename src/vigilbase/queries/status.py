@@ -63,7 +63,7 @@ def _make_status(
         check,
         rows.alerts.get(check.service_name),
         is_monitored=None if services is None else service is not None,
-        # The same limit as for a gap in a streak.
-        is_stale=now - check.checked_at > service.max_gap if service and check.checked_at else None,
+        # The same limit as for a gap in a streak. A service with only checks from the future has none of today.
+        is_stale=abs(now - check.checked_at) > service.max_gap if service and check.checked_at else None,
         suppressed_by=suppression.by if suppression else None,
     )

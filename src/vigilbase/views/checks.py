@@ -8,7 +8,7 @@ from rich.text import Text
 
 from vigilbase.domain import JSON, ProbeResult
 from vigilbase.models import AlertEvent, CheckHistory, ServiceHealthCheck
-from vigilbase.times import format_ago, format_json_time, format_time
+from vigilbase.times import format_ago, format_json_time, format_time, is_future
 from vigilbase.views.alerts import shorten_message
 from vigilbase.views.terminal import STATUS_TEXTS, Cell, Column, escape, make_table
 
@@ -85,9 +85,11 @@ def summarize_history(history: CheckHistory, alerts: Sequence[AlertEvent], perio
 
 
 def describe_no_checks(newest: ServiceHealthCheck, period: str, now: datetime) -> Text:
-    """A period without checks, and when the newest check before it ran."""
+    """A period without checks, and when the newest check outside it ran."""
     ago = format_ago(newest.checked_at, now)
     when = f"the newest ran {ago}" if ago else "when the newest ran is not recorded"
+    if newest.checked_at is not None and is_future(newest.checked_at, now):
+        when = f"the newest is dated in the future ({format_time(newest.checked_at)}): check the clock that wrote it"
     return Text(f"No checks of {escape(newest.service_name)} in the last {escape(period)}; {when}.")
 
 

@@ -1,5 +1,5 @@
 -- 013_create_schema.sql
--- Created: 2026-11-25 16:39
+-- Created: 2026-11-25 18:22
 --
 -- Creates all tables beside the two of 012, in a schema of their own.
 

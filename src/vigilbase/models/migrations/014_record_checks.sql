@@ -1,5 +1,5 @@
 -- 014_record_checks.sql
--- Created: 2026-11-25 16:39
+-- Created: 2026-11-25 18:22
 --
 -- Services, their checks, and the runners that probe them.
 
@@ -160,6 +160,23 @@ BEGIN
 END;
 $$;
 
+-- After this, a time is in the future: clocks never quite agree, so a second is allowed. Other code may write any time,
+-- and a row from the future must not hide those of today.
+CREATE OR REPLACE FUNCTION vigilbase.future_begins_at(p_now timestamptz)
+RETURNS timestamptz
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT p_now + interval '1 second';
+END;
+
+-- Whether a check's status is one of ours. A host may have dropped the constraint that ensures it.
+CREATE OR REPLACE FUNCTION vigilbase.is_status(p_status text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT p_status IS NOT NULL AND p_status IN ('healthy', 'degraded', 'down');
+END;
+
 -- A probe's phases in milliseconds by name, such as {"dns_ms": 1.2, ...}, from the compact text that a check stores:
 -- values by position, "-" for a phase that did not occur. NULL if there are none. Returns an object unchanged.
 CREATE OR REPLACE FUNCTION vigilbase.phases(p_probe_details jsonb)
@@ -188,7 +205,7 @@ RETURNS integer
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_future CONSTANT timestamptz := p_now + interval '1 second';
+    v_future CONSTANT timestamptz := vigilbase.future_begins_at(p_now);
     v_count integer;
 BEGIN
     WITH written AS (
@@ -213,7 +230,8 @@ BEGIN
 END;
 $$;
 
--- Writes one check, a JSON object, and returns the stored row.
+-- Writes one check, a JSON object, and returns the stored row, or NULL if a trigger of the host has discarded it.
+-- Without checked_at, the check gets the current time.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_health_check(p_check text)
 RETURNS json
 LANGUAGE plpgsql
@@ -224,19 +242,22 @@ DECLARE
 BEGIN
     INSERT INTO public.service_health_checks AS c
         (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
-    SELECT coalesce(g.id, gen_random_uuid()), g.service_name, g.status, g.latency_ms, g.checked_at, g.error_message,
-        g.probe_details
+    SELECT coalesce(g.id, gen_random_uuid()), g.service_name, g.status, g.latency_ms,
+        coalesce(g.checked_at, now()), g.error_message, g.probe_details
     FROM json_to_record(p_check::json) AS g (
         id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
         probe_details jsonb
     )
     RETURNING c.* INTO v_check;
+    IF v_check.id IS NULL THEN
+        RETURN NULL;
+    END IF;
     PERFORM vigilbase.add_services(ARRAY[v_check.service_name::text]);
     RETURN row_to_json(v_check);
 END;
 $$;
 
--- Writes several checks, a JSON array, all or none. Returns how many.
+-- Writes several checks, a JSON array, all or none. Those without checked_at get the current time. Returns how many.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_health_checks(p_checks text)
 RETURNS integer
 LANGUAGE plpgsql
@@ -249,8 +270,8 @@ BEGIN
     WITH written AS (
         INSERT INTO public.service_health_checks
             (id, service_name, status, latency_ms, checked_at, error_message, probe_details)
-        SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms, c.checked_at,
-            c.error_message, c.probe_details
+        SELECT coalesce(c.id, gen_random_uuid()), c.service_name, c.status, c.latency_ms,
+            coalesce(c.checked_at, now()), c.error_message, c.probe_details
         FROM json_to_recordset(p_checks::json) AS c (
             id uuid, service_name text, status text, latency_ms integer, checked_at timestamptz, error_message text,
             probe_details jsonb
@@ -287,8 +308,8 @@ BEGIN
 END;
 $$;
 
--- The checks of a service since a time: the newest p_limit, newest first by checked_at, and the number of all checks by
--- status: {"checks": [...], "counts": {"healthy": 9, "down": 1}}.
+-- The checks of a service since a time, except those from the future: the newest p_limit with a status that is ours,
+-- newest first by checked_at, and the number of all by status: {"checks": [...], "counts": {"healthy": 9, "down": 1}}.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_check_history(
     p_service_name text, p_since timestamptz, p_limit integer
 )
@@ -301,7 +322,9 @@ AS $$
             SELECT coalesce(json_agg(row_to_json(recent) ORDER BY recent.checked_at DESC, recent.id DESC), '[]')
             FROM (
                 SELECT c.* FROM public.service_health_checks AS c
-                WHERE c.service_name = p_service_name AND c.checked_at >= p_since
+                WHERE c.service_name = p_service_name
+                  AND c.checked_at BETWEEN p_since AND vigilbase.future_begins_at(now())
+                  AND vigilbase.is_status(c.status)
                 ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
                 LIMIT p_limit
             ) AS recent
@@ -309,32 +332,95 @@ AS $$
         'counts', (
             SELECT coalesce(json_object_agg(counted.status, counted.count), '{}')
             FROM (
-                SELECT c.status, count(*) AS count FROM public.service_health_checks AS c
-                WHERE c.service_name = p_service_name AND c.checked_at >= p_since
+                SELECT coalesce(c.status, '') AS status, count(*) AS count FROM public.service_health_checks AS c
+                WHERE c.service_name = p_service_name
+                  AND c.checked_at BETWEEN p_since AND vigilbase.future_begins_at(now())
                 GROUP BY c.status
             ) AS counted
         )
     )
 $$;
 
--- The newest check of every service by checked_at, sorted by service. The cost grows with the number of services, not
--- with the length of the history. JIT is off, since compiling costs more than running.
+-- The newest check of a service by checked_at, ties by id: an array of it and, if its status isn't one of ours, the
+-- newest with one that is, of the last 100; null where there is none. Checks from the future, and those without a time,
+-- count only if there are no others.
+CREATE OR REPLACE FUNCTION public.vigilbase_find_latest_health_check(p_service_name text)
+RETURNS json
+LANGUAGE plpgsql STABLE
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+DECLARE
+    v_future CONSTANT timestamptz := vigilbase.future_begins_at(now());
+    v_newest json;
+    v_readable json;
+    v_is_readable boolean;
+BEGIN
+    SELECT row_to_json(c), vigilbase.is_status(c.status) INTO v_newest, v_is_readable
+    FROM public.service_health_checks AS c
+    WHERE c.service_name = p_service_name AND c.checked_at <= v_future
+    ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
+    LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT row_to_json(c) INTO v_newest FROM public.service_health_checks AS c
+        WHERE c.service_name = p_service_name
+        ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
+        LIMIT 1;
+    ELSIF NOT v_is_readable THEN
+        SELECT row_to_json(recent) INTO v_readable FROM (
+            SELECT c.* FROM public.service_health_checks AS c
+            WHERE c.service_name = p_service_name AND c.checked_at <= v_future
+            ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
+            LIMIT 100
+        ) AS recent
+        WHERE vigilbase.is_status(recent.status)
+        ORDER BY recent.checked_at DESC NULLS LAST, recent.id DESC
+        LIMIT 1;
+    END IF;
+    RETURN json_build_array(v_newest, v_readable);
+END;
+$$;
+
+-- The newest check of every service, sorted by service: one array each, see vigilbase_find_latest_health_check. The
+-- cost grows with the number of services, not with the length of their history. JIT is off, since compiling costs more
+-- than running.
 CREATE OR REPLACE FUNCTION public.vigilbase_find_latest_health_checks()
 RETURNS json
 LANGUAGE plpgsql
 SET search_path = '' SET timezone = 'UTC' SET jit = off SET default_transaction_isolation = 'read committed'
 AS $$
+DECLARE
+    v_future CONSTANT timestamptz := vigilbase.future_begins_at(now());
 BEGIN
     PERFORM vigilbase.discover_services();
     RETURN (
-        SELECT coalesce(json_agg(row_to_json(latest) ORDER BY latest.service_name), '[]')
+        SELECT coalesce(json_agg(json_build_array(
+            CASE WHEN n.id IS NULL THEN row_to_json(o) ELSE row_to_json(n) END, row_to_json(r)
+        ) ORDER BY s.service_name) FILTER (WHERE n.id IS NOT NULL OR o.id IS NOT NULL), '[]')
         FROM vigilbase.services AS s
-        CROSS JOIN LATERAL (
+        LEFT JOIN LATERAL (
             SELECT c.* FROM public.service_health_checks AS c
-            WHERE c.service_name = s.service_name
-            ORDER BY c.checked_at DESC NULLS LAST
+            WHERE c.service_name = s.service_name AND c.checked_at <= v_future
+            ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
             LIMIT 1
-        ) AS latest
+        ) AS n ON true
+        LEFT JOIN LATERAL (
+            SELECT recent.* FROM (
+                SELECT c.* FROM public.service_health_checks AS c
+                WHERE c.service_name = s.service_name AND c.checked_at <= v_future
+                    AND n.id IS NOT NULL AND NOT vigilbase.is_status(n.status)
+                ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
+                LIMIT 100
+            ) AS recent
+            WHERE vigilbase.is_status(recent.status)
+            ORDER BY recent.checked_at DESC NULLS LAST, recent.id DESC
+            LIMIT 1
+        ) AS r ON true
+        LEFT JOIN LATERAL (
+            SELECT c.* FROM public.service_health_checks AS c
+            WHERE c.service_name = s.service_name AND n.id IS NULL
+            ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
+            LIMIT 1
+        ) AS o ON true
     );
 END;
 $$;
@@ -347,17 +433,18 @@ LANGUAGE plpgsql STABLE
 SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
 AS $$
 DECLARE
+    v_future CONSTANT timestamptz := vigilbase.future_begins_at(clock_timestamp());
     v_name text;
     v_checks json;
     v_alert public.alert_events;
     v_services json[] := '{}';
 BEGIN
     FOR v_name IN SELECT json_array_elements_text(p_service_names::json) LOOP
-        SELECT coalesce(json_agg(recent ORDER BY recent.checked_at DESC NULLS LAST), '[]') INTO v_checks
+        SELECT coalesce(json_agg(recent ORDER BY recent.checked_at DESC NULLS LAST, recent.id DESC), '[]') INTO v_checks
         FROM (
             SELECT c.id, c.status, c.checked_at, c.latency_ms, c.error_message FROM public.service_health_checks AS c
-            WHERE c.service_name = v_name AND c.checked_at <= clock_timestamp() + interval '1 second'
-            ORDER BY c.checked_at DESC NULLS LAST
+            WHERE c.service_name = v_name AND c.checked_at <= v_future
+            ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
             LIMIT p_checks
         ) AS recent;
         v_alert := vigilbase.find_current_alert(v_name);

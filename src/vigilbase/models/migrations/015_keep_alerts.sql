@@ -1,5 +1,5 @@
 -- 015_keep_alerts.sql
--- Created: 2026-11-25 16:39
+-- Created: 2026-11-25 18:22
 --
 -- Alerts: opened, acknowledged and resolved, with a timeline.
 
@@ -83,6 +83,7 @@ LANGUAGE sql STABLE
 AS $$
     SELECT a.* FROM public.alert_events AS a
     WHERE a.service_name = p_service_name AND a.details ->> 'source' = 'judge'
+      AND a.alert_type IN ('service_down', 'service_degraded', 'recovery')
     ORDER BY a.status = 'resolved', a.created_at DESC NULLS LAST, a.id DESC
     LIMIT 1
 $$;
@@ -243,7 +244,7 @@ AS $$
 $$;
 
 -- Inserts an alert event as given, even if a similar one exists; the database's clock sets acknowledged_at or
--- resolved_at.
+-- resolved_at. Returns it, or NULL if a trigger of the host has discarded it.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_alert(
     p_service_name text, p_alert_type text, p_status text, p_message text, p_details text
 )
@@ -263,7 +264,7 @@ BEGIN
         CASE WHEN p_status = 'resolved' THEN now() END
     )
     RETURNING a.* INTO v_alert;
-    RETURN row_to_json(v_alert);
+    RETURN CASE WHEN v_alert.id IS NOT NULL THEN row_to_json(v_alert) END;
 END;
 $$;
 
@@ -301,8 +302,23 @@ BEGIN
 END;
 $$;
 
--- Alerts with any of the given statuses (a JSON array), newest first, at most p_limit: of one service or of all, except
--- those that were resolved before p_since.
+-- The newest alert of a service and type that was created in the last p_within_minutes, or NULL.
+CREATE OR REPLACE FUNCTION public.vigilbase_find_recent_alert(
+    p_service_name text, p_alert_type text, p_within_minutes integer
+)
+RETURNS json
+LANGUAGE sql STABLE
+SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
+AS $$
+    SELECT row_to_json(a) FROM public.alert_events AS a
+    WHERE a.service_name = p_service_name AND a.alert_type = p_alert_type
+      AND a.created_at BETWEEN now() - make_interval(mins => p_within_minutes) AND vigilbase.future_begins_at(now())
+    ORDER BY a.created_at DESC NULLS LAST, a.id DESC
+    LIMIT 1
+$$;
+
+-- Alerts with any of the given statuses (a JSON array), or with any at all (NULL), newest first, at most p_limit: of
+-- one service or of all, except those that were resolved before p_since.
 CREATE OR REPLACE FUNCTION public.vigilbase_list_alerts(
     p_statuses text, p_service_name text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_limit integer DEFAULT NULL
 )
@@ -313,7 +329,7 @@ AS $$
     SELECT coalesce(json_agg(row_to_json(newest) ORDER BY newest.created_at DESC NULLS LAST, newest.id DESC), '[]')
     FROM (
         SELECT a.* FROM public.alert_events AS a
-        WHERE a.status = ANY (ARRAY(SELECT json_array_elements_text(p_statuses::json)))
+        WHERE (p_statuses IS NULL OR a.status = ANY (ARRAY(SELECT json_array_elements_text(p_statuses::json))))
           AND (p_service_name IS NULL OR a.service_name = p_service_name)
           AND (p_since IS NULL OR a.status <> 'resolved' OR coalesce(a.resolved_at, a.created_at) >= p_since)
         ORDER BY a.created_at DESC NULLS LAST, a.id DESC
@@ -349,15 +365,18 @@ SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'r
 AS $$
 DECLARE
     v_alert public.alert_events;
+    v_now timestamptz;
 BEGIN
     PERFORM vigilbase.lock_service(p_service_name);
+    v_now := clock_timestamp();
     SELECT a.* INTO v_alert
     FROM public.alert_events AS a
     WHERE a.service_name = p_service_name
       AND a.alert_type = p_alert_type
       AND (a.details ->> 'rule') IS NOT DISTINCT FROM (p_details::jsonb ->> 'rule')
       AND (a.status <> 'resolved'
-           OR a.created_at >= clock_timestamp() - make_interval(mins => p_within_minutes))
+           OR a.created_at BETWEEN v_now - make_interval(mins => p_within_minutes)
+              AND vigilbase.future_begins_at(v_now))
     ORDER BY a.status = 'resolved', a.created_at DESC NULLS LAST, a.id DESC
     LIMIT 1;
     IF FOUND THEN

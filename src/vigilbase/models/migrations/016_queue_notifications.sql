@@ -1,5 +1,5 @@
 -- 016_queue_notifications.sql
--- Created: 2026-11-25 16:39
+-- Created: 2026-11-25 18:22
 --
 -- The outbox: queued with the alert, claimed, retried until accepted.
 

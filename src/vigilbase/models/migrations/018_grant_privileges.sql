@@ -1,5 +1,5 @@
 -- 018_grant_privileges.sql
--- Created: 2026-11-25 16:39
+-- Created: 2026-11-25 18:22
 --
 -- Who may do what, and how to find out.
 
@@ -146,7 +146,8 @@ DECLARE
         public.vigilbase_delete_alerts, public.vigilbase_delete_health_checks, public.vigilbase_delete_notifications,
         public.vigilbase_disable_channel, public.vigilbase_discard_notification, public.vigilbase_enable_channel,
         public.vigilbase_end_runner, public.vigilbase_end_suppression, public.vigilbase_enqueue_missing_resolutions,
-        public.vigilbase_find_check_history, public.vigilbase_find_latest_health_checks,
+        public.vigilbase_find_check_history, public.vigilbase_find_latest_health_check,
+        public.vigilbase_find_latest_health_checks, public.vigilbase_find_recent_alert,
         public.vigilbase_find_suppressions, public.vigilbase_list_alerts, public.vigilbase_list_channels,
         public.vigilbase_list_migrations, public.vigilbase_list_notifications, public.vigilbase_list_privileges,
         public.vigilbase_list_suppressions, public.vigilbase_list_timeline, public.vigilbase_load_state,
@@ -158,10 +159,10 @@ DECLARE
         vigilbase.catch_up_with_alert, vigilbase.catch_up_with_alerts, vigilbase.claim_new, vigilbase.claim_retries,
         vigilbase.defer_notification, vigilbase.describe_batches, vigilbase.discover_services, vigilbase.end_attempt,
         vigilbase.enqueue_after_attempt, vigilbase.enqueue_alert, vigilbase.enqueue_follow_up,
-        vigilbase.find_alert_service, vigilbase.find_current_alert, vigilbase.is_needed, vigilbase.lock_channel,
-        vigilbase.lock_notifications, vigilbase.lock_service, vigilbase.lock_services, vigilbase.move_alert,
-        vigilbase.open_alert, vigilbase.phases, vigilbase.read_alert, vigilbase.record_result,
-        vigilbase.requeue_suppressed, vigilbase.resolve_alerts, vigilbase.save_alert_status,
+        vigilbase.find_alert_service, vigilbase.find_current_alert, vigilbase.future_begins_at, vigilbase.is_needed,
+        vigilbase.is_status, vigilbase.lock_channel, vigilbase.lock_notifications, vigilbase.lock_service,
+        vigilbase.lock_services, vigilbase.move_alert, vigilbase.open_alert, vigilbase.phases, vigilbase.read_alert,
+        vigilbase.record_result, vigilbase.requeue_suppressed, vigilbase.resolve_alerts, vigilbase.save_alert_status,
         vigilbase.was_due_before, vigilbase.window_ends_at, vigilbase.write_checks, vigilbase.write_recovery';
     v_role text;
 BEGIN

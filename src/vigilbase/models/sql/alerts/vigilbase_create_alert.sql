@@ -1,5 +1,5 @@
 -- Inserts an alert event as given, even if a similar one exists; the database's clock sets acknowledged_at or
--- resolved_at.
+-- resolved_at. Returns it, or NULL if a trigger of the host has discarded it.
 CREATE OR REPLACE FUNCTION public.vigilbase_create_alert(
     p_service_name text, p_alert_type text, p_status text, p_message text, p_details text
 )
@@ -19,6 +19,6 @@ BEGIN
         CASE WHEN p_status = 'resolved' THEN now() END
     )
     RETURNING a.* INTO v_alert;
-    RETURN row_to_json(v_alert);
+    RETURN CASE WHEN v_alert.id IS NOT NULL THEN row_to_json(v_alert) END;
 END;
 $$;

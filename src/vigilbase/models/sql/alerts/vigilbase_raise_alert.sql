@@ -9,15 +9,18 @@ SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'r
 AS $$
 DECLARE
     v_alert public.alert_events;
+    v_now timestamptz;
 BEGIN
     PERFORM vigilbase.lock_service(p_service_name);
+    v_now := clock_timestamp();
     SELECT a.* INTO v_alert
     FROM public.alert_events AS a
     WHERE a.service_name = p_service_name
       AND a.alert_type = p_alert_type
       AND (a.details ->> 'rule') IS NOT DISTINCT FROM (p_details::jsonb ->> 'rule')
       AND (a.status <> 'resolved'
-           OR a.created_at >= clock_timestamp() - make_interval(mins => p_within_minutes))
+           OR a.created_at BETWEEN v_now - make_interval(mins => p_within_minutes)
+              AND vigilbase.future_begins_at(v_now))
     ORDER BY a.status = 'resolved', a.created_at DESC NULLS LAST, a.id DESC
     LIMIT 1;
     IF FOUND THEN

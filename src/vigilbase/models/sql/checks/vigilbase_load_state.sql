@@ -6,17 +6,18 @@ LANGUAGE plpgsql STABLE
 SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
 AS $$
 DECLARE
+    v_future CONSTANT timestamptz := vigilbase.future_begins_at(clock_timestamp());
     v_name text;
     v_checks json;
     v_alert public.alert_events;
     v_services json[] := '{}';
 BEGIN
     FOR v_name IN SELECT json_array_elements_text(p_service_names::json) LOOP
-        SELECT coalesce(json_agg(recent ORDER BY recent.checked_at DESC NULLS LAST), '[]') INTO v_checks
+        SELECT coalesce(json_agg(recent ORDER BY recent.checked_at DESC NULLS LAST, recent.id DESC), '[]') INTO v_checks
         FROM (
             SELECT c.id, c.status, c.checked_at, c.latency_ms, c.error_message FROM public.service_health_checks AS c
-            WHERE c.service_name = v_name AND c.checked_at <= clock_timestamp() + interval '1 second'
-            ORDER BY c.checked_at DESC NULLS LAST
+            WHERE c.service_name = v_name AND c.checked_at <= v_future
+            ORDER BY c.checked_at DESC NULLS LAST, c.id DESC
             LIMIT p_checks
         ) AS recent;
         v_alert := vigilbase.find_current_alert(v_name);

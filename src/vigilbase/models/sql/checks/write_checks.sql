@@ -6,7 +6,7 @@ RETURNS integer
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_future CONSTANT timestamptz := p_now + interval '1 second';
+    v_future CONSTANT timestamptz := vigilbase.future_begins_at(p_now);
     v_count integer;
 BEGIN
     WITH written AS (

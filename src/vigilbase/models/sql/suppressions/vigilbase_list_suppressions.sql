@@ -7,14 +7,14 @@ RETURNS json
 LANGUAGE sql STABLE
 SET search_path = '' SET timezone = 'UTC' SET default_transaction_isolation = 'read committed'
 AS $$
-    SELECT coalesce(json_agg(row_to_json(page) ORDER BY page.created_at DESC, page.id), '[]')
+    SELECT coalesce(json_agg(row_to_json(page) ORDER BY page.created_at DESC, page.id DESC), '[]')
     FROM (
         SELECT s.* FROM vigilbase.suppressions AS s
         WHERE (p_kind IS NULL OR s.kind = p_kind) AND (
             p_include_ended OR s.ends_at IS NULL OR s.ends_at > p_since
             OR (s.ends_at > clock_timestamp() AND s.ends_at > s.starts_at)
         )
-        ORDER BY s.created_at DESC, s.id
+        ORDER BY s.created_at DESC, s.id DESC
         LIMIT p_limit
     ) AS page
 $$;
