@@ -1,6 +1,6 @@
 """Fixtures of all tests: a server for the session, a database for the test, and each transport to it."""
 
-import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support.server import TEMPLATE, PostgresServer, home_folder, start_server
+from tests.support.server import TEMPLATE, Cluster, PostgresServer, build_cluster, home_folder, start_server
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
 from vigilbase.config.supabase import close_supabase_service_client
-from vigilbase.database.migrate import apply_pending, discover_migrations
 
 # The time of an example depends on the machine.
 settings.register_profile("vigilbase", deadline=None)
@@ -52,13 +51,17 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The data of a migrated server, built once for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    return build_cluster((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cluster")
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster) -> Iterator[PostgresServer]:
     """A Postgres with the roles of a Supabase project, its database `vigilbase` migrated, and a migrated template."""
     with home_folder() as home:
-        server = start_server(home)
-        server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0", "postgres")
-        for database in (TEMPLATE, "vigilbase"):
-            asyncio.run(apply_pending(server.url(database), discover_migrations()))
+        server = start_server(home, cluster)
         yield server
         server.embedded.stop()
 
@@ -68,6 +71,13 @@ def home() -> Iterator[Path]:
     """An empty home folder, for an embedded server of this test."""
     with home_folder() as folder:
         yield folder
+
+
+@pytest.fixture
+def migrated_home(home: Path, cluster: Cluster) -> Path:
+    """A home folder with a migrated database, for an embedded server of this test."""
+    cluster.copy_to(home)
+    return home
 
 
 @pytest.fixture
@@ -107,11 +117,19 @@ class Backend:
         return self.server.execute(statement, self.database)
 
 
+@pytest.fixture
+async def backend(server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Backend]:
+    """An empty, migrated database that the environment selects, over a connection to Postgres."""
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+    yield Backend("postgres", database, server)
+    await close_supabase_service_client()
+
+
 @pytest.fixture(params=TRANSPORTS)
-async def backend(
+async def each_backend(
     request: pytest.FixtureRequest, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Backend]:
-    """An empty, migrated database that the environment selects; once for each transport."""
+    """As `backend`, once for each transport: for tests whose subject is the transport."""
     transport: str = request.param
     if transport == "postgres":
         name: str = request.getfixturevalue("database")

@@ -11,10 +11,11 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import SETTINGS, Backend
+from tests.support.command import VIGILBASE, run, run_installed, running
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
 from tests.support.waiting import wait_until
-from tests.support.website import Website, run, running
+from tests.support.website import Website
 from vigilbase import __version__
 from vigilbase.database.migrate import discover_migrations
 
@@ -239,15 +240,29 @@ def test_check_file_over_5_mb_is_rejected(tmp_path: Path) -> None:
     _require_one_line_error(run("check", cwd=tmp_path, environ={}), "vigilbase.yaml: must be at most 5 MB")
 
 
-@pytest.mark.parametrize("arguments", ["version", "schema", "migrate --print", "status --json", "db url", "--help"])
-@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
-def test_commands_closed_output_stream_exits_0(
+@pytest.mark.parametrize("missing", [("stdin", "stdout", "stderr"), ("stdout",), ("stderr",)])
+def test_commands_missing_standard_stream_exits_0(
+    missing: tuple[str, ...], server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    """Python represents a closed stream as None."""
+    environ = {"DATABASE_URL": server.url(database)}
+    for arguments in ("version", "schema", "migrate --print", "status --json", "db url", "--help"):
+        result = run(*arguments.split(), cwd=tmp_path, environ=environ, missing=missing)
+        assert (result.returncode, result.stderr) == (0, ""), arguments
+        assert bool(result.stdout) is ("stdout" not in missing), arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed"), [("status --json", "<&- >&- 2>&-"), ("migrate --print", ">&-"), ("db url", "2>&-")]
+)
+def test_commands_closed_descriptor_exits_0(
     arguments: str, closed: str, server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
+    """A connection or a program that gets the descriptor would receive the output."""
     environ = {**os.environ, "DATABASE_URL": server.url(database)}
-    command = f"{sys.executable} -m vigilbase {arguments} {closed}"
+    command = f"{VIGILBASE} {arguments} {closed}"
     result = subprocess.run(
-        command, cwd=tmp_path, env=environ, shell=True, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=tmp_path, env=environ, shell=True, capture_output=True, text=True, check=False, timeout=120
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert bool(result.stdout) is (closed == "2>&-")
@@ -262,8 +277,8 @@ def test_check_reader_closes_pipe_exit_code_is_not_that_of_a_service_down(
     )
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "vigilbase", "check", *options]
-    result = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    command = [VIGILBASE, "check", *options]
+    result = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=120)
     os.close(writer)
     assert (result.returncode, result.stderr) == (141, b"")
 
@@ -272,7 +287,7 @@ def test_check_encoding_without_a_character_prints_its_escape(tmp_path: Path) ->
     (tmp_path / "vigilbase.yaml").write_text(
         f"services:\n  - {{name: bücher, tcp: '127.0.0.1:{free_port()}'}}\n", encoding="utf-8"
     )
-    result = run("check", cwd=tmp_path, environ={"PYTHONIOENCODING": "ascii"})
+    result = run_installed("check", cwd=tmp_path, environ={"PYTHONIOENCODING": "ascii"})
     assert (result.returncode, result.stderr) == (1, "")
     assert "b\\xfccher" in result.stdout
 
@@ -316,12 +331,12 @@ def test_module_runs_command(tmp_path: Path) -> None:
     assert result.stdout == f"{__version__}\n"
 
 
-async def test_status_marks_stale_services_and_shows_worst_alert(backend: Backend, tmp_path: Path) -> None:
-    backend.execute(
+async def test_status_marks_stale_services_and_shows_worst_alert(each_backend: Backend, tmp_path: Path) -> None:
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at) VALUES "
         "('fresh', 'degraded', now()), ('late', 'healthy', now() - interval '1 hour'), ('unlisted', 'healthy', now())"
     )
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO alert_events (service_name, alert_type, status, created_at) VALUES "
         "('fresh', 'service_degraded', 'active', now()), "
         "('late', 'service_degraded', 'active', now() - interval '2 hours'), ('late', 'service_down', 'active', now())"

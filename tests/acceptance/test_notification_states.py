@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import SETTINGS, Backend
-from tests.support.website import run
+from tests.support.command import run
 from vigilbase import (
     AlertEventModel,
     CreateHealthCheckData,
@@ -20,9 +20,6 @@ from vigilbase import (
     get_supabase_service_client,
 )
 from vigilbase.notifications.outbox import claim_batches, record_result
-
-# tests/conformance tests the models on every transport; the commands print the same on all of them.
-pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
 FILE = """
 services: [{name: api, tcp: "127.0.0.1:9", tags: [shop]}]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SETTINGS, Backend
+from tests.support.command import run
 from tests.support.outbox import enqueue
-from tests.support.website import run
 from vigilbase import (
     AlertEventModel,
     ChannelModel,

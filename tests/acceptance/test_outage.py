@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SETTINGS, Backend
+from tests.support.command import run, running
 from tests.support.waiting import wait_until
-from tests.support.website import Website, run, running
+from tests.support.website import Website
 
 EVENTS = "SELECT alert_type, status FROM alert_events WHERE service_name = 'website' ORDER BY created_at"
 CHECKS = "SELECT status FROM service_health_checks WHERE service_name = 'website' ORDER BY checked_at"

@@ -8,12 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.command import run, running
 from tests.support.mailbox import mail_server
 from tests.support.receiver import Reply, receiving
 from tests.support.schemas import assert_matches
 from tests.support.server import PostgresServer, free_port
 from tests.support.waiting import wait_until
-from tests.support.website import Website, run, running
+from tests.support.website import Website
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "page-and-mail.md"
 ACCEPTED = Reply(202, body=b'{"status": "success", "message": "Event processed", "dedup_key": "k"}')

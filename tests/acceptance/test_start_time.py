@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.website import running
+from tests.support.command import running
 
 
 @pytest.mark.parametrize("command", ["up", "run"])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SETTINGS, Backend
+from tests.support.command import run
 from tests.support.server import PostgresServer
-from tests.support.website import run
 from vigilbase import AlertEventModel, CreateAlertEventData, CreateHealthCheckData, HealthCheckModel
 
 ITSELF = "services:\n  - {name: itself, postgres: self}\n"

@@ -42,7 +42,9 @@ def get_end(suppression: Suppression) -> datetime:
 
 
 @each_kind
-async def test_suppression_create_starts_now_and_is_returned_as_stored(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_create_starts_now_and_is_returned_as_stored(
+    each_backend: Backend, kind: SuppressionKind
+) -> None:
     before = datetime.now(UTC)
     added = await SuppressionModel.create(make_data(kind, comment="  the new release "))
     assert isinstance(added.id, UUID)
@@ -51,13 +53,13 @@ async def test_suppression_create_starts_now_and_is_returned_as_stored(backend: 
     assert added.starts_at.tzinfo is UTC
     assert abs(added.starts_at - before) < timedelta(minutes=1)
     assert added.ends_at == added.starts_at + HOUR
-    assert backend.execute("SELECT id, starts_at, ends_at FROM vigilbase.suppressions") == [
+    assert each_backend.execute("SELECT id, starts_at, ends_at FROM vigilbase.suppressions") == [
         (added.id, added.starts_at, added.ends_at)
     ]
 
 
 @each_kind
-async def test_suppression_create_future_start_and_end_are_kept(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_create_future_start_and_end_are_kept(each_backend: Backend, kind: SuppressionKind) -> None:
     start = in_one_hour()
     added = await SuppressionModel.create(
         make_data(kind, service_glob=None, tag="shop", starts_at=start, ends_at=start + HOUR, length_s=None)
@@ -67,7 +69,7 @@ async def test_suppression_create_future_start_and_end_are_kept(backend: Backend
     assert await SuppressionModel.find_current(kind) == [added]
 
 
-async def test_suppression_create_only_one_off_maintenance_requires_end(backend: Backend) -> None:
+async def test_suppression_create_only_one_off_maintenance_requires_end(each_backend: Backend) -> None:
     silence = await SuppressionModel.create(CreateSuppressionData("silence", "ada", "deploy", tag="shop"))
     assert silence.ends_at is None
     window = await SuppressionModel.create(
@@ -135,7 +137,7 @@ async def test_suppression_create_invalid_recurrence_is_rejected(backend: Backen
 
 
 @each_kind
-async def test_suppression_end_sets_end_and_keeps_other_fields(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_end_sets_end_and_keeps_other_fields(each_backend: Backend, kind: SuppressionKind) -> None:
     added = await SuppressionModel.create(make_data(kind))
     ended, has_changed = await end(added)
     assert has_changed
@@ -186,14 +188,14 @@ async def test_suppression_end_ten_concurrent_calls_change_once(backend: Backend
 
 @each_kind
 async def test_suppression_find_current_returns_all_and_find_newest_respects_limit(
-    backend: Backend, kind: SuppressionKind
+    each_backend: Backend, kind: SuppressionKind
 ) -> None:
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment, created_at) "
         f"SELECT '{kind}', 'shop', now(), now() + interval '1 hour', 'ada', n, now() - n * interval '1 second' "
         "FROM generate_series(1, 1500) n"
     )
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment, created_at) "
         f"VALUES ('{kind}', 'shop', now() - interval '2 hours', now() - interval '1 hour', 'ada', 'ended', now())"
     )
@@ -205,7 +207,7 @@ async def test_suppression_find_current_returns_all_and_find_newest_respects_lim
 
 
 @each_kind
-async def test_suppression_find_by_id_prefix_returns_match(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_find_by_id_prefix_returns_match(each_backend: Backend, kind: SuppressionKind) -> None:
     added = await SuppressionModel.create(make_data(kind))
     other = await SuppressionModel.create(make_data(kind))
     assert await SuppressionModel.find_by_id_prefix(kind, str(added.id)[:13]) == [added]
@@ -217,8 +219,8 @@ async def test_suppression_find_by_id_prefix_returns_match(backend: Backend, kin
 
 
 @each_kind
-async def test_suppression_infinite_end_is_read_as_year_9999(backend: Backend, kind: SuppressionKind) -> None:
-    backend.execute(
+async def test_suppression_infinite_end_is_read_as_year_9999(each_backend: Backend, kind: SuppressionKind) -> None:
+    each_backend.execute(
         "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment) "
         f"VALUES ('{kind}', 'shop', '-infinity', 'infinity', 'ada', 'why')"
     )

@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.support.server import home_folder
+from tests.support.server import Cluster, home_folder
 from tests.support.waiting import wait_until
 from vigilbase.database import binaries as module
 from vigilbase.database.binaries import find_binaries
@@ -46,9 +46,10 @@ def require_no_leftovers(home: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def stopped_data() -> Iterator[Path]:
+def stopped_data(cluster: Cluster) -> Iterator[Path]:
     """The data folder of a stopped server, with one committed row. Tests borrow or copy it."""
     with home_folder() as home:
+        cluster.copy_to(home)
         server = EmbeddedServer(home)
         try:
             with psycopg.connect(server.start()) as connection:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import VIGILBASE
 from tests.support.server import PostgresServer
 from tests.support.waiting import wait_until_async
-from tests.support.website import VIGILBASE
 
 PROGRAM = """
 import asyncio, os, resource, sys

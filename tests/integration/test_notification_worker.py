@@ -28,10 +28,12 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-async def test_runner_outage_and_recovery_send_triggered_and_resolved(backend: Backend, receiver: Receiver) -> None:
+async def test_runner_outage_and_recovery_send_triggered_and_resolved(
+    each_backend: Backend, receiver: Receiver
+) -> None:
     api = FakeService("api", routes=OPS_ROUTES)
     async with run_config(make_config([api], make_webhook_channel(receiver))):
-        await wait_until_async(lambda: backend.execute("SELECT 1 FROM service_health_checks"))
+        await wait_until_async(lambda: each_backend.execute("SELECT 1 FROM service_health_checks"))
         api.fail()
         await wait_until_async(lambda: list_accepted(receiver) == [("alert.triggered", ["api"])])
         api.recover()

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from pydantic import ValidationError
 
+from tests.support.command import run
 from tests.support.waiting import wait_until_async
-from tests.support.website import run
 from vigilbase.clock import utc_now
 from vigilbase.domain import ProbeResult
 from vigilbase.probes import PROBES, run_probe

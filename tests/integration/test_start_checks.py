@@ -27,7 +27,6 @@ from vigilbase import (
 from vigilbase.config.supabase import check_service_client
 from vigilbase.database.client import Where
 from vigilbase.database.embedded import EmbeddedServer
-from vigilbase.database.migrate import apply_pending, discover_migrations
 
 PASSWORD = "hunter2-hunter2"
 
@@ -185,10 +184,10 @@ async def test_supabase_client_publishable_key_cannot_read_or_write(supabase_api
         await public.aclose()
 
 
-async def test_client_frozen_server_times_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIGILBASE_HOME", str(home))
-    embedded = EmbeddedServer(home)
-    await apply_pending(await asyncio.to_thread(embedded.start), discover_migrations())
+async def test_client_frozen_server_times_out(migrated_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGILBASE_HOME", str(migrated_home))
+    embedded = EmbeddedServer(migrated_home)
+    await asyncio.to_thread(embedded.start)
     monkeypatch.setenv("VIGILBASE_TIMEOUT", "1")
     assert await HealthCheckModel.find_all() == []
     postmaster = psutil.Process(int((embedded.data / "postmaster.pid").read_text().split()[0]))

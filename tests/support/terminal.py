@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyte
 
+from tests.support.command import VIGILBASE
 from tests.support.waiting import wait_until
-from tests.support.website import VIGILBASE
 
 CTRL_C = b"\x03"
 MAX_READS = 64
