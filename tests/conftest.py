@@ -143,6 +143,6 @@ async def each_backend(
         monkeypatch.setenv("SUPABASE_URL", api.url)
         monkeypatch.setenv("SUPABASE_SECRET_KEY", api.secret_key)
     if transport != "postgres":
-        server.execute(f"TRUNCATE {', '.join(TABLES)}", name)
+        server.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY", name)
     yield Backend(transport, name, server)
     await close_supabase_service_client()
