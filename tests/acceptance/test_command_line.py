@@ -49,7 +49,7 @@ def test_up_first_start_creates_database_and_config(tmp_path: Path, home: Path) 
         [service] = json.loads(wait_until(read_status, lambda output: "vigilbase database" in output))["services"]
         assert (service["service_name"], service["status"], service["alert"]) == ("vigilbase database", "healthy", None)
         up.send_signal(signal.SIGINT)
-        assert up.wait(10) == 0
+        assert up.wait(60) == 0
     assert "embedded_postgres.stopped" in log.read_text()
     assert "runner.stopped recorded=1 dropped=0" in log.read_text()
     table = run("status", cwd=tmp_path, environ=environ).stdout.splitlines()

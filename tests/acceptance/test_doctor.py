@@ -41,7 +41,7 @@ async def test_doctor_working_setup_reports_only_ok(each_backend: Backend, tmp_p
     if each_backend.transport == "supabase":
         # @supabase/lite grants everything to every role at its first request, which the repair revokes.
         run("doctor", cwd=tmp_path, environ={})
-        damage = await repair(each_backend.server.url(each_backend.database), discover_migrations(), timeout=5)
+        damage = await repair(each_backend.server.url(each_backend.database), discover_migrations(), timeout=30)
         assert "schema vigilbase" in damage.exposed
     findings = run_doctor(tmp_path, code=0)
     assert set(get_statuses(findings).values()) == {"ok"}

@@ -192,7 +192,7 @@ def test_up_own_variable_or_migrated_database_starts_without_asking(
     with running("up", cwd=tmp_path, environ=environ) as up:
         wait_until((tmp_path / "events.log").read_text, lambda text: "runner.started" in text)
         up.terminate()
-        assert up.wait(10) == 0
+        assert up.wait(60) == 0
 
 
 def test_migrate_vigilbase_database_url_takes_precedence(server: PostgresServer, database: str, tmp_path: Path) -> None:

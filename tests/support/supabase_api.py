@@ -83,7 +83,7 @@ def run_supabase_api(server: PostgresServer, database: str, folder: Path) -> Ite
 
 
 def _wait_until_ready(api: SupabaseApi, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(600):
+    for _ in range(1200):
         assert process.poll() is None, f"the Supabase API ended: {log.read_text()}"
         try:
             if httpx.get(f"{api.url}/rest/v1/", headers={"apikey": api.secret_key}, timeout=5).status_code < 500:
