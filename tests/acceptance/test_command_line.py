@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conftest import SETTINGS, Backend
+from tests.conftest import Backend
 from tests.support.command import VIGILBASE, run, run_installed, running
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi
@@ -21,10 +21,6 @@ from vigilbase.database.migrate import discover_migrations
 
 PASSWORD = "hunter2-hunter2"
 PENDING = "".join(f"pending  {m.number:03}_{m.name}\n" for m in discover_migrations())
-
-
-def _get_settings() -> dict[str, str]:
-    return {name: value for name in SETTINGS if (value := os.environ.get(name))}
 
 
 def _require_one_line_error(result: object, *phrases: str) -> None:
@@ -92,19 +88,19 @@ async def test_status_markup_and_control_characters_are_shown_as_text(backend: B
         "INSERT INTO alert_events (service_name, alert_type, status) "
         "VALUES ('[red]evil', 'service_down', 'acknowledged')"
     )
-    result = run("status", cwd=tmp_path, environ=_get_settings())
+    result = run("status", cwd=tmp_path, environ={})
     assert result.returncode == 0
     assert "\x1b" not in result.stdout
     line = result.stdout.splitlines()[1]
     assert "[red]evil" in line
     assert "down, acknowledged, " in line
     assert r"\x1b[31mred\nsecond line" in line
-    [service] = json.loads(run("status", "--json", cwd=tmp_path, environ=_get_settings()).stdout)["services"]
+    [service] = json.loads(run("status", "--json", cwd=tmp_path, environ={}).stdout)["services"]
     assert service["error_message"] == "\x1b[31mred\nsecond line"
 
 
 async def test_status_empty_database_advises_up(backend: Backend, tmp_path: Path) -> None:
-    result = run("status", cwd=tmp_path, environ=_get_settings())
+    result = run("status", cwd=tmp_path, environ={})
     assert result.stdout == "No checks are recorded yet: start `vigilbase up`.\n"
 
 

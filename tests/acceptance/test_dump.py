@@ -3,18 +3,18 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from tests.support.command import run, run_at_terminal
-from tests.support.older_servers import OLDER, run_temporary_server
+from tests.support.older_servers import OLDER, Servers
 from tests.support.server import PostgresServer
 from vigilbase.database.binaries import find_binaries
 from vigilbase.database.dump import DUMPED_TABLES
 from vigilbase.database.migrate import discover_migrations
 
-VERSIONS = [version for version, programs in OLDER.items() if (programs / "initdb").exists()] + ["18"]
 LAST = f"{discover_migrations()[-1].number:03}_{discover_migrations()[-1].name}"
 
 # Rows in all tables except the runners, and a table of the host with the same name as one of ours.
@@ -52,17 +52,15 @@ def url(server: PostgresServer, database: str) -> str:
     return url
 
 
-@pytest.fixture(params=VERSIONS)
-def any_version_url(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(params=[*OLDER, "18"])
+def any_version_url(request: pytest.FixtureRequest, servers: Servers) -> Iterator[str]:
     """The URL of a database with rows on each version."""
-    if request.param not in OLDER:
-        yield request.getfixturevalue("url")
-        return
-    with run_temporary_server(OLDER[request.param]) as url:
-        name = url.format("postgres")
-        assert run("migrate", cwd=Path("/tmp"), environ={"DATABASE_URL": name}).returncode == 0
-        run_query(name, ROWS)
-        yield name
+    url, name = servers.find_url(request.param), f"test_{uuid4().hex[:12]}"
+    run_query(url.format("postgres"), f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+    assert run("migrate", cwd=Path("/tmp"), environ={"DATABASE_URL": url.format(name)}).returncode == 0
+    run_query(url.format(name), ROWS)
+    yield url.format(name)
+    run_query(url.format("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_db_restore_brings_back_own_rows_and_keeps_other_tables(any_version_url: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`vigilbase history` on every transport."""
+"""`vigilbase history`."""
 
 import json
 import os

@@ -9,8 +9,7 @@ import pytest
 from tests.support.command import running
 
 
-@pytest.mark.parametrize("command", ["up", "run"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("command", "number"), [("up", signal.SIGINT), ("run", signal.SIGTERM)])
 def test_start_unresponsive_database_does_not_delay_stop(tmp_path: Path, command: str, number: signal.Signals) -> None:
     (tmp_path / "vigilbase.yaml").write_text("services:\n  - {name: itself, postgres: self}\n")
     with socket.create_server(("127.0.0.1", 0)) as unresponsive:

@@ -1,4 +1,4 @@
-"""`AlertEventModel` on every transport."""
+"""`AlertEventModel`."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

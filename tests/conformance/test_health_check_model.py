@@ -1,4 +1,4 @@
-"""`HealthCheckModel` on every transport."""
+"""`HealthCheckModel`."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone

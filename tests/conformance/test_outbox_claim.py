@@ -1,4 +1,4 @@
-"""Claims on every transport: which notifications are sent, in which batches, and in which order."""
+"""Claims: which notifications are sent, in which batches, and in which order."""
 
 import asyncio
 

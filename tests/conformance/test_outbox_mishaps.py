@@ -1,4 +1,4 @@
-"""Failures and races on every transport: no notification is lost, sent twice without need, or out of order."""
+"""Failures and races: no notification is lost, sent twice without need, or out of order."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Results on every transport: what an attempt's result, a retry, a discard or a deletion does to a notification."""
+"""Results: what an attempt's result, a retry, a discard or a deletion does to a notification."""
 
 import json
 from uuid import uuid4

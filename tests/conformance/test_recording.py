@@ -1,4 +1,4 @@
-"""Recording on every transport: how a transition changes the alert events, whichever exist already."""
+"""Recording: how a transition changes the alert events, whichever exist already."""
 
 from datetime import datetime, timedelta
 

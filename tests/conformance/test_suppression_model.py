@@ -1,4 +1,4 @@
-"""`SuppressionModel` on every transport, for silences and maintenance windows alike."""
+"""`SuppressionModel`, for silences and maintenance windows alike."""
 
 import asyncio
 from dataclasses import replace

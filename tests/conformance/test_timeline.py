@@ -1,4 +1,4 @@
-"""The timeline of an alert on every transport: what happened, and who did it."""
+"""The timeline of an alert: what happened, and who did it."""
 
 import asyncio
 import json

@@ -21,6 +21,7 @@ import pytest
 from tests.integration.test_embedded import (
     copied_embedded,
     embedded,
+    fewer_objects,
     find_postmaster,
     find_processes,
     find_runnable_binaries,

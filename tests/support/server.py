@@ -89,7 +89,15 @@ class Cluster:
 
     def copy_to(self, home: Path) -> None:
         """Copy the data into an empty home folder."""
-        subprocess.run(["cp", "-a", self.data, home / "data"], check=True)
+        copy_data(self.data, home / "data")
+
+
+def copy_data(source: Path, target: Path) -> None:
+    """Copy the data folder of a stopped server; the target appears when it is complete."""
+    unfinished = target.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    subprocess.run(["cp", "-a", source, unfinished], check=True)
+    unfinished.rename(target)
 
 
 def build_cluster(folder: Path) -> Cluster:
@@ -100,8 +108,7 @@ def build_cluster(folder: Path) -> Cluster:
         if not password.exists():
             with home_folder() as home:
                 secret = _initialize(home)
-                shutil.rmtree(folder / "data", ignore_errors=True)
-                subprocess.run(["cp", "-a", home / "data", folder / "data"], check=True)
+                copy_data(home / "data", folder / "data")
             password.write_text(secret)
     return Cluster(folder / "data", password.read_text())
 

@@ -18,10 +18,17 @@ FIRST_CHECK_DECIDES = Policy(1, 1)
 class FakeService:
     """A service whose probe returns `result` and is counted."""
 
-    def __init__(self, name: str, *, policy: Policy = FIRST_CHECK_DECIDES, routes: Sequence[Route] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        policy: Policy = FIRST_CHECK_DECIDES,
+        routes: Sequence[Route] = (),
+        interval_s: float = 0.1,
+    ) -> None:
         self.result = ProbeResult()
         self.probe_count = 0
-        self.config = ServiceConfig(name, "tcp", 0.1, 5, policy, self._probe, routes=tuple(routes))
+        self.config = ServiceConfig(name, "tcp", interval_s, 30, policy, self._probe, routes=tuple(routes))
 
     def fail(self) -> None:
         self.result = ProbeResult("down", "it broke")
