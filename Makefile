@@ -41,7 +41,7 @@ layers: .venv/.installed-dev
 	$(BIN)/lint-imports
 
 tests: test-tools ## the tests alone
-	$(BIN)/pytest --numprocesses 4 --dist worksteal
+	$(BIN)/pytest --numprocesses 4 --dist worksteal --durations=15
 
 faults: test-tools ## a thousand random runs of the notification worker under faults (a quarter of an hour)
 	$(BIN)/python -m tests.faults --runs 1000

@@ -182,13 +182,10 @@ def test_up_application_database_asks_before_creating_tables(
     assert has_vigilbase_tables(server, application_database)
 
 
-@pytest.mark.parametrize("variable", ["VIGILBASE_DATABASE_URL", "DATABASE_URL"])
-def test_up_own_variable_or_migrated_database_starts_without_asking(
-    server: PostgresServer, application_database: str, tmp_path: Path, variable: str
+def test_up_own_variable_starts_without_asking(
+    server: PostgresServer, application_database: str, tmp_path: Path
 ) -> None:
-    environ = {variable: server.url(application_database)}
-    if variable == "DATABASE_URL":
-        assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
+    environ = {"VIGILBASE_DATABASE_URL": server.url(application_database)}
     with running("up", cwd=tmp_path, environ=environ) as up:
         wait_until((tmp_path / "events.log").read_text, lambda text: "runner.started" in text)
         up.terminate()

@@ -35,8 +35,8 @@ def _read_status_letters(backend: Backend) -> str:
     return "".join(str(status)[0] for [status] in backend.execute(CHECKS))
 
 
-# `test_up_first_start_creates_database_and_config` has the embedded server.
-@pytest.mark.parametrize("each_backend", ["postgres", "supabase"], indirect=True)
+# Other tests start `up` on the other transports.
+@pytest.mark.parametrize("each_backend", ["supabase"], indirect=True)
 def test_up_outage_opens_alert_after_three_failures_and_resolves_after_two(
     each_backend: Backend, website: Website, config_folder: Path
 ) -> None:
@@ -57,7 +57,7 @@ def test_up_outage_opens_alert_after_three_failures_and_resolves_after_two(
     assert events.count("alert.opened") == events.count("alert.resolved") == 1
 
 
-def test_up_killed_during_outage_resumes_streak_and_open_alert(
+async def test_up_killed_during_outage_resumes_streak_and_open_alert(
     backend: Backend, website: Website, config_folder: Path
 ) -> None:
     with running("up", cwd=config_folder, environ={}) as up:
@@ -72,14 +72,12 @@ def test_up_killed_during_outage_resumes_streak_and_open_alert(
         # … and again while the alert is open, so the alert must be remembered.
         up.kill()
         up.wait()
-    with running("up", cwd=config_folder, environ={}) as up:
-        wait_until(lambda: _read_status_letters(backend), lambda letters: letters.count("d") >= 7)
+    async with run_config(load_config(config_folder / "vigilbase.yaml")):
+        await wait_until_async(lambda: _read_status_letters(backend), lambda letters: letters.count("d") >= 7)
         assert backend.execute(EVENTS) == OPEN
         website.start()
-        wait_until(lambda: backend.execute(EVENTS), lambda rows: rows == RESOLVED)
-        wait_until(lambda: _read_status_letters(backend), lambda letters: letters.endswith("hhhh"))
-        up.send_signal(signal.SIGINT)
-        assert up.wait(60) == 0
+        await wait_until_async(lambda: backend.execute(EVENTS), lambda rows: rows == RESOLVED)
+        await wait_until_async(lambda: _read_status_letters(backend), lambda letters: letters.endswith("hhhh"))
     _require_one_complete_incident(backend)
 
 

@@ -32,9 +32,16 @@ Result = TypeVar("Result")
 
 
 def run(
-    *arguments: str, cwd: Path, environ: Mapping[str, str], missing: Container[str] = ()
+    *arguments: str,
+    cwd: Path,
+    environ: Mapping[str, str],
+    missing: Container[str] = (),
+    encoding: str = "utf-8",
 ) -> "CompletedProcess[str]":
-    """Run the command to its end in this process. The streams in `missing` (such as stdout) are None."""
+    """Run the command to its end in this process.
+
+    `missing`: the streams (such as stdout) that are None. `encoding`: that of the streams.
+    """
     with (
         Path(os.devnull).open("rb") as nothing,
         tempfile.TemporaryFile() as out,
@@ -42,7 +49,7 @@ def run(
     ):
         streams = {"stdin": nothing, "stdout": out, "stderr": err}
         descriptors = {name: None if name in missing else file.fileno() for name, file in streams.items()}
-        code = _call_main(arguments, cwd, environ, descriptors)
+        code = _call_main(arguments, cwd, environ, descriptors, encoding)
         return CompletedProcess(["vigilbase", *arguments], code, _read(out), _read(err))
 
 
@@ -104,7 +111,11 @@ def running(*arguments: str, cwd: Path, environ: Mapping[str, str]) -> Iterator[
 
 
 def _call_main(
-    arguments: tuple[str, ...], cwd: Path, environ: Mapping[str, str], descriptors: Mapping[str, int | None]
+    arguments: tuple[str, ...],
+    cwd: Path,
+    environ: Mapping[str, str],
+    descriptors: Mapping[str, int | None],
+    encoding: str = "utf-8",
 ) -> int:
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -112,7 +123,7 @@ def _call_main(
         chdir(cwd),
         _keeping_logging(),
         _keeping_modules_of(cwd),
-        _replacing_standard_streams(monkeypatch, descriptors),
+        _replacing_standard_streams(monkeypatch, descriptors, encoding),
     ):
         monkeypatch.setattr(sys, "argv", ["vigilbase", *arguments])
         # Otherwise Click would name the command `python -m pytest`.
@@ -157,7 +168,7 @@ def _outside_event_loop(call: Callable[[], Result]) -> Result:
 
 @contextmanager
 def _replacing_standard_streams(
-    monkeypatch: pytest.MonkeyPatch, descriptors: Mapping[str, int | None]
+    monkeypatch: pytest.MonkeyPatch, descriptors: Mapping[str, int | None], encoding: str
 ) -> Iterator[None]:
     """Replace the standard streams with their descriptors, which child processes inherit."""
     sys.stdout.flush()
@@ -168,7 +179,7 @@ def _replacing_standard_streams(
             stream = None
             if descriptor is not None:
                 os.dup2(descriptor, number)
-                stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+                stream = open(number, "w" if number else "r", encoding=encoding, closefd=False)  # noqa: SIM115
             monkeypatch.setattr(sys, name, stream)
         yield
         for name in descriptors:

@@ -9,6 +9,7 @@ from vigilbase.alerts.routing import Route
 from vigilbase.channels import Channel
 from vigilbase.configfile import Config, ServiceConfig
 from vigilbase.domain import Policy, ProbeResult
+from vigilbase.notifications.backoff import Timings
 from vigilbase.runner.registry import SAVE_EVERY_S
 from vigilbase.runner.runner import Runner
 
@@ -51,8 +52,8 @@ class Run:
 
 @asynccontextmanager
 async def run_config(config: Config, *, save_every_s: float = SAVE_EVERY_S) -> AsyncIterator[Run]:
-    """Run a configuration until the block ends."""
-    run = Run(Runner(config, save_every_s=save_every_s), asyncio.Event())
+    """Run a configuration until the block ends, with a worker that polls often."""
+    run = Run(Runner(config, save_every_s=save_every_s, timings=Timings(poll_s=0.05)), asyncio.Event())
     task = asyncio.create_task(run.runner.run(run.stop))
     try:
         yield run
