@@ -1,6 +1,7 @@
 """`SuppressionModel`, for silences and maintenance windows alike."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,33 +82,32 @@ async def test_suppression_create_only_one_off_maintenance_requires_end(each_bac
         await SuppressionModel.create(CreateSuppressionData("maintenance", "ada", "backups", tag="shop"))
 
 
-@each_kind
-@pytest.mark.parametrize(
-    ("fields", "rule"),
-    [
-        ({"tag": "shop"}, "service_glob must be set if tag isn't"),
-        ({"service_glob": None}, "service_glob must be set if tag isn't"),
-        ({"service_glob": " "}, "service_glob must not be empty"),
-        ({"service_glob": "x" * 101}, "service_glob must have at most 100"),
-        ({"service_glob": None, "tag": "a\x00"}, "tag must not contain a NUL"),
-        ({"author": ""}, "author must not be empty"),
-        ({"author": None}, "author must not be empty"),
-        ({"comment": "\n"}, "comment must not be empty"),
-        ({"comment": "x" * 2001}, "comment must have at most 2000"),
-        ({"ends_at": in_one_hour()}, "ends_at must not be set if length_s is"),
-        ({"length_s": 0}, "length_s must be a number of seconds"),
-        ({"length_s": float("nan")}, "length_s must be a number of seconds"),
-        ({"length_s": float("inf")}, "length_s must be a number of seconds"),
-        ({"starts_at": datetime(2030, 1, 1)}, "starts_at must be a datetime with a time zone"),  # noqa: DTZ001
-        ({"starts_at": datetime(2020, 1, 1, tzinfo=UTC)}, "starts_at must not be in the past"),
-        ({"length_s": None, "ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "ends_at must be later than the start"),
-    ],
-)
+INVALID_FIELDS: list[tuple[dict[str, object], str]] = [
+    ({"tag": "shop"}, "service_glob must be set if tag isn't"),
+    ({"service_glob": None}, "service_glob must be set if tag isn't"),
+    ({"service_glob": " "}, "service_glob must not be empty"),
+    ({"service_glob": "x" * 101}, "service_glob must have at most 100"),
+    ({"service_glob": None, "tag": "a\x00"}, "tag must not contain a NUL"),
+    ({"author": ""}, "author must not be empty"),
+    ({"author": None}, "author must not be empty"),
+    ({"comment": "\n"}, "comment must not be empty"),
+    ({"comment": "x" * 2001}, "comment must have at most 2000"),
+    ({"ends_at": in_one_hour()}, "ends_at must not be set if length_s is"),
+    ({"length_s": 0}, "length_s must be a number of seconds"),
+    ({"length_s": float("nan")}, "length_s must be a number of seconds"),
+    ({"length_s": float("inf")}, "length_s must be a number of seconds"),
+    ({"starts_at": datetime(2030, 1, 1)}, "starts_at must be a datetime with a time zone"),  # noqa: DTZ001
+    ({"starts_at": datetime(2020, 1, 1, tzinfo=UTC)}, "starts_at must not be in the past"),
+    ({"length_s": None, "ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "ends_at must be later than the start"),
+]
+
+
 async def test_suppression_create_invalid_field_is_rejected_and_not_written(
-    backend: Backend, kind: SuppressionKind, fields: dict[str, object], rule: str
+    backend: Backend, subtests: pytest.Subtests
 ) -> None:
-    with pytest.raises(InvalidInputError, match=rule):
-        await SuppressionModel.create(make_data(kind, **fields))
+    for kind, (fields, rule) in itertools.product(KINDS, INVALID_FIELDS):
+        with subtests.test(kind=kind, fields=fields), pytest.raises(InvalidInputError, match=rule):
+            await SuppressionModel.create(make_data(kind, **fields))
     assert backend.execute("SELECT count(*) FROM vigilbase.suppressions") == [(0,)]
 
 
@@ -118,21 +118,21 @@ async def test_suppression_create_zero_length_is_rejected(backend: Backend, kind
         await SuppressionModel.create(make_data(kind, starts_at=start, ends_at=start, length_s=None))
 
 
-@pytest.mark.parametrize(
-    ("bad", "rule"),
-    [
-        (replace(SUNDAYS, cron="0 3 * *"), "cron must have 5 fields"),
-        (replace(SUNDAYS, cron="0 3 31 2 *"), "cron must be a cron expression .*Bad day-of-month"),
-        (replace(SUNDAYS, duration_s=59), "duration_s must be a whole number from 60 to 2678400"),
-        (replace(SUNDAYS, time_zone="Mars/Olympus"), "time_zone must be the IANA name"),
-        ("0 3 * * 0", "recurrence must be a Recurrence, not a str"),
-    ],
-)
-async def test_suppression_create_invalid_recurrence_is_rejected(backend: Backend, bad: Recurrence, rule: str) -> None:
-    with pytest.raises(InvalidInputError, match=rule):
-        await SuppressionModel.create(
-            CreateSuppressionData("maintenance", "ada", "backups", tag="shop", recurrence=bad)
-        )
+INVALID_RECURRENCES: list[tuple[Any, str]] = [
+    (replace(SUNDAYS, cron="0 3 * *"), "cron must have 5 fields"),
+    (replace(SUNDAYS, cron="0 3 31 2 *"), "cron must be a cron expression .*Bad day-of-month"),
+    (replace(SUNDAYS, duration_s=59), "duration_s must be a whole number from 60 to 2678400"),
+    (replace(SUNDAYS, time_zone="Mars/Olympus"), "time_zone must be the IANA name"),
+    ("0 3 * * 0", "recurrence must be a Recurrence, not a str"),
+]
+
+
+async def test_suppression_create_invalid_recurrence_is_rejected(backend: Backend, subtests: pytest.Subtests) -> None:
+    for bad, rule in INVALID_RECURRENCES:
+        with subtests.test(recurrence=bad), pytest.raises(InvalidInputError, match=rule):
+            await SuppressionModel.create(
+                CreateSuppressionData("maintenance", "ada", "backups", tag="shop", recurrence=bad)
+            )
     assert await SuppressionModel.find_newest("maintenance") == []
 
 
