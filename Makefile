@@ -4,6 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 API := tests/supabase_api
 AS_ROOT_ON_DEBIAN := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
+INSTALL := apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends
+# While this file exists, Debian doesn't start the services that it installs.
+POLICY := /usr/sbin/policy-rc.d
+WITHOUT_SERVICES = [ -e $(POLICY) ] || { trap 'rm $(POLICY)' EXIT; \
+	printf '\#!/bin/sh\nexit 101\n' >$(POLICY) && chmod +x $(POLICY); }
 # The oldest supported Postgres, for the migration tests, without the cluster that Debian would start.
 INSTALL_POSTGRES_15 = apt-get -qq update; export DEBIAN_FRONTEND=noninteractive; \
 	if apt-cache show postgresql-15 >/dev/null 2>&1; then \
@@ -43,7 +48,7 @@ layers: .venv/.installed-dev
 	$(BIN)/lint-imports
 
 tests: test-tools ## the tests alone
-	$(BIN)/pytest --numprocesses 4 --dist worksteal
+	$(BIN)/pytest --numprocesses 4 --dist worksteal --durations=15
 
 faults: test-tools ## a thousand random runs of the notification worker under faults (a quarter of an hour)
 	$(BIN)/python -m tests.faults --runs 1000
@@ -79,14 +84,14 @@ clean: ## remove everything that was installed here
 
 test-tools: .venv/.installed-dev $(API)/node_modules/.installed
 	@command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || ! { $(AS_ROOT_ON_DEBIAN); } || \
-		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends pgbouncer; }
+		{ $(WITHOUT_SERVICES) && $(INSTALL) pgbouncer; }
+	@command -v redis-server >/dev/null || ! { $(AS_ROOT_ON_DEBIAN); } || { $(WITHOUT_SERVICES) && $(INSTALL) redis-server; }
 	@[ -x /usr/lib/postgresql/15/bin/initdb ] || ! { $(AS_ROOT_ON_DEBIAN); } || { $(INSTALL_POSTGRES_15); }
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "vigilbase needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || ! { $(AS_ROOT_ON_DEBIAN); } || \
-		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends python3-venv; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || ! { $(AS_ROOT_ON_DEBIAN); } || { $(INSTALL) python3-venv; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "Python's venv is missing: sudo apt install python3-venv" >&2; exit 1; }
 	@echo "Creating the virtual environment .venv with $$($(PYTHON) --version)."

@@ -17,8 +17,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench.support import print_table
+from tests.support.command import VIGILBASE
 from tests.support.server import home_folder
-from tests.support.website import VIGILBASE
 
 FIRST = "SELECT min(created_at) FROM service_health_checks WHERE created_at > to_timestamp({began})"
 

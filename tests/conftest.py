@@ -1,17 +1,18 @@
 """Fixtures of all tests: a server for the session, a database for the test, and each transport to it."""
 
-import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.support.server import TEMPLATE, PostgresServer, home_folder, start_server
+from tests.support.older_servers import Servers
+from tests.support.server import TEMPLATE, Cluster, PostgresServer, build_cluster, home_folder, start_server
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
 from vigilbase.config.supabase import close_supabase_service_client
-from vigilbase.database.migrate import apply_pending, discover_migrations
 
 # The time of an example depends on the machine.
 settings.register_profile("vigilbase", deadline=None)
@@ -52,15 +53,32 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def cluster(shared_folder: Path) -> Cluster:
+    """The data of a migrated server, built once for all workers."""
+    return build_cluster(shared_folder / "cluster")
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster) -> Iterator[PostgresServer]:
     """A Postgres with the roles of a Supabase project, its database `vigilbase` migrated, and a migrated template."""
     with home_folder() as home:
-        server = start_server(home)
-        server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0", "postgres")
-        for database in (TEMPLATE, "vigilbase"):
-            asyncio.run(apply_pending(server.url(database), discover_migrations()))
+        server = start_server(home, cluster)
         yield server
         server.embedded.stop()
+
+
+@pytest.fixture(scope="session")
+def servers(server: PostgresServer, shared_folder: Path) -> Iterator[Servers]:
+    """Servers of every supported version that is installed."""
+    with ExitStack() as stack:
+        yield Servers(server, shared_folder, stack)
 
 
 @pytest.fixture
@@ -68,6 +86,13 @@ def home() -> Iterator[Path]:
     """An empty home folder, for an embedded server of this test."""
     with home_folder() as folder:
         yield folder
+
+
+@pytest.fixture
+def migrated_home(home: Path, cluster: Cluster) -> Path:
+    """A home folder with a migrated database, for an embedded server of this test."""
+    cluster.copy_to(home)
+    return home
 
 
 @pytest.fixture
@@ -107,14 +132,30 @@ class Backend:
         return self.server.execute(statement, self.database)
 
 
-@pytest.fixture(params=TRANSPORTS)
+@pytest.fixture(scope="session")
+def shared_database(server: PostgresServer) -> str:
+    """The name of a migrated database for tests that change only its rows."""
+    return server.create_database(TEMPLATE)
+
+
+@pytest.fixture
 async def backend(
+    server: PostgresServer, shared_database: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Backend]:
+    """An empty, migrated database that the environment selects, over a connection to Postgres."""
+    monkeypatch.setenv("DATABASE_URL", server.url(shared_database))
+    async with _open_backend("postgres", shared_database, server) as backend:
+        yield backend
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def each_backend(
     request: pytest.FixtureRequest, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Backend]:
-    """An empty, migrated database that the environment selects; once for each transport."""
+    """As `backend`, once for each transport: for tests whose subject is the transport."""
     transport: str = request.param
     if transport == "postgres":
-        name: str = request.getfixturevalue("database")
+        name: str = request.getfixturevalue("shared_database")
         monkeypatch.setenv("DATABASE_URL", server.url(name))
     elif transport == "embedded":
         name = "vigilbase"
@@ -124,7 +165,12 @@ async def backend(
         name = api.database
         monkeypatch.setenv("SUPABASE_URL", api.url)
         monkeypatch.setenv("SUPABASE_SECRET_KEY", api.secret_key)
-    if transport != "postgres":
-        server.execute(f"TRUNCATE {', '.join(TABLES)}", name)
-    yield Backend(transport, name, server)
+    async with _open_backend(transport, name, server) as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def _open_backend(transport: str, database: str, server: PostgresServer) -> AsyncIterator[Backend]:
+    server.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY", database)
+    yield Backend(transport, database, server)
     await close_supabase_service_client()

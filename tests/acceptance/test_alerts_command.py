@@ -9,10 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.conftest import Backend
-from tests.support.website import run
-
-# tests/conformance tests the models on every transport; the commands print the same on all of them.
-pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+from tests.support.command import run
 
 OPEN = "4f3a21c9-0000-4000-8000-000000000001"
 ACKNOWLEDGED = "4f3abbbb-0000-4000-8000-000000000002"

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+from tests.support.command import run
 from tests.support.mailbox import mail_server
 from tests.support.server import free_port
-from tests.support.website import run
 
 SECRET = "hunter2-hunter2"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.website import VIGILBASE, run
+from tests.support.command import VIGILBASE, run, run_with_only
 
 SERVICES = """
 services:
@@ -20,16 +20,15 @@ services:
 
 def run_in_minimal_environment(folder: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     """The command with almost no environment variables, as in a container's build."""
-    environ = {"PATH": os.defpath, "HOME": str(folder), **environ}
-    return subprocess.run(
-        [VIGILBASE, *arguments], cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    return run_with_only({"PATH": os.defpath, "HOME": str(folder), **environ}, *arguments, cwd=folder)
 
 
 def complete_line(folder: Path, line: str) -> list[str]:
     """The completions that bash is offered for the last word of a line."""
-    words = line.split(" ")
+    return complete_words(folder, *line.split(" "))
+
+
+def complete_words(folder: Path, *words: str) -> list[str]:
     result = run_in_minimal_environment(
         folder, _VIGILBASE_COMPLETE="complete_bash", COMP_WORDS="\n".join(words), COMP_CWORD=str(len(words) - 1)
     )
@@ -100,10 +99,17 @@ def test_completion_missing_or_invalid_config_offers_no_service(text: str | None
         ('"nope', []),
     ],
 )
-def test_bash_completion_quoted_or_escaped_word_is_completed_as_one_word(
+def test_completion_quoted_or_escaped_word_is_completed_as_one_word(
     typed: str, offered: list[str], tmp_path: Path
 ) -> None:
-    """Runs bash with the printed script, and the word as readline passes it."""
+    """The word as readline passes it to bash."""
+    (tmp_path / "vigilbase.yaml").write_text(SERVICES)
+    assert complete_words(tmp_path, "vigilbase", "history", typed) == offered
+
+
+def test_bash_script_passes_words_and_offers_whole_names(tmp_path: Path) -> None:
+    """Runs bash with the printed script."""
+    typed, offered = '"web', ["website", "web shop"]
     (tmp_path / "vigilbase.yaml").write_text(SERVICES)
     script = run("--show-completion", "bash", cwd=tmp_path, environ={}).stdout
     probe = (
@@ -114,4 +120,4 @@ def test_bash_completion_quoted_or_escaped_word_is_completed_as_one_word(
     result = subprocess.run(
         ["bash", "--norc", "-c", probe], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False
     )
-    assert (result.stdout, result.stderr) == ("|".join([*offered, ""]) or "|", "")
+    assert (result.stdout, result.stderr) == ("|".join([*offered, ""]), "")

@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Backend
+from tests.support.command import run
 from tests.support.server import PostgresServer, free_port
 from tests.support.supabase_api import SupabaseApi, run_supabase_api
 from tests.support.waiting import wait_until
-from tests.support.website import run
 from vigilbase import __version__
 from vigilbase.database.migrate import apply_pending, discover_migrations
 from vigilbase.database.repair import repair
@@ -36,12 +36,12 @@ def get_statuses(findings: Findings) -> dict[str, str]:
     return {subject: status for subject, (status, _, _) in findings.items()}
 
 
-async def test_doctor_working_setup_reports_only_ok(backend: Backend, tmp_path: Path) -> None:
+async def test_doctor_working_setup_reports_only_ok(each_backend: Backend, tmp_path: Path) -> None:
     (tmp_path / "vigilbase.yaml").write_text("services: [{name: a, tcp: 'localhost:1'}, {name: b, tcp: 'localhost:1'}]")
-    if backend.transport == "supabase":
+    if each_backend.transport == "supabase":
         # @supabase/lite grants everything to every role at its first request, which the repair revokes.
         run("doctor", cwd=tmp_path, environ={})
-        damage = await repair(backend.server.url(backend.database), discover_migrations(), timeout=5)
+        damage = await repair(each_backend.server.url(each_backend.database), discover_migrations(), timeout=30)
         assert "schema vigilbase" in damage.exposed
     findings = run_doctor(tmp_path, code=0)
     assert set(get_statuses(findings).values()) == {"ok"}
@@ -53,13 +53,13 @@ async def test_doctor_working_setup_reports_only_ok(backend: Backend, tmp_path: 
     assert findings["schema"][1] == f"up to date, at migration {LATEST}"
     assert findings["privileges"][1].startswith("complete on 11 tables and views and ")
     assert findings["clock"][1].endswith(" this machine's")
-    assert ("data folder" in findings) == (backend.transport == "embedded")
+    assert ("data folder" in findings) == (each_backend.transport == "embedded")
     reason = {
         "embedded": "the embedded Postgres, because neither SUPABASE_URL nor DATABASE_URL is set",
-        "postgres": f"postgresql://postgres:*****@127.0.0.1:{backend.server.port}/{backend.database}, "
+        "postgres": f"postgresql://postgres:*****@127.0.0.1:{each_backend.server.port}/{each_backend.database}, "
         "because DATABASE_URL is set",
     }
-    assert findings["settings"][1] == reason.get(backend.transport, findings["settings"][1])
+    assert findings["settings"][1] == reason.get(each_backend.transport, findings["settings"][1])
 
 
 def test_doctor_text_output_is_table_with_advice(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_doctor_older_schema_lists_pending_migrations(
     assert [findings[subject][0] for subject in ("role", "privileges", "writing", "clock")] == ["warning"] * 4
 
 
-async def test_doctor_embedded_database_without_schema_is_warning(home: Path, tmp_path: Path) -> None:
+def test_doctor_embedded_database_without_schema_is_warning(home: Path, tmp_path: Path) -> None:
     environ = {"VIGILBASE_HOME": str(home)}
     assert run("db", "psql", "-c", "SELECT 1", cwd=tmp_path, environ=environ).returncode == 0  # creates it, empty
     findings = run_doctor(tmp_path, environ, code=0)

@@ -3,19 +3,18 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 
-from tests.support.older_servers import OLDER, run_temporary_server
+from tests.support.command import run, run_at_terminal
+from tests.support.older_servers import OLDER, Servers
 from tests.support.server import PostgresServer
-from tests.support.terminal import terminal
-from tests.support.website import run
 from vigilbase.database.binaries import find_binaries
 from vigilbase.database.dump import DUMPED_TABLES
 from vigilbase.database.migrate import discover_migrations
 
-VERSIONS = [version for version, programs in OLDER.items() if (programs / "initdb").exists()] + ["18"]
 LAST = f"{discover_migrations()[-1].number:03}_{discover_migrations()[-1].name}"
 
 # Rows in all tables except the runners, and a table of the host with the same name as one of ours.
@@ -53,17 +52,15 @@ def url(server: PostgresServer, database: str) -> str:
     return url
 
 
-@pytest.fixture(params=VERSIONS)
-def any_version_url(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(params=[*OLDER, "18"])
+def any_version_url(request: pytest.FixtureRequest, servers: Servers) -> Iterator[str]:
     """The URL of a database with rows on each version."""
-    if request.param not in OLDER:
-        yield request.getfixturevalue("url")
-        return
-    with run_temporary_server(OLDER[request.param]) as url:
-        name = url.format("postgres")
-        assert run("migrate", cwd=Path("/tmp"), environ={"DATABASE_URL": name}).returncode == 0
-        run_query(name, ROWS)
-        yield name
+    url, name = servers.find_url(request.param), f"test_{uuid4().hex[:12]}"
+    run_query(url.format("postgres"), f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+    assert run("migrate", cwd=Path("/tmp"), environ={"DATABASE_URL": url.format(name)}).returncode == 0
+    run_query(url.format(name), ROWS)
+    yield url.format(name)
+    run_query(url.format("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_db_restore_brings_back_own_rows_and_keeps_other_tables(any_version_url: str, tmp_path: Path) -> None:
@@ -118,9 +115,8 @@ def test_db_restore_empty_database_needs_no_confirmation(
     assert run("migrate", "--check", cwd=tmp_path, environ={"DATABASE_URL": other}).returncode == 0
 
 
-def test_db_dump_and_restore_embedded_database_preserves_rows(home: Path, tmp_path: Path) -> None:
-    environ = {"VIGILBASE_HOME": str(home)}
-    assert run("migrate", cwd=tmp_path, environ=environ).returncode == 0
+def test_db_dump_and_restore_embedded_database_preserves_rows(migrated_home: Path, tmp_path: Path) -> None:
+    environ = {"VIGILBASE_HOME": str(migrated_home)}
     insert = "INSERT INTO service_health_checks (service_name, status) VALUES ('kept', 'healthy')"
     assert run("db", "psql", "-qc", insert, cwd=tmp_path, environ=environ).returncode == 0
     assert run("db", "dump", "all.dump", cwd=tmp_path, environ=environ).stdout == "Dumped to all.dump.\n"
@@ -138,12 +134,11 @@ def test_db_restore_asks_on_terminal_and_requires_yes_elsewhere(url: str, tmp_pa
     assert without_terminal.returncode == 2
     assert "replace  vigilbase.channels (1 rows)\n" in without_terminal.stdout
     assert "--yes" in without_terminal.stderr
-    for answer, code in ((b"\n", 1), (b"n\n", 1), (b"y\n", 0)):
+    for answer, code in (("\n", 1), ("n\n", 1), ("y\n", 0)):
         assert run_query(url, "SELECT count(*) FROM alert_events") == [(0,)]
-        with terminal(["db", "restore", "all.dump"], cwd=tmp_path, environ=environ) as shown:
-            shown.wait_for(lambda text: "[y/N]" in text)
-            shown.type(answer)
-            assert shown.exit_code() == code
+        asked = run_at_terminal("db", "restore", "all.dump", typed=answer, cwd=tmp_path, environ=environ)
+        assert "[y/N]" in asked.stdout
+        assert asked.returncode == code, repr(answer)
     assert run_query(url, "SELECT count(*) FROM alert_events") == [(1,)]
 
 

@@ -1,4 +1,4 @@
-"""`vigilbase history` on every transport."""
+"""`vigilbase history`."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Backend
+from tests.support.command import VIGILBASE, run
 from tests.support.server import PostgresServer
-from tests.support.website import VIGILBASE, run
 
 CHECK = "INSERT INTO service_health_checks (service_name, status, latency_ms, error_message, checked_at) VALUES "
 HISTORY = f"""

@@ -1,7 +1,6 @@
 """What the commands show about notifications that are suppressed, failed or retried, and about disabled channels."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conftest import SETTINGS, Backend
-from tests.support.website import run
+from tests.conftest import Backend
+from tests.support.command import run
 from vigilbase import (
     AlertEventModel,
     CreateHealthCheckData,
@@ -21,9 +20,6 @@ from vigilbase import (
 )
 from vigilbase.notifications.outbox import claim_batches, record_result
 
-# tests/conformance tests the models on every transport; the commands print the same on all of them.
-pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-
 FILE = """
 services: [{name: api, tcp: "127.0.0.1:9", tags: [shop]}]
 channels: {ops: {webhook: {url: "http://127.0.0.1:9/"}}, team: {webhook: {url: "http://127.0.0.1:9/"}}}
@@ -33,9 +29,7 @@ BY = "silence 4f3a21c9 of ana: the new release"
 
 def run_and_get_lines(config_folder: Path, *arguments: str, code: int = 0) -> list[str]:
     """The lines that a command prints, with single spaces."""
-    result = run(
-        *arguments, cwd=config_folder, environ={name: value for name in SETTINGS if (value := os.environ.get(name))}
-    )
+    result = run(*arguments, cwd=config_folder, environ={})
     assert (result.returncode, result.stderr) == (code, "")
     return [" ".join(line.split()) for line in result.stdout.splitlines()]
 
@@ -148,8 +142,7 @@ async def test_commands_failed_notification_is_warning_until_alert_is_resolved(
         == f"{number} ops triggered failed 400 Bad Request"
     )
     await AlertEventModel.resolve(alert.id)
-    environ = {name: value for name in SETTINGS if (value := os.environ.get(name))}
-    retry = run("notifications", "retry", str(number), cwd=config_folder, environ=environ)
+    retry = run("notifications", "retry", str(number), cwd=config_folder, environ={})
     assert (retry.returncode, retry.stdout) == (2, "")
     error = f"notification {number} (triggered) is not needed any more: its alert is resolved"
     assert retry.stderr == f"vigilbase: {error}\n"

@@ -1,14 +1,13 @@
 """`vigilbase notifications` and `vigilbase channels enable`."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import SETTINGS, Backend
+from tests.conftest import Backend
+from tests.support.command import run
 from tests.support.outbox import enqueue
-from tests.support.website import run
 from vigilbase import (
     AlertEventModel,
     ChannelModel,
@@ -24,10 +23,6 @@ FILE = (
 ROUTES = json.dumps([{"channel": "ops", "after_s": 0, "unless_acknowledged": False, "send_resolved": True}])
 
 
-def _get_settings() -> dict[str, str]:
-    return {name: value for name in SETTINGS if (value := os.environ.get(name))}
-
-
 async def _enqueue_failed_notification(backend: Backend) -> int:
     """Enqueue a notification that has failed, and return its id."""
     alert, _ = await AlertEventModel.raise_alert(CreateAlertEventData("api", "service_down", message="api is down"))
@@ -41,20 +36,18 @@ async def _enqueue_failed_notification(backend: Backend) -> int:
 
 
 async def test_notifications_failed_notification_is_listed_and_retried_once(backend: Backend, tmp_path: Path) -> None:
-    empty = run("notifications", "list", cwd=tmp_path, environ=_get_settings())
+    empty = run("notifications", "list", cwd=tmp_path, environ={})
     assert (empty.returncode, empty.stdout) == (0, "No pending or failed notifications.\n")
     number = await _enqueue_failed_notification(backend)
-    [listed] = json.loads(run("notifications", "list", "--json", cwd=tmp_path, environ=_get_settings()).stdout)[
-        "notifications"
-    ]
+    [listed] = json.loads(run("notifications", "list", "--json", cwd=tmp_path, environ={}).stdout)["notifications"]
     assert (listed["id"], listed["status"], listed["last_error"]) == (number, "failed", "503")
-    assert "503" in run("notifications", "list", cwd=tmp_path, environ=_get_settings()).stdout
-    retried = run("notifications", "retry", str(number), "--json", cwd=tmp_path, environ=_get_settings())
+    assert "503" in run("notifications", "list", cwd=tmp_path, environ={}).stdout
+    retried = run("notifications", "retry", str(number), "--json", cwd=tmp_path, environ={})
     assert json.loads(retried.stdout)["status"] == "pending"
-    again = run("notifications", "retry", str(number), cwd=tmp_path, environ=_get_settings())
+    again = run("notifications", "retry", str(number), cwd=tmp_path, environ={})
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     assert "only a failed notification can be sent again" in again.stderr
-    unknown = run("notifications", "retry", "999999", cwd=tmp_path, environ=_get_settings())
+    unknown = run("notifications", "retry", "999999", cwd=tmp_path, environ={})
     assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
 
 
@@ -86,10 +79,10 @@ async def test_channels_enable_named_channel_is_enabled_and_other_name_rejected(
     [state] = await ChannelModel.find_all()
     assert (state.channel, state.disabled_reason) == ("ops", "410 Gone")
     assert state.disabled_at is not None
-    wrong = run("channels", "enable", "opps", cwd=tmp_path, environ=_get_settings())
+    wrong = run("channels", "enable", "opps", cwd=tmp_path, environ={})
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
-    assert run("channels", "enable", "ops", cwd=tmp_path, environ=_get_settings()).stdout == "ops is enabled.\n"
-    assert run("channels", "enable", "ops", cwd=tmp_path, environ=_get_settings()).stdout == "ops was not disabled.\n"
+    assert run("channels", "enable", "ops", cwd=tmp_path, environ={}).stdout == "ops is enabled.\n"
+    assert run("channels", "enable", "ops", cwd=tmp_path, environ={}).stdout == "ops was not disabled.\n"
     [state] = await ChannelModel.find_all()
     assert (state.disabled_at, state.disabled_reason) == (None, None)
     assert await AlertEventModel.find_open() == []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.server import PostgresServer
-from tests.support.website import run
 
 CHECK = "INSERT INTO service_health_checks (service_name, status, checked_at) VALUES"
 ALERT = "INSERT INTO alert_events (id, service_name, alert_type, status, created_at) VALUES"

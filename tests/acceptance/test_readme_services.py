@@ -8,10 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.command import run, running
 from tests.support.redis import RedisServer, run_redis
-from tests.support.server import PostgresServer, home_folder, start_server
+from tests.support.server import Cluster, PostgresServer, home_folder, start_server
 from tests.support.waiting import wait_until
-from tests.support.website import Website, run, running
+from tests.support.website import Website
 
 NAMES = ("cache", "orders database", "queue depth", "website")
 INCIDENTS = (
@@ -39,9 +40,9 @@ def environ(server: PostgresServer, database: str, cache: RedisServer, orders: P
 
 
 @pytest.fixture
-def orders() -> Iterator[PostgresServer]:
+def orders(cluster: Cluster) -> Iterator[PostgresServer]:
     with home_folder() as home:
-        server = start_server(home)
+        server = start_server(home, cluster)
         yield server
         server.embedded.stop()
 
@@ -114,7 +115,7 @@ def test_up_stopped_and_restarted_services_open_and_resolve_alerts(
             ),
         )
         up.send_signal(signal.SIGTERM)
-        assert up.wait(10) == 0
+        assert up.wait(60) == 0
     events = (tmp_path / "events.log").read_text()
     assert "cache-password-1" not in events
     assert orders.password not in events

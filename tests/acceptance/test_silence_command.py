@@ -6,13 +6,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-import pytest
-
 from tests.conftest import Backend
-from tests.support.website import run
-
-# tests/conformance tests the models on every transport; the commands print the same on all of them.
-pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+from tests.support.command import run
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 FOR_2H = ("--service", "shop-*", "--for", "2h", "--comment", "the new release", "--by", "ada")

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SETTINGS, Backend
+from tests.conftest import Backend
+from tests.support.command import run
 from tests.support.server import PostgresServer
-from tests.support.website import run
 from vigilbase import AlertEventModel, CreateAlertEventData, CreateHealthCheckData, HealthCheckModel
 
 ITSELF = "services:\n  - {name: itself, postgres: self}\n"
-
-
-def _get_settings() -> dict[str, str]:
-    return {name: value for name in SETTINGS if (value := os.environ.get(name))}
 
 
 def test_db_dump_failure_keeps_existing_file(server: PostgresServer, database: str, tmp_path: Path) -> None:
@@ -76,15 +72,15 @@ async def test_status_service_missing_from_config_is_not_monitored(backend: Back
         await HealthCheckModel.create(CreateHealthCheckData(name, "down"))
     await AlertEventModel.raise_alert(CreateAlertEventData("gone", "service_down", message="gone is down"))
     (tmp_path / "other.yaml").write_text(ITSELF)
-    result = run("status", "--json", "--config", "other.yaml", cwd=tmp_path, environ=_get_settings())
+    result = run("status", "--json", "--config", "other.yaml", cwd=tmp_path, environ={})
     monitored = {service["service_name"]: service["is_monitored"] for service in json.loads(result.stdout)["services"]}
     assert monitored == {"itself": True, "gone": False}
-    table = run("status", "-c", "other.yaml", cwd=tmp_path, environ=_get_settings()).stdout
+    table = run("status", "-c", "other.yaml", cwd=tmp_path, environ={}).stdout
     assert "not in the file" in table
     assert "`vigilbase alerts resolve ID`" in table
-    unknown = json.loads(run("status", "--json", cwd=tmp_path, environ=_get_settings()).stdout)
+    unknown = json.loads(run("status", "--json", cwd=tmp_path, environ={}).stdout)
     assert {service["is_monitored"] for service in unknown["services"]} == {None}
-    assert run("status", "-c", "none.yaml", cwd=tmp_path, environ=_get_settings()).returncode == 2
+    assert run("status", "-c", "none.yaml", cwd=tmp_path, environ={}).returncode == 2
 
 
 def test_doctor_data_folder_unreachable_for_server_user_is_problem(tmp_path: Path) -> None:

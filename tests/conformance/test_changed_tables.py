@@ -160,16 +160,16 @@ def find_notification_id(backend: Backend) -> int:
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_model_method_changed_column_raises_database_error_and_logs(
-    backend: Backend, caplog: pytest.LogCaptureFixture, change: str
+    each_backend: Backend, caplog: pytest.LogCaptureFixture, change: str
 ) -> None:
     do, undo, methods = CHANGES[change]
-    backend.execute(SEED)
+    each_backend.execute(SEED)
     calls = dict(methods)
     if "notification.retry" in calls:
-        number = find_notification_id(backend)
+        number = find_notification_id(each_backend)
         calls["notification.retry"] = lambda: NotificationModel.retry(number)
         calls["notification.discard"] = lambda: NotificationModel.discard(number)
-    with changed(backend, do, undo):
+    with changed(each_backend, do, undo):
         # The pool's connections know the old table.
         await close_supabase_service_client()
         for event, call in calls.items():
@@ -181,12 +181,12 @@ async def test_model_method_changed_column_raises_database_error_and_logs(
             assert (level, message.endswith(".failed")) == ("ERROR", True), event
 
 
-async def test_model_method_own_columns_of_host_are_ignored(backend: Backend) -> None:
+async def test_model_method_own_columns_of_host_are_ignored(each_backend: Backend) -> None:
     """Also those whose names end as ours do, with texts that are neither UUIDs nor times."""
     add = "ADD ticket_id text DEFAULT 'A-1', ADD seen_at text DEFAULT 'noon', ADD day_at date DEFAULT now()"
     drop = "DROP ticket_id, DROP seen_at, DROP day_at"
     checks, alerts = "ALTER TABLE service_health_checks", "ALTER TABLE alert_events"
-    with changed(backend, f"{checks} {add}; {alerts} {add}", f"{checks} {drop}; {alerts} {drop}"):
+    with changed(each_backend, f"{checks} {add}; {alerts} {add}", f"{checks} {drop}; {alerts} {drop}"):
         check = await HealthCheckModel.create(CHECK)
         assert await HealthCheckModel.find_latest() == await HealthCheckModel.find_all() == [check]
         alert, _ = await AlertEventModel.raise_alert(ALERT)
@@ -195,9 +195,9 @@ async def test_model_method_own_columns_of_host_are_ignored(backend: Backend) ->
 
 @pytest.mark.parametrize("verb", ["INSERT", "UPDATE"])
 async def test_model_method_trigger_that_discards_rows_raises_database_error(
-    backend: Backend, caplog: pytest.LogCaptureFixture, verb: str
+    each_backend: Backend, caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
-    backend.execute(SEED)
+    each_backend.execute(SEED)
     calls: Mapping[str, Sequence[MethodCall]] = {
         "INSERT": [
             lambda: HealthCheckModel.create(CHECK),
@@ -211,7 +211,7 @@ async def test_model_method_trigger_that_discards_rows_raises_database_error(
         CREATE TRIGGER discard BEFORE {verb} ON service_health_checks FOR EACH ROW EXECUTE FUNCTION discard();
         CREATE TRIGGER discard BEFORE {verb} ON alert_events FOR EACH ROW EXECUTE FUNCTION discard()
     """
-    with changed(backend, change, "DROP FUNCTION discard CASCADE"):
+    with changed(each_backend, change, "DROP FUNCTION discard CASCADE"):
         for call in calls[verb]:
             caplog.clear()
             with pytest.raises(DatabaseError, match="trigger"):

@@ -1,4 +1,4 @@
-"""`HealthCheckModel` on every transport."""
+"""`HealthCheckModel`."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 
 from tests.conftest import Backend
+from tests.support.supabase_api import is_filtered_incorrectly
 from vigilbase import CreateHealthCheckData, DatabaseError, HealthCheckModel, InvalidInputError
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-async def test_health_check_create_returns_check_as_stored(backend: Backend) -> None:
+async def test_health_check_create_returns_check_as_stored(each_backend: Backend) -> None:
     check = await HealthCheckModel.create(
         CreateHealthCheckData(
             "payments api",
@@ -30,20 +31,20 @@ async def test_health_check_create_returns_check_as_stored(backend: Backend) -> 
     assert check.checked_at == NOON
     assert check.created_at is not None
     assert check.created_at.utcoffset() == timedelta(0)
-    stored = backend.execute("SELECT id, latency_ms, checked_at, created_at FROM service_health_checks")
+    stored = each_backend.execute("SELECT id, latency_ms, checked_at, created_at FROM service_health_checks")
     assert stored == [(check.id, 812, NOON, check.created_at)]
 
 
-async def test_health_check_create_minimal_data_has_nulls_and_current_time(backend: Backend) -> None:
+async def test_health_check_create_minimal_data_has_nulls_and_current_time(each_backend: Backend) -> None:
     before = datetime.now(UTC)
     check = await HealthCheckModel.create(CreateHealthCheckData("api", "healthy"))
     assert (check.latency_ms, check.error_message, check.probe_details) == (None, None, None)
     assert check.checked_at is not None
     assert before <= check.checked_at <= datetime.now(UTC)
-    assert backend.execute("SELECT probe_details IS NULL FROM service_health_checks") == [(True,)]
+    assert each_backend.execute("SELECT probe_details IS NULL FROM service_health_checks") == [(True,)]
 
 
-async def test_health_check_create_time_in_other_zone_is_returned_in_utc(backend: Backend) -> None:
+async def test_health_check_create_time_in_other_zone_is_returned_in_utc(each_backend: Backend) -> None:
     zone = timezone(timedelta(hours=5, minutes=30))
     check = await HealthCheckModel.create(CreateHealthCheckData("api", "healthy", checked_at=NOON.astimezone(zone)))
     assert check.checked_at == NOON
@@ -56,7 +57,7 @@ async def test_health_check_row_is_frozen(backend: Backend) -> None:
         check.status = "down"  # type: ignore[misc]
 
 
-async def test_health_check_create_many_large_batch_is_written_whole(backend: Backend) -> None:
+async def test_health_check_create_many_large_batch_is_written_whole(each_backend: Backend) -> None:
     items = [CreateHealthCheckData("api", "down", number, "refused", {"n": number}, NOON) for number in range(2500)]
     assert await HealthCheckModel.create_many(items) == 2500
     rows = await HealthCheckModel.find_all(limit=3000)
@@ -75,7 +76,7 @@ async def test_health_check_create_many_empty_batch_writes_nothing(backend: Back
     assert await HealthCheckModel.create_many([]) == 0
 
 
-async def test_health_check_create_many_omitted_fields_are_null(backend: Backend) -> None:
+async def test_health_check_create_many_omitted_fields_are_null(each_backend: Backend) -> None:
     await HealthCheckModel.create_many([CreateHealthCheckData("a", "healthy"), CreateHealthCheckData("b", "down", 3)])
     rows = await HealthCheckModel.find_latest()
     assert [(row.service_name, row.latency_ms, row.probe_details) for row in rows] == [
@@ -103,13 +104,13 @@ async def test_health_check_find_latest_ignores_check_without_checked_at(backend
     assert await HealthCheckModel.find_latest() == [newest]
 
 
-async def test_health_check_find_latest_unknown_service_returns_none(backend: Backend) -> None:
+async def test_health_check_find_latest_unknown_service_returns_none(each_backend: Backend) -> None:
     assert await HealthCheckModel.find_latest_by_service("unknown") is None
     assert await HealthCheckModel.find_latest() == []
 
 
-async def test_health_check_find_latest_5000_services_are_complete(backend: Backend) -> None:
-    backend.execute(
+async def test_health_check_find_latest_5000_services_are_complete(each_backend: Backend) -> None:
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, latency_ms, checked_at) "
         "SELECT 'service ' || s, 'healthy', n, now() - n * interval '1 minute' "
         "FROM generate_series(1, 5000) s, generate_series(0, 2) n"
@@ -119,38 +120,39 @@ async def test_health_check_find_latest_5000_services_are_complete(backend: Back
     assert {check.latency_ms for check in checks} == {0}
 
 
-async def test_health_check_find_all_is_ordered_by_created_at_and_id_descending(backend: Backend) -> None:
-    backend.execute(
+async def test_health_check_find_all_is_ordered_by_created_at_and_id_descending(each_backend: Backend) -> None:
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, created_at) "
         "SELECT 'api', 'healthy', timestamptz '2026-11-24 12:00Z' - (n / 3) * interval '1 s' "
         "FROM generate_series(0, 29) n"
     )
-    backend.execute("INSERT INTO service_health_checks (service_name, status, created_at) VALUES ('api', 'down', NULL)")
+    each_backend.execute(
+        "INSERT INTO service_health_checks (service_name, status, created_at) VALUES ('api', 'down', NULL)"
+    )
     rows = await HealthCheckModel.find_all()
-    expected = backend.execute("SELECT id FROM service_health_checks ORDER BY created_at DESC NULLS LAST, id DESC")
+    expected = each_backend.execute("SELECT id FROM service_health_checks ORDER BY created_at DESC NULLS LAST, id DESC")
     assert [(row.id,) for row in rows] == expected
     assert rows[-1].created_at is None
     assert [(row.id,) for row in await HealthCheckModel.find_all(limit=7)] == expected[:7]
 
 
-async def test_health_check_find_all_unusual_service_names_are_matched_exactly(backend: Backend) -> None:
+async def test_health_check_find_all_unusual_service_names_are_matched_exactly(each_backend: Backend) -> None:
     for name in ("null", "true", 'the "api"', "a,b", "(x)", "100%", "naïve ☃", "a.b", "it's", "back\\slash"):
         await HealthCheckModel.create(CreateHealthCheckData(name, "healthy"))
-        # @supabase/lite filters these words, and values with quotes, incorrectly.
-        if backend.transport != "supabase" or name not in {"null", "true", 'the "api"'}:
+        if each_backend.transport != "supabase" or not is_filtered_incorrectly(name):
             assert [row.service_name for row in await HealthCheckModel.find_all(service_name=name)] == [name]
             latest = await HealthCheckModel.find_latest_by_service(name)
             assert latest is not None
             assert latest.service_name == name
 
 
-async def test_health_check_find_all_equal_times_beyond_one_page_are_complete(backend: Backend) -> None:
+async def test_health_check_find_all_equal_times_beyond_one_page_are_complete(each_backend: Backend) -> None:
     # One statement gives all rows the same created_at, so the ties are longer than a page.
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status) "
         "SELECT 'service ' || n % 2, 'healthy' FROM generate_series(1, 3600) n"
     )
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, created_at) "
         "SELECT 'service 0', 'healthy', NULL FROM generate_series(1, 1500)"
     )
@@ -185,8 +187,8 @@ async def test_health_check_delete_older_than_deletes_by_created_at(backend: Bac
     assert await HealthCheckModel.find_all() == []
 
 
-async def test_health_check_delete_older_than_many_rows_deletes_all(backend: Backend) -> None:
-    backend.execute(
+async def test_health_check_delete_older_than_many_rows_deletes_all(each_backend: Backend) -> None:
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, created_at) "
         "SELECT 'api', 'healthy', now() - interval '3 days' FROM generate_series(1, 12345)"
     )
@@ -204,9 +206,9 @@ async def test_health_check_delete_older_than_during_writes_terminates(backend: 
     assert await deleting >= 11_000
 
 
-async def test_health_check_create_database_error_names_call_and_has_cause(backend: Backend) -> None:
+async def test_health_check_create_database_error_names_call_and_has_cause(each_backend: Backend) -> None:
     # The validators accept this value, so the database must reject it.
-    backend.execute("ALTER TABLE service_health_checks ADD CONSTRAINT not_666 CHECK (latency_ms <> 666) NOT VALID")
+    each_backend.execute("ALTER TABLE service_health_checks ADD CONSTRAINT not_666 CHECK (latency_ms <> 666) NOT VALID")
     try:
         with pytest.raises(DatabaseError, match="call vigilbase_create_health_check") as caught:
             await HealthCheckModel.create(CreateHealthCheckData("api", "healthy", latency_ms=666))
@@ -217,17 +219,19 @@ async def test_health_check_create_database_error_names_call_and_has_cause(backe
             )
         assert await HealthCheckModel.find_all() == []
     finally:
-        backend.execute("ALTER TABLE service_health_checks DROP CONSTRAINT not_666")
+        each_backend.execute("ALTER TABLE service_health_checks DROP CONSTRAINT not_666")
 
 
-async def test_health_check_find_history_returns_newest_checks_and_status_counts(backend: Backend) -> None:
+async def test_health_check_find_history_returns_newest_checks_and_status_counts(each_backend: Backend) -> None:
     now = datetime.now(UTC)
     for age_min, status in enumerate(["healthy", "down", "degraded", "down"]):
         # The newest is recorded first, since history goes by checked_at.
         data = CreateHealthCheckData("api", status, checked_at=now - timedelta(minutes=age_min))  # type: ignore[arg-type]
         await HealthCheckModel.create(data)
     await HealthCheckModel.create(CreateHealthCheckData("web", "down"))
-    backend.execute("INSERT INTO service_health_checks (service_name, status, checked_at) VALUES ('api', 'down', NULL)")
+    each_backend.execute(
+        "INSERT INTO service_health_checks (service_name, status, checked_at) VALUES ('api', 'down', NULL)"
+    )
     history = await HealthCheckModel.find_history("api", since=now - timedelta(minutes=2, seconds=30), limit=2)
     assert [check.status for check in history.checks] == ["healthy", "down"]
     assert history.counts == {"healthy": 1, "degraded": 1, "down": 1}
@@ -235,7 +239,7 @@ async def test_health_check_find_history_returns_newest_checks_and_status_counts
     assert (empty.checks, empty.counts) == ([], {"healthy": 0, "degraded": 0, "down": 0})
 
 
-async def test_health_check_find_history_over_1000_checks_is_complete(backend: Backend) -> None:
+async def test_health_check_find_history_over_1000_checks_is_complete(each_backend: Backend) -> None:
     await HealthCheckModel.create_many([CreateHealthCheckData("api", "healthy")] * 1200)
     history = await HealthCheckModel.find_history("api", since=datetime.now(UTC) - timedelta(hours=1), limit=2000)
     assert len({check.id for check in history.checks}) == history.counts["healthy"] == 1200

@@ -25,13 +25,13 @@ async def _fail_if_probed() -> ProbeResult:
     ],
 )
 async def test_models_time_outside_python_range_is_read_as_nearest_time(
-    backend: Backend, moment: str, expected: object
+    each_backend: Backend, moment: str, expected: object
 ) -> None:
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at) "
         f"VALUES ('odd', 'down', '{moment}'), ('fine', 'healthy', now())"
     )
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO alert_events (service_name, alert_type, status, created_at, details) "
         f"""VALUES ('odd', 'service_down', 'active', '{moment}', '{{"source": "judge"}}')"""
     )
@@ -45,8 +45,8 @@ async def test_models_time_outside_python_range_is_read_as_nearest_time(
     assert history.states["odd"].status == "down"
 
 
-async def test_load_history_future_checks_are_excluded_from_streak(backend: Backend) -> None:
-    backend.execute(
+async def test_load_history_future_checks_are_excluded_from_streak(each_backend: Backend) -> None:
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at) SELECT 'odd', s, t::timestamptz FROM "
         "(VALUES ('healthy', '9999-12-31'), ('down', 'yesterday'), ('down', 'infinity')) v (s, t)"
     )
@@ -56,8 +56,8 @@ async def test_load_history_future_checks_are_excluded_from_streak(backend: Back
     assert result.checked_at < utc_now()
 
 
-async def test_find_latest_unreadable_number_affects_only_its_check(backend: Backend) -> None:
-    backend.execute(
+async def test_find_latest_unreadable_number_affects_only_its_check(each_backend: Backend) -> None:
+    each_backend.execute(
         "INSERT INTO service_health_checks (service_name, status, checked_at, probe_details) "
         """VALUES ('odd', 'down', now(), '{"n": 1e5000}'), ('fine', 'healthy', now(), '{"n": 7}')"""
     )
@@ -65,5 +65,5 @@ async def test_find_latest_unreadable_number_affects_only_its_check(backend: Bac
     assert latest["fine"].probe_details == {"n": 7}
     details = latest["odd"].probe_details
     assert details
-    if backend.transport != "supabase":  # the API of the tests changes numbers beyond 2^53
+    if each_backend.transport != "supabase":  # the API of the tests changes numbers beyond 2^53
         assert details["n"] == "1" + "0" * 5000

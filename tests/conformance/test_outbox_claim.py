@@ -1,4 +1,4 @@
-"""Claims on every transport: which notifications are sent, in which batches, and in which order."""
+"""Claims: which notifications are sent, in which batches, and in which order."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ from vigilbase import AlertEventModel
 from vigilbase.notifications.outbox import record_result
 
 
-async def test_outbox_alert_opened_and_resolved_sends_trigger_then_resolution(backend: Backend) -> None:
+async def test_outbox_alert_opened_and_resolved_sends_trigger_then_resolution(each_backend: Backend) -> None:
     await record_transition("api", "down")
     trigger = await claim_one()
     assert (trigger.kind, trigger.attempts) == ("triggered", 1)
@@ -39,8 +39,8 @@ async def test_outbox_alert_opened_and_resolved_sends_trigger_then_resolution(ba
     assert resolution.notifications[0].alert.status == "resolved"
     await record_result(resolution, "delivered", answer="200 OK")
     assert (await claim_due()).batches == []
-    assert backend.execute(ROWS) == [("ops", "triggered", "delivered"), ("ops", "resolved", "delivered")]
-    assert backend.execute(TIMELINE) == [
+    assert each_backend.execute(ROWS) == [("ops", "triggered", "delivered"), ("ops", "resolved", "delivered")]
+    assert each_backend.execute(TIMELINE) == [
         ("opened", None),
         ("delivered", "ops"),
         ("resolved", None),

@@ -1,4 +1,4 @@
-"""Failures and races on every transport: no notification is lost, sent twice without need, or out of order."""
+"""Failures and races: no notification is lost, sent twice without need, or out of order."""
 
 import asyncio
 from collections.abc import Iterator
@@ -197,10 +197,12 @@ async def test_claim_repeated_retries_do_not_extend_group_window(backend: Backen
 
 
 @pytest.mark.parametrize("answer", ["250 f\udcfcr uns", "zero \x00 byte"])
-async def test_record_result_answer_with_unstorable_characters_is_kept(backend: Backend, answer: str) -> None:
+async def test_record_result_answer_with_unstorable_characters_is_kept(each_backend: Backend, answer: str) -> None:
     await record_transition("api", "down")
     await record_result(await claim_one(), "delivered", answer=answer)
-    assert backend.execute("SELECT status, answer IS NOT NULL FROM vigilbase.notifications") == [("delivered", True)]
+    assert each_backend.execute("SELECT status, answer IS NOT NULL FROM vigilbase.notifications") == [
+        ("delivered", True)
+    ]
     assert await disable_channel("ops", answer, [])
 
 

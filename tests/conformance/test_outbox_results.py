@@ -1,4 +1,4 @@
-"""Results on every transport: what an attempt's result, a retry, a discard or a deletion does to a notification."""
+"""Results: what an attempt's result, a retry, a discard or a deletion does to a notification."""
 
 import json
 from uuid import uuid4
@@ -163,12 +163,12 @@ async def test_timeline_cancelled_trigger_has_reason(backend: Backend) -> None:
     assert backend.execute(reasons) == [("a", "resolved"), ("b", "acknowledged")]
 
 
-async def test_retry_failed_notification_is_requeued_once(backend: Backend) -> None:
+async def test_retry_failed_notification_is_requeued_once(each_backend: Backend) -> None:
     await record_transition("api", "down")
     batch = await claim_one()
     await record_result(batch, "failed", error="503")
     assert (await claim_due()).batches == []
-    assert ("failed", "ops") in backend.execute(TIMELINE)
+    assert ("failed", "ops") in each_backend.execute(TIMELINE)
     [ops] = await ChannelModel.find_all()
     assert (ops.pending, ops.failed) == (0, 1)
     assert await _retry(batch) == "requeued"
@@ -238,7 +238,7 @@ async def test_delete_notifications_older_than_deletes_in_enqueue_order(backend:
     assert await enqueue_missing_resolutions() == 0
 
 
-async def test_discard_notification_is_cancelled_unless_in_flight(backend: Backend) -> None:
+async def test_discard_notification_is_cancelled_unless_in_flight(each_backend: Backend) -> None:
     for service in ("a", "b"):
         await record_transition(service, "down")
     [failed, pending] = (await claim_due()).batches
@@ -253,7 +253,7 @@ async def test_discard_notification_is_cancelled_unless_in_flight(backend: Backe
     assert (ops.retrying, ops.last_error, ops.failed) == (1, "503", 0)
     assert await _discard(pending) is True
     assert await NotificationModel.discard(10**9) is None
-    authors = backend.execute("SELECT author FROM vigilbase.alert_timeline WHERE event = 'cancelled' ORDER BY id")
+    authors = each_backend.execute("SELECT author FROM vigilbase.alert_timeline WHERE event = 'cancelled' ORDER BY id")
     assert authors == [("ana",), (None,)]
 
 

@@ -1,4 +1,4 @@
-"""Recording on every transport: how a transition changes the alert events, whichever exist already."""
+"""Recording: how a transition changes the alert events, whichever exist already."""
 
 from datetime import datetime, timedelta
 
@@ -108,7 +108,7 @@ async def test_record_alert_details_name_recorded_check_ids(backend: Backend) ->
     assert recorded == {str(check.result.id) for check in checks}
 
 
-async def test_load_history_after_restart_restores_streak_and_incident_start(backend: Backend) -> None:
+async def test_load_history_after_restart_restores_streak_and_incident_start(each_backend: Backend) -> None:
     first = utc_now() - timedelta(minutes=1)
     checks = _make_checks("hdddh", first)
     states, transitions = judge_batch({}, checks, {"api": POLICY})

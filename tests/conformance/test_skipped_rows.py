@@ -41,14 +41,14 @@ def _unmuted(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.fixture
-def lax(backend: Backend) -> Iterator[Backend]:
+def lax(each_backend: Backend) -> Iterator[Backend]:
     """Tables that accept any status."""
     for name, (table, _) in CONSTRAINTS.items():
-        backend.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}, ALTER status DROP NOT NULL")
-    yield backend
-    backend.execute("TRUNCATE service_health_checks, alert_events")
+        each_backend.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}, ALTER status DROP NOT NULL")
+    yield each_backend
+    each_backend.execute("TRUNCATE service_health_checks, alert_events")
     for name, (table, rule) in CONSTRAINTS.items():
-        backend.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({rule}), ALTER status SET NOT NULL")
+        each_backend.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({rule}), ALTER status SET NOT NULL")
 
 
 def list_warnings(caplog: pytest.LogCaptureFixture) -> list[tuple[str, object, object]]:

@@ -1,6 +1,7 @@
-"""`SuppressionModel` on every transport, for silences and maintenance windows alike."""
+"""`SuppressionModel`, for silences and maintenance windows alike."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,7 +43,9 @@ def get_end(suppression: Suppression) -> datetime:
 
 
 @each_kind
-async def test_suppression_create_starts_now_and_is_returned_as_stored(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_create_starts_now_and_is_returned_as_stored(
+    each_backend: Backend, kind: SuppressionKind
+) -> None:
     before = datetime.now(UTC)
     added = await SuppressionModel.create(make_data(kind, comment="  the new release "))
     assert isinstance(added.id, UUID)
@@ -51,13 +54,13 @@ async def test_suppression_create_starts_now_and_is_returned_as_stored(backend: 
     assert added.starts_at.tzinfo is UTC
     assert abs(added.starts_at - before) < timedelta(minutes=1)
     assert added.ends_at == added.starts_at + HOUR
-    assert backend.execute("SELECT id, starts_at, ends_at FROM vigilbase.suppressions") == [
+    assert each_backend.execute("SELECT id, starts_at, ends_at FROM vigilbase.suppressions") == [
         (added.id, added.starts_at, added.ends_at)
     ]
 
 
 @each_kind
-async def test_suppression_create_future_start_and_end_are_kept(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_create_future_start_and_end_are_kept(each_backend: Backend, kind: SuppressionKind) -> None:
     start = in_one_hour()
     added = await SuppressionModel.create(
         make_data(kind, service_glob=None, tag="shop", starts_at=start, ends_at=start + HOUR, length_s=None)
@@ -67,7 +70,7 @@ async def test_suppression_create_future_start_and_end_are_kept(backend: Backend
     assert await SuppressionModel.find_current(kind) == [added]
 
 
-async def test_suppression_create_only_one_off_maintenance_requires_end(backend: Backend) -> None:
+async def test_suppression_create_only_one_off_maintenance_requires_end(each_backend: Backend) -> None:
     silence = await SuppressionModel.create(CreateSuppressionData("silence", "ada", "deploy", tag="shop"))
     assert silence.ends_at is None
     window = await SuppressionModel.create(
@@ -79,33 +82,32 @@ async def test_suppression_create_only_one_off_maintenance_requires_end(backend:
         await SuppressionModel.create(CreateSuppressionData("maintenance", "ada", "backups", tag="shop"))
 
 
-@each_kind
-@pytest.mark.parametrize(
-    ("fields", "rule"),
-    [
-        ({"tag": "shop"}, "service_glob must be set if tag isn't"),
-        ({"service_glob": None}, "service_glob must be set if tag isn't"),
-        ({"service_glob": " "}, "service_glob must not be empty"),
-        ({"service_glob": "x" * 101}, "service_glob must have at most 100"),
-        ({"service_glob": None, "tag": "a\x00"}, "tag must not contain a NUL"),
-        ({"author": ""}, "author must not be empty"),
-        ({"author": None}, "author must not be empty"),
-        ({"comment": "\n"}, "comment must not be empty"),
-        ({"comment": "x" * 2001}, "comment must have at most 2000"),
-        ({"ends_at": in_one_hour()}, "ends_at must not be set if length_s is"),
-        ({"length_s": 0}, "length_s must be a number of seconds"),
-        ({"length_s": float("nan")}, "length_s must be a number of seconds"),
-        ({"length_s": float("inf")}, "length_s must be a number of seconds"),
-        ({"starts_at": datetime(2030, 1, 1)}, "starts_at must be a datetime with a time zone"),  # noqa: DTZ001
-        ({"starts_at": datetime(2020, 1, 1, tzinfo=UTC)}, "starts_at must not be in the past"),
-        ({"length_s": None, "ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "ends_at must be later than the start"),
-    ],
-)
+INVALID_FIELDS: list[tuple[dict[str, object], str]] = [
+    ({"tag": "shop"}, "service_glob must be set if tag isn't"),
+    ({"service_glob": None}, "service_glob must be set if tag isn't"),
+    ({"service_glob": " "}, "service_glob must not be empty"),
+    ({"service_glob": "x" * 101}, "service_glob must have at most 100"),
+    ({"service_glob": None, "tag": "a\x00"}, "tag must not contain a NUL"),
+    ({"author": ""}, "author must not be empty"),
+    ({"author": None}, "author must not be empty"),
+    ({"comment": "\n"}, "comment must not be empty"),
+    ({"comment": "x" * 2001}, "comment must have at most 2000"),
+    ({"ends_at": in_one_hour()}, "ends_at must not be set if length_s is"),
+    ({"length_s": 0}, "length_s must be a number of seconds"),
+    ({"length_s": float("nan")}, "length_s must be a number of seconds"),
+    ({"length_s": float("inf")}, "length_s must be a number of seconds"),
+    ({"starts_at": datetime(2030, 1, 1)}, "starts_at must be a datetime with a time zone"),  # noqa: DTZ001
+    ({"starts_at": datetime(2020, 1, 1, tzinfo=UTC)}, "starts_at must not be in the past"),
+    ({"length_s": None, "ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "ends_at must be later than the start"),
+]
+
+
 async def test_suppression_create_invalid_field_is_rejected_and_not_written(
-    backend: Backend, kind: SuppressionKind, fields: dict[str, object], rule: str
+    backend: Backend, subtests: pytest.Subtests
 ) -> None:
-    with pytest.raises(InvalidInputError, match=rule):
-        await SuppressionModel.create(make_data(kind, **fields))
+    for kind, (fields, rule) in itertools.product(KINDS, INVALID_FIELDS):
+        with subtests.test(kind=kind, fields=fields), pytest.raises(InvalidInputError, match=rule):
+            await SuppressionModel.create(make_data(kind, **fields))
     assert backend.execute("SELECT count(*) FROM vigilbase.suppressions") == [(0,)]
 
 
@@ -116,26 +118,26 @@ async def test_suppression_create_zero_length_is_rejected(backend: Backend, kind
         await SuppressionModel.create(make_data(kind, starts_at=start, ends_at=start, length_s=None))
 
 
-@pytest.mark.parametrize(
-    ("bad", "rule"),
-    [
-        (replace(SUNDAYS, cron="0 3 * *"), "cron must have 5 fields"),
-        (replace(SUNDAYS, cron="0 3 31 2 *"), "cron must be a cron expression .*Bad day-of-month"),
-        (replace(SUNDAYS, duration_s=59), "duration_s must be a whole number from 60 to 2678400"),
-        (replace(SUNDAYS, time_zone="Mars/Olympus"), "time_zone must be the IANA name"),
-        ("0 3 * * 0", "recurrence must be a Recurrence, not a str"),
-    ],
-)
-async def test_suppression_create_invalid_recurrence_is_rejected(backend: Backend, bad: Recurrence, rule: str) -> None:
-    with pytest.raises(InvalidInputError, match=rule):
-        await SuppressionModel.create(
-            CreateSuppressionData("maintenance", "ada", "backups", tag="shop", recurrence=bad)
-        )
+INVALID_RECURRENCES: list[tuple[Any, str]] = [
+    (replace(SUNDAYS, cron="0 3 * *"), "cron must have 5 fields"),
+    (replace(SUNDAYS, cron="0 3 31 2 *"), "cron must be a cron expression .*Bad day-of-month"),
+    (replace(SUNDAYS, duration_s=59), "duration_s must be a whole number from 60 to 2678400"),
+    (replace(SUNDAYS, time_zone="Mars/Olympus"), "time_zone must be the IANA name"),
+    ("0 3 * * 0", "recurrence must be a Recurrence, not a str"),
+]
+
+
+async def test_suppression_create_invalid_recurrence_is_rejected(backend: Backend, subtests: pytest.Subtests) -> None:
+    for bad, rule in INVALID_RECURRENCES:
+        with subtests.test(recurrence=bad), pytest.raises(InvalidInputError, match=rule):
+            await SuppressionModel.create(
+                CreateSuppressionData("maintenance", "ada", "backups", tag="shop", recurrence=bad)
+            )
     assert await SuppressionModel.find_newest("maintenance") == []
 
 
 @each_kind
-async def test_suppression_end_sets_end_and_keeps_other_fields(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_end_sets_end_and_keeps_other_fields(each_backend: Backend, kind: SuppressionKind) -> None:
     added = await SuppressionModel.create(make_data(kind))
     ended, has_changed = await end(added)
     assert has_changed
@@ -186,14 +188,14 @@ async def test_suppression_end_ten_concurrent_calls_change_once(backend: Backend
 
 @each_kind
 async def test_suppression_find_current_returns_all_and_find_newest_respects_limit(
-    backend: Backend, kind: SuppressionKind
+    each_backend: Backend, kind: SuppressionKind
 ) -> None:
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment, created_at) "
         f"SELECT '{kind}', 'shop', now(), now() + interval '1 hour', 'ada', n, now() - n * interval '1 second' "
         "FROM generate_series(1, 1500) n"
     )
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment, created_at) "
         f"VALUES ('{kind}', 'shop', now() - interval '2 hours', now() - interval '1 hour', 'ada', 'ended', now())"
     )
@@ -205,7 +207,7 @@ async def test_suppression_find_current_returns_all_and_find_newest_respects_lim
 
 
 @each_kind
-async def test_suppression_find_by_id_prefix_returns_match(backend: Backend, kind: SuppressionKind) -> None:
+async def test_suppression_find_by_id_prefix_returns_match(each_backend: Backend, kind: SuppressionKind) -> None:
     added = await SuppressionModel.create(make_data(kind))
     other = await SuppressionModel.create(make_data(kind))
     assert await SuppressionModel.find_by_id_prefix(kind, str(added.id)[:13]) == [added]
@@ -217,8 +219,8 @@ async def test_suppression_find_by_id_prefix_returns_match(backend: Backend, kin
 
 
 @each_kind
-async def test_suppression_infinite_end_is_read_as_year_9999(backend: Backend, kind: SuppressionKind) -> None:
-    backend.execute(
+async def test_suppression_infinite_end_is_read_as_year_9999(each_backend: Backend, kind: SuppressionKind) -> None:
+    each_backend.execute(
         "INSERT INTO vigilbase.suppressions (kind, tag, starts_at, ends_at, author, comment) "
         f"VALUES ('{kind}', 'shop', '-infinity', 'infinity', 'ada', 'why')"
     )

@@ -1,4 +1,4 @@
-"""The timeline of an alert on every transport: what happened, and who did it."""
+"""The timeline of an alert: what happened, and who did it."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ async def _list_entries(alert_id: str) -> list[tuple[str, str | None, str | None
     return [(entry.event, entry.author, entry.comment) for entry in await TimelineModel.find_by_alert(alert_id)]
 
 
-async def test_timeline_has_opening_reason_and_author_of_each_action(backend: Backend) -> None:
+async def test_timeline_has_opening_reason_and_author_of_each_action(each_backend: Backend) -> None:
     alert_id = await _open_alert()
     await AlertEventModel.acknowledge(alert_id, author="ada", comment="looking into it")
     await AlertEventModel.resolve(alert_id, author=" bob ", comment="restarted")
@@ -116,9 +116,9 @@ async def test_timeline_ten_concurrent_acknowledgements_add_one_entry(backend: B
     assert [event for event, _, _ in await _list_entries(str(alert.id))] == ["acknowledged"]
 
 
-async def test_timeline_find_by_alert_is_complete_and_empty_for_unknown_id(backend: Backend) -> None:
+async def test_timeline_find_by_alert_is_complete_and_empty_for_unknown_id(each_backend: Backend) -> None:
     alert_id = (await AlertEventModel.create(CreateAlertEventData("api", "service_down"))).id
-    backend.execute(
+    each_backend.execute(
         "INSERT INTO vigilbase.alert_timeline (alert_id, service_name, event, comment) "
         f"SELECT '{alert_id}', 'api', 'commented', n FROM generate_series(1, 1234) n"
     )

@@ -13,6 +13,7 @@ import time
 
 from tests.faults.runs import Counts, run_parallel, run_seeds
 from tests.faults.scenario import make_scenario
+from tests.support.server import build_cluster, home_folder
 
 
 def main() -> int:
@@ -24,11 +25,13 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=4, help="how many runs at once")
     options = parser.parse_args()
     began = time.monotonic()
-    if options.seed is not None:
-        sys.stdout.write(f"{make_scenario(options.seed)}\n")
-        counts = run_seeds([options.seed])
-    else:
-        counts = run_parallel(range(options.first, options.first + options.runs), options.jobs)
+    with home_folder() as folder:
+        cluster = build_cluster(folder)
+        if options.seed is not None:
+            sys.stdout.write(f"{make_scenario(options.seed)}\n")
+            counts = run_seeds([options.seed], cluster)
+        else:
+            counts = run_parallel(range(options.first, options.first + options.runs), options.jobs, cluster)
     sys.stdout.write(_format_table(counts, time.monotonic() - began))
     return 1 if counts.violations else 0
 

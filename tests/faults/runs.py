@@ -10,6 +10,7 @@ from tests.faults.invariants import check_invariants
 from tests.faults.play import play
 from tests.faults.sandbox import Sandbox, open_sandbox
 from tests.faults.scenario import make_scenario
+from tests.support.server import Cluster
 
 
 @dataclass
@@ -61,13 +62,13 @@ def run_seed(seed: int, sandbox: Sandbox) -> Counts:
     )
 
 
-def run_seeds(seeds: Iterable[int]) -> Counts:
+def run_seeds(seeds: Iterable[int], cluster: Cluster) -> Counts:
     """Run seeds one after the other."""
-    with open_sandbox() as sandbox:
+    with open_sandbox(cluster) as sandbox:
         return sum((run_seed(seed, sandbox) for seed in seeds), Counts())
 
 
-def run_parallel(seeds: Sequence[int], jobs: int) -> Counts:
+def run_parallel(seeds: Sequence[int], jobs: int, cluster: Cluster) -> Counts:
     """Run seeds in `jobs` processes."""
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        return sum(pool.map(run_seeds, [seeds[job::jobs] for job in range(jobs)]), Counts())
+        return sum(pool.map(run_seeds, [seeds[job::jobs] for job in range(jobs)], [cluster] * jobs), Counts())

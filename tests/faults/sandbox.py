@@ -1,6 +1,5 @@
 """The environment of one run after another: a Postgres, a receiver for each channel, a program that forks senders."""
 
-import asyncio
 import os
 import random
 import signal
@@ -19,8 +18,7 @@ from psycopg import sql
 from tests.faults.scenario import REJECTIONS, choose_reply
 from tests.faults.sender import Order
 from tests.support.receiver import Receiver, Reply, Request, receiving
-from tests.support.server import PostgresServer, home_folder, start_server
-from vigilbase.database.migrate import apply_pending, discover_migrations
+from tests.support.server import Cluster, PostgresServer, home_folder, start_server
 
 CHANNELS = ("ops", "team")
 _TABLES = (
@@ -173,12 +171,11 @@ class Sandbox:
 
 
 @contextmanager
-def open_sandbox() -> Iterator[Sandbox]:
+def open_sandbox(cluster: Cluster) -> Iterator[Sandbox]:
     with ExitStack() as stack:
         home = stack.enter_context(home_folder())
-        server = start_server(home)
+        server = start_server(home, cluster)
         stack.callback(server.embedded.stop)
-        asyncio.run(apply_pending(server.url(), discover_migrations()))
         senders = Senders()
         stack.callback(senders.close)
         receivers = {name: FaultyReceiver(stack.enter_context(receiving())) for name in CHANNELS}

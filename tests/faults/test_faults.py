@@ -2,11 +2,12 @@
 
 from tests.faults.runs import run_parallel
 from tests.faults.scenario import make_scenario
+from tests.support.server import Cluster
 from vigilbase.notifications import attempt, outbox, worker
 
 
-def test_fault_runs_with_outages_and_kills_violate_no_invariant() -> None:
-    counts = run_parallel(range(1, 16), jobs=3)
+def test_fault_runs_with_outages_and_kills_violate_no_invariant(cluster: Cluster) -> None:
+    counts = run_parallel(range(1, 16), 3, cluster)
     assert counts.violations == 0, "the output above names each violation and how to replay it"
     assert counts.runs == 15
     assert counts.outages > 0

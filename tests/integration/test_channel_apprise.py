@@ -105,13 +105,13 @@ async def test_send_apprise_retry_goes_only_to_failed_addresses() -> None:
 
 @pytest.mark.usefixtures("daemon_threads")
 async def test_send_apprise_hanging_service_delays_no_other_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apprise, "TIME_LIMIT_S", 0.3)
+    monkeypatch.setattr(apprise, "TIME_LIMIT_S", 3)
     heard: list[bytes] = []
     async with serving(silent) as hanging, serving(http_answer("200 OK", heard=heard)) as port:
         slow = make_config(*(f"json://127.0.0.1:{hanging}/{number}?rto=60" for number in range(10)))
         sending = asyncio.create_task(send_apprise(slow, make_batch()))
         assert await send_apprise(make_config(f"json://127.0.0.1:{port}"), make_batch()) == "sent: json"
-        with pytest.raises(TemporaryDeliveryError, match=r"^json: no answer within 0\.3 s; json: no"):
+        with pytest.raises(TemporaryDeliveryError, match=r"^json: no answer within 3 s; json: no"):
             await sending
     assert len(heard) == 1
 
@@ -129,7 +129,7 @@ async def test_send_apprise_hanging_service_does_not_delay_exit() -> None:
     async with serving(silent) as port:
         command = [sys.executable, "-c", program, f"json://127.0.0.1:{port}?rto=600&cto=600"]
         # With the threads of Python's pool, or of Apprise, this would take ten minutes.
-        ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+        ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=120)
     assert "TemporaryDeliveryError: json: no answer within 0.3 s" in ended.stderr
 
 
@@ -162,7 +162,7 @@ async def test_send_apprise_hanging_service_uses_no_shared_threads() -> None:
         hanging = make_config(f"json://127.0.0.1:{port}/{TOKEN}")
         attempts = [asyncio.ensure_future(send_apprise(hanging, make_batch())) for _ in range(MAX_THREADS + 5)]
         await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(asyncio.to_thread(int) for _ in range(64)))
         assert not any(attempt.done() for attempt in attempts)
         for attempt in attempts:

@@ -209,7 +209,7 @@ async def test_post_body_cut_short_or_endless_is_success(receiver: Receiver, fau
     receiver.answer = Reply(body=b"accepted", fault=fault)  # type: ignore[arg-type]
     began = monotonic()
     assert (await send_webhook(make_config(receiver, timeout="25s"), make_batch())).startswith("200 OK")
-    assert monotonic() - began < 15  # the time limit of 25 s doesn't apply to the body
+    assert monotonic() - began < 8  # a second for the body, not the time limit of 25 s
 
 
 async def test_post_connection_refused_is_temporary() -> None:

@@ -3,18 +3,17 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.command import run
 from tests.support.loopback import probe_target, serving, silent
 from tests.support.postgres_client import open_client
 from tests.support.relay import relaying
-from tests.support.server import PostgresServer, free_port, start_server
-from tests.support.website import run
+from tests.support.server import Cluster, PostgresServer, free_port, start_server
 from vigilbase import DatabaseUnavailableError
 from vigilbase.database.connect import connect
 from vigilbase.database.connection_errors import ConnectionFailedError
@@ -33,18 +32,17 @@ def _join(server: PostgresServer, *ports: int, database: str = "vigilbase", quer
 
 
 @pytest.fixture
-async def frozen_port() -> AsyncIterator[int]:
-    async with serving(silent) as port:
-        yield port
+def frozen_port() -> Iterator[int]:
+    """A port where connections open, since the system accepts them, and nobody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        yield frozen.getsockname()[1]
 
 
 @pytest.fixture
-def read_only_port(server: PostgresServer, home: Path) -> Iterator[int]:
+def read_only_port(cluster: Cluster, home: Path) -> Iterator[int]:
     """The port of a second server, with the same password, that is as read-only as a standby."""
-    other = start_server(home)
+    other = start_server(home, cluster)
     try:
-        other.execute(f"ALTER ROLE postgres PASSWORD '{server.password}'")
-        other = replace(other, password=server.password)
         other.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         other.execute("SELECT pg_reload_conf()")
         yield other.port
@@ -78,20 +76,20 @@ async def test_direct_connection_first_host_frozen_uses_second(server: PostgresS
     assert time.monotonic() - started < 4
 
 
-async def test_migrate_and_doctor_first_host_frozen_use_second(
+def test_migrate_and_doctor_first_host_frozen_use_second(
     server: PostgresServer, empty_database: str, frozen_port: int, tmp_path: Path
 ) -> None:
     url = _join(server, frozen_port, server.port, database=empty_database)
     environ = {"DATABASE_URL": url, "VIGILBASE_TIMEOUT": "2"}
-    migrated = await asyncio.to_thread(run, "migrate", cwd=tmp_path, environ=environ)
+    migrated = run("migrate", cwd=tmp_path, environ=environ)
     assert (migrated.returncode, migrated.stderr) == (0, "")
-    doctor = await asyncio.to_thread(run, "doctor", cwd=tmp_path, environ=environ)
+    doctor = run("doctor", cwd=tmp_path, environ=environ)
     assert (doctor.returncode, doctor.stderr) == (0, "")
 
 
-async def test_db_psql_first_host_frozen_uses_second(server: PostgresServer, frozen_port: int, tmp_path: Path) -> None:
+def test_db_psql_first_host_frozen_uses_second(server: PostgresServer, frozen_port: int, tmp_path: Path) -> None:
     environ = {"DATABASE_URL": _join(server, frozen_port, server.port), "VIGILBASE_TIMEOUT": "2"}
-    result = await asyncio.to_thread(run, "db", "psql", "-Atc", "SELECT 1", cwd=tmp_path, environ=environ)
+    result = run("db", "psql", "-Atc", "SELECT 1", cwd=tmp_path, environ=environ)
     assert (result.returncode, result.stdout, result.stderr) == (0, "1\n", "")
 
 

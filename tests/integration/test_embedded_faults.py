@@ -21,6 +21,7 @@ import pytest
 from tests.integration.test_embedded import (
     copied_embedded,
     embedded,
+    fewer_objects,
     find_postmaster,
     find_processes,
     find_runnable_binaries,
@@ -107,7 +108,7 @@ class UserProcess:
     def __exit__(self, *_: object) -> None:
         alive = self.process.poll() is None
         try:
-            errors = self.process.communicate(timeout=30)[1]
+            errors = self.process.communicate(timeout=60)[1]
         finally:
             self.kill()
         assert not alive or (self.process.returncode, errors) == (0, "")
@@ -253,7 +254,7 @@ def test_keyboard_interrupt_does_not_reach_server(embedded: EmbeddedServer, user
     server = find_postmaster(embedded.home)
     url = embedded.start()  # otherwise the interrupted user would be the last one and stop the server
     os.killpg(user.process.pid, signal.SIGINT)
-    assert user.process.wait(10) != 0
+    assert user.process.wait(60) != 0
     assert "committed" in read_notes(url)
     assert find_postmaster(embedded.home) == server
 
@@ -336,7 +337,7 @@ def test_stop_parent_that_never_reaps_does_not_delay_it(home_with_data: Path, us
     careless.run("stop")
     began = time.monotonic()
     assert other.run("stop") == "did None"
-    assert time.monotonic() - began < 30  # the limit of a stop is 60 s
+    assert time.monotonic() - began < 20  # the limit of a stop is 60 s
     assert server.status() == psutil.STATUS_ZOMBIE
     assert other.run("start").startswith("did ")
     assert "'committed'" in other.run("notes")
@@ -573,8 +574,8 @@ async def test_service_client_recovers_after_kill_9(kill: Callable[[Path], None]
 
 
 async def retry_until_available(call: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
-    """Retry a call until the database is available again, for at most 10 s."""
-    deadline = time.monotonic() + 10
+    """Retry a call until the database is available again, for at most 60 s."""
+    deadline = time.monotonic() + 60
     while True:
         try:
             return await call()

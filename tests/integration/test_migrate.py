@@ -103,20 +103,20 @@ print(*[migration.number for migration in applied])
 """
 
 
-async def test_apply_pending_ten_concurrent_processes_apply_each_once(url: str) -> None:
+async def test_apply_pending_three_concurrent_processes_apply_each_once(url: str) -> None:
     command, environment = [sys.executable, "-c", PROCESS], {**os.environ, "DATABASE_URL": url}
     with ExitStack() as stack:
         processes = [
             stack.enter_context(subprocess.Popen(command, env=environment, text=True, stdin=PIPE, stdout=PIPE))
-            for _ in range(10)
+            for _ in range(3)
         ]
-        assert [process.stdout.readline() for process in processes if process.stdout] == ["ready\n"] * 10
+        assert [process.stdout.readline() for process in processes if process.stdout] == ["ready\n"] * 3
         for process in processes:
             assert process.stdin
             process.stdin.write("go\n")
             process.stdin.flush()
         outputs = [process.stdout.read() for process in processes if process.stdout]
-    assert [process.returncode for process in processes] == [0] * 10
+    assert [process.returncode for process in processes] == [0] * 3
     assert sorted(int(number) for output in outputs for number in output.split()) == NUMBERS
     assert await find_pending_numbers(url) == []
 

@@ -15,8 +15,8 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
-from tests.support.older_servers import OLDEST_AND_NEWEST, run_supabase_like_server
-from tests.support.server import API_ROLES, PostgresServer
+from tests.support.older_servers import OLDEST_AND_NEWEST, Servers
+from tests.support.server import API_ROLES
 from tests.support.sql_functions import CALLS, ROUTES, VIEWS, require_every_function_works
 from vigilbase.database.embedded import EmbeddedServer
 from vigilbase.database.migrate import apply_pending, discover_migrations
@@ -119,17 +119,15 @@ def execute(url: str, statement: str) -> list[tuple[object, ...]]:
 @contextmanager
 def create_database(postgres: str, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
-    execute(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE {template}")
+    execute(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield name
     execute(postgres.format("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module", params=OLDEST_AND_NEWEST)
-def postgres(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
+def postgres(request: pytest.FixtureRequest, servers: Servers) -> str:
     """The URL of a server of each version, with {} for the database."""
-    version: str = request.param
-    with run_supabase_like_server(version, server) as url:
-        yield url
+    return servers.find_url(request.param)
 
 
 @contextmanager
@@ -236,19 +234,19 @@ async def test_apply_pending_owner_without_superuser_succeeds(postgres: str) -> 
     execute(postgres.format("postgres"), f"DROP ROLE {owner}")
 
 
-@pytest.mark.parametrize("role", API_ROLES)
-def test_table_privileges_of_role_are_exactly_those_intended(any_project: Project, role: str) -> None:
+def test_table_privileges_of_role_are_exactly_those_intended(any_project: Project) -> None:
     """has_table_privilege() includes the privileges through PUBLIC and memberships."""
-    privileges = [name for name in TABLE_PRIVILEGES if name != "MAINTAIN" or read_server_version(any_project) >= 17]
-    rows = any_project.execute(
-        f"SELECT relnamespace::regnamespace || '.' || relname, privilege FROM pg_class, unnest(ARRAY{privileges}) "
-        "AS privilege WHERE relnamespace::regnamespace::text IN ('public', 'vigilbase') AND relkind IN ('r', 'v') "
-        f"AND has_table_privilege('{role}', pg_class.oid, privilege)"
-    )
-    expected = {(table, verb) for table, verbs in TABLES.items() for verb in verbs} | {
-        (view, "SELECT") for view in VIEWS
-    }
-    assert set(rows) == (expected if role == "service_role" else set())
+    for role in API_ROLES:
+        privileges = [name for name in TABLE_PRIVILEGES if name != "MAINTAIN" or read_server_version(any_project) >= 17]
+        rows = any_project.execute(
+            f"SELECT relnamespace::regnamespace || '.' || relname, privilege FROM pg_class, unnest(ARRAY{privileges}) "
+            "AS privilege WHERE relnamespace::regnamespace::text IN ('public', 'vigilbase') AND relkind IN ('r', 'v') "
+            f"AND has_table_privilege('{role}', pg_class.oid, privilege)"
+        )
+        expected = {(table, verb) for table, verbs in TABLES.items() for verb in verbs} | {
+            (view, "SELECT") for view in VIEWS
+        }
+        assert set(rows) == (expected if role == "service_role" else set()), role
 
 
 def read_server_version(project: Project) -> int:
@@ -256,10 +254,12 @@ def read_server_version(project: Project) -> int:
     return int(str(version))
 
 
-@pytest.mark.parametrize("role", API_ROLES)
-def test_function_privileges_of_role_are_exactly_those_intended(any_project: Project, role: str) -> None:
-    rows = any_project.execute(f"SELECT f.name, has_function_privilege('{role}', f.oid, 'EXECUTE') FROM {FUNCTIONS}")
-    assert sorted(rows) == [(function, role == "service_role") for function in sorted(CALLS)]
+def test_function_privileges_of_role_are_exactly_those_intended(any_project: Project) -> None:
+    for role in API_ROLES:
+        rows = any_project.execute(
+            f"SELECT f.name, has_function_privilege('{role}', f.oid, 'EXECUTE') FROM {FUNCTIONS}"
+        )
+        assert sorted(rows) == [(function, role == "service_role") for function in sorted(CALLS)], role
 
 
 def test_service_role_can_use_every_function_and_view(any_project: Project) -> None:
@@ -269,24 +269,28 @@ def test_service_role_can_use_every_function_and_view(any_project: Project) -> N
         require_every_function_works(connection)
 
 
-@pytest.mark.parametrize("role", VISITORS)
-def test_visitor_cannot_call_any_function(any_project: Project, role: str) -> None:
-    with any_project.acting_as(role) as connection:
-        for function, call in CALLS.items():
-            schema, _, name = function.partition(".")
-            subject = f"function {name}" if schema == "public" else "schema vigilbase"
-            assert is_denied(connection, f"SELECT {function}{call}", subject), function
+def test_visitor_cannot_call_any_function(any_project: Project) -> None:
+    for role in VISITORS:
+        with any_project.acting_as(role) as connection:
+            for function, call in CALLS.items():
+                schema, _, name = function.partition(".")
+                subject = f"function {name}" if schema == "public" else "schema vigilbase"
+                assert is_denied(connection, f"SELECT {function}{call}", subject), function
 
 
-@pytest.mark.parametrize("role", VISITORS)
-def test_visitor_cannot_use_any_table_or_view(any_project: Project, role: str) -> None:
-    with any_project.acting_as(role) as connection:
-        for table in (*TABLES, *VIEWS):
-            schema, _, name = table.partition(".")
-            subject = f"table {name}" if schema == "public" else "schema vigilbase"
-            for statement in (f"SELECT FROM {table}", f"DELETE FROM {table}", f"INSERT INTO {table} DEFAULT VALUES"):
-                assert is_denied(connection, statement, subject), statement
-            assert is_denied(connection, f"TRUNCATE {table}", subject), table
+def test_visitor_cannot_use_any_table_or_view(any_project: Project) -> None:
+    for role in VISITORS:
+        with any_project.acting_as(role) as connection:
+            for table in (*TABLES, *VIEWS):
+                schema, _, name = table.partition(".")
+                subject = f"table {name}" if schema == "public" else "schema vigilbase"
+                for statement in (
+                    f"SELECT FROM {table}",
+                    f"DELETE FROM {table}",
+                    f"INSERT INTO {table} DEFAULT VALUES",
+                ):
+                    assert is_denied(connection, statement, subject), statement
+                assert is_denied(connection, f"TRUNCATE {table}", subject), table
 
 
 def test_visitor_with_schema_usage_cannot_use_any_object(any_project: Project) -> None:
@@ -300,21 +304,21 @@ def test_visitor_with_schema_usage_cannot_use_any_object(any_project: Project) -
         assert is_denied(connection, "SELECT vigilbase.lock_service('api')", "function lock_service")
 
 
-@pytest.mark.parametrize("role", API_ROLES)
-def test_api_role_cannot_change_any_sequence(any_project: Project, role: str) -> None:
+def test_api_role_cannot_change_any_sequence(any_project: Project) -> None:
     """A role that can reset the outbox's sequence can make the next notification clash with an old one.
 
     The sequence is passed by its oid, because that needs no privilege on the schema.
     """
-    for sequence in SEQUENCES:
-        ((number,),) = any_project.execute(f"SELECT '{sequence}'::regclass::oid")
-        name = sequence.partition(".")[2]
-        with any_project.acting_as(role) as connection:
-            assert is_denied(connection, f"SELECT setval({number}::regclass, 1)", f"sequence {name}")
-            assert is_denied(connection, f"SELECT nextval({number}::regclass)", f"sequence {name}")
-            if role != "service_role":
-                assert is_denied(connection, f"SELECT setval('{sequence}', 1)", "schema vigilbase")
-                assert is_denied(connection, f"SELECT FROM {sequence}", "schema vigilbase")
+    for role in API_ROLES:
+        for sequence in SEQUENCES:
+            ((number,),) = any_project.execute(f"SELECT '{sequence}'::regclass::oid")
+            name = sequence.partition(".")[2]
+            with any_project.acting_as(role) as connection:
+                assert is_denied(connection, f"SELECT setval({number}::regclass, 1)", f"sequence {name}")
+                assert is_denied(connection, f"SELECT nextval({number}::regclass)", f"sequence {name}")
+                if role != "service_role":
+                    assert is_denied(connection, f"SELECT setval('{sequence}', 1)", "schema vigilbase")
+                    assert is_denied(connection, f"SELECT FROM {sequence}", "schema vigilbase")
 
 
 def test_sequences_list_is_complete(project: Project) -> None:

@@ -13,9 +13,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.support.older_servers import OLDER, run_supabase_like_server
+from tests.support.older_servers import OLDER, Servers
 from tests.support.psql import FILES, SCRIPTS, run_psql
-from tests.support.server import PostgresServer
 from tests.support.sql_functions import require_every_function_works
 from vigilbase.database.binaries import find_binaries
 
@@ -59,18 +58,16 @@ INDEXES = """
 
 
 @pytest.fixture(scope="module", params=[*OLDER, "18"])
-def postgres(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[str]:
+def postgres(request: pytest.FixtureRequest, servers: Servers) -> str:
     """The URL of a server of each version, with {} for the database. It has the roles of a Supabase project."""
-    version: str = request.param
-    with run_supabase_like_server(version, server) as url:
-        yield url
+    return servers.find_url(request.param)
 
 
 @pytest.fixture
 def url(postgres: str) -> Iterator[str]:
     """The URL of an empty database on each version."""
     name = f"test_{uuid4().hex[:12]}"
-    run_query(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE template0")
+    run_query(postgres.format("postgres"), f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
     yield postgres.format(name)
     run_query(postgres.format("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -1,4 +1,4 @@
-"""From an outage to a receiver's socket: the runner, the outbox and a channel, on every transport."""
+"""From an outage to a receiver's socket: the runner, the outbox and a channel."""
 
 import asyncio
 import json
@@ -28,10 +28,12 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-async def test_runner_outage_and_recovery_send_triggered_and_resolved(backend: Backend, receiver: Receiver) -> None:
+async def test_runner_outage_and_recovery_send_triggered_and_resolved(
+    each_backend: Backend, receiver: Receiver
+) -> None:
     api = FakeService("api", routes=OPS_ROUTES)
     async with run_config(make_config([api], make_webhook_channel(receiver))):
-        await wait_until_async(lambda: backend.execute("SELECT 1 FROM service_health_checks"))
+        await wait_until_async(lambda: each_backend.execute("SELECT 1 FROM service_health_checks"))
         api.fail()
         await wait_until_async(lambda: list_accepted(receiver) == [("alert.triggered", ["api"])])
         api.recover()
@@ -65,7 +67,7 @@ async def test_worker_failing_receiver_is_retried_with_same_id_and_body(backend:
 
 
 async def test_worker_many_alerts_within_group_window_are_batched(backend: Backend, receiver: Receiver) -> None:
-    services = [FakeService(f"s{number:03}", routes=OPS_ROUTES) for number in range(200)]
+    services = [FakeService(f"s{number:03}", routes=OPS_ROUTES, interval_s=1) for number in range(200)]
     async with run_config(make_config(services, make_webhook_channel(receiver), group_window_s=1)):
         await wait_until_async(
             lambda: backend.execute("SELECT count(DISTINCT service_name) FROM service_health_checks") == [(200,)]

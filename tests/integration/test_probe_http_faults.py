@@ -8,12 +8,14 @@ import pytest
 
 from tests.support.loopback import (
     SHORT,
+    TIMED_OUT,
     Answer,
     get_details,
     get_phases,
     hang_up,
     http_answer,
     probe_target,
+    require_timed_out,
     send_gibberish,
     serving,
     silent,
@@ -55,7 +57,7 @@ async def _send_endless_body(reader: asyncio.StreamReader, writer: asyncio.Strea
         await writer.drain()
 
 
-async def _probe_server(answer: Answer, timeout: float = 5, **values: object) -> ProbeResult:
+async def _probe_server(answer: Answer, timeout: float = 30, **values: object) -> ProbeResult:
     async with serving(answer) as port:
         return await probe_target("http", f"http://127.0.0.1:{port}/", timeout=timeout, **values)
 
@@ -70,17 +72,17 @@ async def _probe_server(answer: Answer, timeout: float = 5, **values: object) ->
 )
 async def test_probe_http_hanging_server_is_down_with_phase(answer: Answer, waiting_for: str, phase: str) -> None:
     result = await _probe_server(answer, timeout=SHORT)
-    assert (result.status, result.error_message) == ("down", f"no answer within 0.3 s ({waiting_for})")
-    assert 300 <= result.latency_ms < 2000
+    assert (result.status, result.error_message) == ("down", f"{TIMED_OUT} ({waiting_for})")
+    require_timed_out(result)
     assert list(get_phases(result))[-1] == phase
-    assert get_phases(result)[phase] >= 200
+    assert get_phases(result)[phase] >= 600 * SHORT
     assert str(get_details(result)["remote_address"]).startswith("127.0.0.1:")
 
 
 async def test_probe_http_hanging_handshake_is_down_with_phase() -> None:
     async with serving(silent) as port:
         result = await probe_target("http", f"https://127.0.0.1:{port}/", timeout=SHORT)
-    assert result.error_message == "no answer within 0.3 s (connected, TLS handshake not finished)"
+    assert result.error_message == f"{TIMED_OUT} (connected, TLS handshake not finished)"
     assert list(get_phases(result)) == ["dns_ms", "connect_ms", "tls_ms"]
 
 
@@ -108,7 +110,7 @@ async def test_probe_http_redirect_body_is_not_read() -> None:
             writer.write(f"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{end}/\r\n\r\n".encode())
             await _drip_answer(b"", b"x" * 65_536)(reader, writer)
 
-        result = await _probe_server(redirect, timeout=2)
+        result = await _probe_server(redirect, timeout=10)
     assert (result.status, get_details(result)["redirects"]) == ("healthy", 1)
 
 
@@ -193,8 +195,8 @@ async def test_probe_http_unread_request_is_down_after_timeout() -> None:
         await never.wait()
 
     result = await _probe_server(ignore_request, timeout=SHORT, method="PUT", body="x" * 20_000_000)
-    assert result.error_message == "no answer within 0.3 s (connected, waiting for the first byte)"
-    assert result.latency_ms < 2000
+    assert result.error_message == f"{TIMED_OUT} (connected, waiting for the first byte)"
+    require_timed_out(result)
 
 
 async def test_probe_http_response_before_end_of_request_counts() -> None:

@@ -10,7 +10,18 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.certificates import new_authority
-from tests.support.loopback import SHORT, Answer, get_details, get_phases, hang_up, probe_target, serving, silent
+from tests.support.loopback import (
+    SHORT,
+    TIMED_OUT,
+    Answer,
+    get_details,
+    get_phases,
+    hang_up,
+    probe_target,
+    require_timed_out,
+    serving,
+    silent,
+)
 from tests.support.redis import RedisServer, run_redis
 from tests.support.server import free_port
 from vigilbase.domain import ProbeResult
@@ -56,7 +67,9 @@ async def test_probe_redis_running_server_is_healthy(redis: RedisServer) -> None
     result = await _probe(redis.url)
     assert (result.status, result.error_message) == ("healthy", None)
     assert get_details(result)["role"] == "master"
-    assert str(get_details(result)["server_version"]).startswith("6.2")
+    info = redis.execute("INFO", "server")
+    assert isinstance(info, dict)
+    assert get_details(result)["server_version"] == info["redis_version"]
     assert list(get_phases(result)) == ["connect_ms", "ping_ms"]
     assert (await _probe(f"unix://{redis.socket}?db=1")).status == "healthy"
 
@@ -116,7 +129,7 @@ async def test_probe_redis_loading_server_is_down(redis: RedisServer) -> None:
     redis.execute("CONFIG", "SET", "key-load-delay", "200000")  # µs; it answers after every few keys
     with socket.create_connection(("127.0.0.1", redis.port)) as administrator:
         administrator.sendall(b"DEBUG RELOAD\r\n")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (result := await _probe(redis.url)).status == "healthy":
                 pass
     assert result.error_message == "Redis is loading its data"
@@ -125,11 +138,11 @@ async def test_probe_redis_loading_server_is_down(redis: RedisServer) -> None:
 async def test_probe_redis_hanging_server_is_down_after_timeout() -> None:
     async with serving(silent) as port:
         result = await _probe(f"redis://127.0.0.1:{port}", timeout=SHORT)
-        assert (result.status, result.error_message) == ("down", "no answer within 0.3 s (waiting for PONG)")
-        assert 300 <= result.latency_ms < 2000
+        assert (result.status, result.error_message) == ("down", f"{TIMED_OUT} (waiting for PONG)")
+        require_timed_out(result)
         result = await _probe(f"rediss://127.0.0.1:{port}", timeout=SHORT)
-        assert (result.status, result.error_message) == ("down", "no answer within 0.3 s (connecting)")
-        assert result.latency_ms < 2000
+        assert (result.status, result.error_message) == ("down", f"{TIMED_OUT} (connecting)")
+        require_timed_out(result)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The README's Python runs as written, on every transport."""
+"""The README's Python runs as written."""
 
 import os
 import re

@@ -112,13 +112,13 @@ async def test_rebuild_keeps_contract_rows_and_recreates_rest(
     earlier_build_url: str, execute: Execute, server: PostgresServer, database: str
 ) -> None:
     rows = read_contract_rows(execute)
-    ours = await list_owned(earlier_build_url, timeout=5, history=False)
+    ours = await list_owned(earlier_build_url, timeout=30, history=False)
     assert {owned.signature: owned.rows for owned in ours if owned.kind == "TABLE"} == {
         "public.vigilbase_migrations": 2,
         "public.alert_deliveries": 0,
         "public.silences": 1,
     }
-    await rebuild(earlier_build_url, ALL, timeout=5)
+    await rebuild(earlier_build_url, ALL, timeout=30)
     assert read_contract_rows(execute) == rows
     fresh = list_objects(lambda statement: server.execute(statement, database))
     assert list_objects(execute) == fresh | {"services", "silenced", "vigil()"}
@@ -146,7 +146,7 @@ async def test_rebuild_other_migration_of_same_number_succeeds(
     script.write_text(render_script(ALL))
     with pytest.raises(AssertionError, match="created by an earlier build"):
         run_psql(url, script)
-    await rebuild(url, ALL, timeout=5)
+    await rebuild(url, ALL, timeout=30)
     assert await apply_pending(url, ALL) == []
     assert execute("SELECT service_name FROM service_health_checks") == [("kept",)]
 
@@ -157,7 +157,7 @@ async def test_rebuild_and_script_database_ahead_is_rejected_unchanged(
     await apply_pending(url, [*ALL, Migration(ALL[-1].number + 1, "from_the_future", "SELECT 1;\n")])
     before = list_objects(execute)
     with pytest.raises(MigrationError, match="is ahead of this version"):
-        await rebuild(url, ALL, timeout=5)
+        await rebuild(url, ALL, timeout=30)
     script = tmp_path / "script.sql"
     script.write_text(render_script(ALL))
     with pytest.raises(AssertionError, match="this database is ahead of this script"):
@@ -176,16 +176,16 @@ async def test_remove_keeps_only_contract_and_host_objects(url: str, execute: Ex
     with_contract = list_objects(execute)
     await apply_pending(url, ALL)
     execute("INSERT INTO service_health_checks (service_name, status) VALUES ('kept', 'healthy')")
-    await remove(url, timeout=5, history=history)
+    await remove(url, timeout=30, history=history)
     assert list_objects(execute) == (before if history else with_contract)
     assert execute("SELECT id FROM services") == [(1,)]
-    assert await list_owned(url, timeout=5, history=False) == []
+    assert await list_owned(url, timeout=30, history=False) == []
     assert await apply_pending(url, ALL) == ALL
     assert execute("SELECT count(*) FROM service_health_checks") == [(0 if history else 1,)]
 
 
 async def test_remove_database_of_earlier_build_succeeds(earlier_build_url: str, execute: Execute) -> None:
-    await remove(earlier_build_url, timeout=5, history=True)
+    await remove(earlier_build_url, timeout=30, history=True)
     assert {"silences", "vigilbase_access_v1()", "alert_events"} & list_objects(execute) == set()
     assert {"services", "silenced", "vigil()"} <= list_objects(execute)
 
@@ -198,7 +198,7 @@ async def test_rebuild_and_remove_dependent_host_object_fails_unchanged(
     execute("CREATE VIEW public.dashboard AS SELECT service_name FROM vigilbase.services")
     before = list_objects(execute)
     with pytest.raises(MigrationError, match=r"view dashboard depends on table vigilbase\.services"):
-        await (remove(url, timeout=5, history=True) if action == "remove" else rebuild(url, ALL, timeout=5))
+        await (remove(url, timeout=30, history=True) if action == "remove" else rebuild(url, ALL, timeout=30))
     assert list_objects(execute) == before
 
 
@@ -208,10 +208,10 @@ async def test_rebuild_and_remove_active_runner_is_rejected(url: str, execute: E
     execute("INSERT INTO vigilbase.runners (runner_id, host, pid) VALUES (gen_random_uuid(), 'box', 7)")
 
     async def attempt() -> None:
-        await (remove(url, timeout=5, history=False) if action == "remove" else rebuild(url, ALL, timeout=5))
+        await (remove(url, timeout=30, history=False) if action == "remove" else rebuild(url, ALL, timeout=30))
 
     before = list_objects(execute)
-    for check in (attempt, lambda: list_owned(url, timeout=5, history=False)):
+    for check in (attempt, lambda: list_owned(url, timeout=30, history=False)):
         with pytest.raises(MigrationError, match=r"a runner is active \(process 7 on box\)"):
             await check()
     assert list_objects(execute) == before
@@ -226,7 +226,7 @@ async def test_remove_mutually_dependent_objects_succeeds(url: str, execute: Exe
     execute("CREATE VIEW vigilbase.old AS SELECT 1 AS n")
     execute("CREATE VIEW vigilbase.young AS SELECT vigilbase.late() AS n")
     execute("CREATE OR REPLACE VIEW vigilbase.old AS SELECT 1 AS n, y.n AS late FROM vigilbase.young AS y")
-    await remove(url, timeout=5, history=False)
+    await remove(url, timeout=30, history=False)
     assert execute("SELECT to_regnamespace('vigilbase')") == [(None,)]
 
 
@@ -251,8 +251,8 @@ async def test_migrate_and_remove_foreign_table_of_same_name_is_rejected(
     execute(f"CREATE TABLE {table}; INSERT INTO {name} DEFAULT VALUES")
     for call in (
         lambda: apply_pending(url, ALL),
-        lambda: list_owned(url, timeout=5, history=True),
-        lambda: remove(url, timeout=5, history=True),
+        lambda: list_owned(url, timeout=30, history=True),
+        lambda: remove(url, timeout=30, history=True),
     ):
         with pytest.raises(MigrationError, match=f"the table {name} isn't Vigilbase's"):
             await call()
@@ -272,7 +272,7 @@ async def test_rebuild_and_remove_foreign_table_in_schema_is_rejected(url: str, 
     await apply_pending(url, ALL)
     execute("CREATE TABLE vigilbase.orders (id integer)")
     with pytest.raises(MigrationError, match=r"vigilbase\.orders isn't Vigilbase's"):
-        await remove(url, timeout=5, history=False)
+        await remove(url, timeout=30, history=False)
     with pytest.raises(MigrationError, match=r"vigilbase\.orders isn't Vigilbase's"):
-        await rebuild(url, ALL, timeout=5)
+        await rebuild(url, ALL, timeout=30)
     assert execute("SELECT to_regclass('vigilbase.notifications') IS NULL") == [(False,)]

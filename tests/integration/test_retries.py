@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -90,12 +89,12 @@ async def test_postgres_deadlock_both_calls_succeed(server: PostgresServer, empt
     assert count_attempts(server, empty_database) == 3
 
 
-async def test_postgres_retries_share_one_timeout(url: str) -> None:
+async def test_postgres_retries_share_one_timeout(server: PostgresServer, empty_database: str, url: str) -> None:
     async with open_client(url, timeout=1) as client:
-        began = time.monotonic()
         with pytest.raises(DatabaseUnavailableError, match="no answer within 1 s"):
             await client.call("fail", {"p_times": 1000, "p_code": "40001", "p_sleep": 0.6})
-        assert time.monotonic() - began < 2.4
+    # An attempt that is cut off doesn't count. With a time limit for each, there would be four.
+    assert count_attempts(server, empty_database) == 1
 
 
 VERBS: dict[str, tuple[Callable[[ServiceClient], Awaitable[object]], str]] = {
@@ -157,8 +156,7 @@ async def test_supabase_other_error_is_not_retried(code: str) -> None:
 
 
 async def test_supabase_retries_share_one_timeout() -> None:
-    began = time.monotonic()
     error, requests = await run_verb(VERBS["call"][0], "409 Conflict", "40001", 1000, delay=0.6)
     assert str(error) == "call change: no answer within 1 s"
-    assert len(requests) == 1
-    assert time.monotonic() - began < 2
+    # A request that is cut off doesn't count. With a time limit for each, there would be four.
+    assert len(requests) <= 1

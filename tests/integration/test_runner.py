@@ -17,7 +17,6 @@ from vigilbase import AlertEventModel, HealthCheckModel, close_supabase_service_
 from vigilbase.clock import utc_now
 from vigilbase.configfile import Config, ServiceConfig
 from vigilbase.database.embedded import EmbeddedServer
-from vigilbase.database.migrate import apply_pending, discover_migrations
 from vigilbase.domain import Check, Policy, ProbeResult, Status
 from vigilbase.runner.history import load_history
 from vigilbase.runner.recorder import judge_batch, record
@@ -140,19 +139,19 @@ async def test_runner_rejected_transition_discards_its_checks_only(backend: Back
     assert bad_checks == 2
 
 
-async def test_runner_stop_records_all_probe_results(backend: Backend) -> None:
+async def test_runner_stop_records_all_probe_results(each_backend: Backend) -> None:
     services = [FakeService(f"s{number}", policy=POLICY) for number in range(50)]
     async with run_config(make_config(services)) as run:
         await wait_until_async(lambda: all(service.probe_count >= 2 for service in services))
         run.stop.set()
     probed = {service.config.name: service.probe_count for service in services}
-    recorded = backend.execute("SELECT service_name, count(*) FROM service_health_checks GROUP BY 1")
+    recorded = each_backend.execute("SELECT service_name, count(*) FROM service_health_checks GROUP BY 1")
     assert sorted(map(str, recorded)) == sorted(map(str, probed.items()))
 
 
-async def test_load_history_measures_clock_difference_to_database(backend: Backend) -> None:
+async def test_load_history_measures_clock_difference_to_database(each_backend: Backend) -> None:
     history = await load_history([FakeService("api", policy=POLICY).config])
-    assert abs(history.clock.difference.total_seconds()) < 1
+    assert abs(history.clock.difference.total_seconds()) < 10
 
 
 async def test_runner_hanging_probes_do_not_delay_others(
@@ -175,16 +174,16 @@ async def test_runner_hanging_probes_do_not_delay_others(
 
 
 @pytest.fixture
-def embedded_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def embedded_home(migrated_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder for an embedded server that the test may kill."""
-    monkeypatch.setenv("VIGILBASE_HOME", str(home))
-    monkeypatch.setenv("VIGILBASE_TIMEOUT", "2")
-    return home
+    monkeypatch.setenv("VIGILBASE_HOME", str(migrated_home))
+    monkeypatch.setenv("VIGILBASE_TIMEOUT", "5")
+    return migrated_home
 
 
 async def test_runner_database_away_buffers_all_checks(embedded_home: Path) -> None:
     embedded = EmbeddedServer(embedded_home)
-    await apply_pending(await asyncio.to_thread(embedded.start), discover_migrations())
+    await asyncio.to_thread(embedded.start)
     api = FakeService("api", policy=POLICY)
     async with run_config(make_config([api])) as run:
         await wait_until_async(lambda: api.probe_count >= 3)
@@ -249,5 +248,5 @@ async def test_runner_stop_with_database_away_does_not_hang(
         await wait_until_async(lambda: api.probe_count >= count + 2)
         began = time.monotonic()
         run.stop.set()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15  # a stop takes five seconds, however long the database is away
     await close_supabase_service_client()

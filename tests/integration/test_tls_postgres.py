@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.loopback import probe_target
 from tests.support.older_servers import OLDER
 from tests.support.tls_postgres import PASSWORD, TlsPostgres, run_tls_postgres
-from tests.support.website import run
 from vigilbase import DatabaseUnavailableError
 from vigilbase.config.supabase import make_service_client
 from vigilbase.database.authorities import find_authorities, name_system_authorities

@@ -1,4 +1,4 @@
-"""The notification worker under silences, on every transport."""
+"""The notification worker under silences."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime

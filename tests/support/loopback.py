@@ -11,16 +11,22 @@ from vigilbase.probes import PROBES
 from vigilbase.probes.run import run_probe
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-SHORT = 0.3
+SHORT = 1.0  # long enough for a connection and a handshake on a busy machine
+TIMED_OUT = f"no answer within {SHORT:g} s"
 
 
 def fixed_now() -> datetime:
     return datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-async def probe_target(kind: str, target: str, timeout: float = 5, **values: object) -> ProbeResult:
+async def probe_target(kind: str, target: str, timeout: float = 30, **values: object) -> ProbeResult:
     """Probe a target once, as the runner does."""
     return await run_probe(PROBES[kind].bind({kind: target, **values}, timeout), timeout=timeout, now=fixed_now)
+
+
+def require_timed_out(result: ProbeResult) -> None:
+    """The probe ended at its time limit `SHORT`: neither before it, nor at a longer one of a library or the system."""
+    assert 0.95 * SHORT <= result.latency_ms / 1000 < 4 * SHORT
 
 
 def get_details(result: ProbeResult) -> Mapping[str, JSON]:

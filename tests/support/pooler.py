@@ -58,7 +58,7 @@ def run_pooler(server: PostgresServer, folder: Path) -> Iterator[str]:
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         assert process.poll() is None, f"pgbouncer ended: {log.read_text()}"
         try:
             psycopg.connect(url, prepare_threshold=None).close()

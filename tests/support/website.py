@@ -1,15 +1,7 @@
-"""A website to watch, and the installed command that watches it."""
+"""A website to watch."""
 
-import os
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-
-VIGILBASE = str(Path(sys.executable).parent / "vigilbase")
 
 
 class Website:
@@ -45,37 +37,3 @@ class Website:
             self._thread.join()
             self._server.server_close()
             self._server = None
-
-
-@contextmanager
-def running(*arguments: str, cwd: Path, environ: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """Run the installed command with its output in `cwd/events.log`, and kill it at the end of the block."""
-    with (cwd / "events.log").open("a") as log:
-        process = subprocess.Popen(
-            [VIGILBASE, *arguments],
-            cwd=cwd,
-            env={**os.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def run(*arguments: str, cwd: Path, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run the installed command to its end."""
-    return subprocess.run(
-        [VIGILBASE, *arguments],
-        cwd=cwd,
-        env={**os.environ, **environ},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )

@@ -17,6 +17,7 @@ from vigilbase.errors import AccessRefusedError, DatabaseError, DatabaseUnavaila
 from vigilbase.ids import uuid7
 from vigilbase.logging import get_logger
 from vigilbase.notifications.active_silences import load_active_silences
+from vigilbase.notifications.backoff import DEFAULT_TIMINGS, Timings
 from vigilbase.notifications.worker import NotificationWorker, wake_on_notify
 from vigilbase.phases import pack_phases
 from vigilbase.probes.run import ProbeSkippedError, run_probe
@@ -46,7 +47,12 @@ class Runner:
     """One run over a configuration. `states` has every service's state; `on_check` is called with every check."""
 
     def __init__(
-        self, config: Config, on_check: Callable[[Check], None] | None = None, *, save_every_s: float = SAVE_EVERY_S
+        self,
+        config: Config,
+        on_check: Callable[[Check], None] | None = None,
+        *,
+        save_every_s: float = SAVE_EVERY_S,
+        timings: Timings = DEFAULT_TIMINGS,
     ) -> None:
         self.config = config
         self.states: States = {}
@@ -71,6 +77,7 @@ class Runner:
             load_silences=load_active_silences,
             tags={service.name: service.tags for service in config.services},
             is_behind=lambda: monotonic() < self._catching_up_until,
+            timings=timings,
         )
 
     @property
