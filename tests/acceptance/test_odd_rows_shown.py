@@ -62,7 +62,8 @@ def test_status_only_unreadable_checks_does_not_claim_that_there_are_none(
 
 def test_lists_without_unreadable_rows_have_no_remark(server: PostgresServer, database: str, command: Command) -> None:
     server.execute(f"{CHECK} ('api', 'down', now())", database)
-    for arguments in (["status"], ["history", "api"], ["alerts", "list"]):
+    lists = (["alerts", "list"], ["silence", "list"], ["maintenance", "list"], ["notifications", "list"])
+    for arguments in (["status"], ["history", "api"], *lists):
         assert "can't be read" not in command(*arguments)[0]
         assert json.loads(command(*arguments, "--json")[0])["skipped_rows"] == 0
 
@@ -93,6 +94,21 @@ def test_alerts_unreadable_alert_is_counted_or_named(server: PostgresServer, dat
     assert stdout == ""
     assert "status is 'snoozed'" in stderr
     assert "there is no alert" not in stderr
+
+
+def test_notifications_list_unreadable_row_is_counted(server: PostgresServer, database: str, command: Command) -> None:
+    server.execute(f"{ALERT} ('{ID}', 'api', 'service_down', 'active', now())", database)
+    route = '{"channel": "ops", "after_s": 0, "unless_acknowledged": false, "send_resolved": true}'
+    server.execute(
+        "ALTER TABLE vigilbase.notifications DROP CONSTRAINT notifications_kind_check; "
+        f"SELECT vigilbase.enqueue_alert(a, '[{route}]', '[]') FROM alert_events AS a; "
+        "UPDATE vigilbase.notifications SET kind = 'whisper'",
+        database,
+    )
+    stdout, _ = command("notifications", "list")
+    assert stdout.startswith("1 row can't be read and is left out; the first: notification ")
+    assert "kind is 'whisper'" in stdout
+    assert json.loads(command("notifications", "list", "--json")[0]) == {"notifications": [], "skipped_rows": 1}
 
 
 def test_status_and_history_service_with_only_future_checks_is_not_shown_as_checked_now(

@@ -71,12 +71,12 @@ async def test_silence_future_silence_is_ended_before_start(backend: Backend, tm
         "author": "ada",
         "comment": "moving",
     }
-    assert run_and_parse_json(tmp_path, "silence", "list") == {"silences": [added]}
+    assert run_and_parse_json(tmp_path, "silence", "list") == {"silences": [added], "skipped_rows": 0}
     assert re.search(r" tag \[bold\]shop in \d+d( \d+h)? ", run_and_get_lines(tmp_path, "silence", "list")[1])
     assert run_and_get_lines(tmp_path, "silence", "end", added["id"]) == [
         f"Silence {added['id'][:8]} (tag [bold]shop) is cancelled."
     ]
-    assert run_and_parse_json(tmp_path, "silence", "list") == {"silences": []}
+    assert run_and_parse_json(tmp_path, "silence", "list") == {"silences": [], "skipped_rows": 0}
     [cancelled] = run_and_parse_json(tmp_path, "silence", "list", "--all")["silences"]
     assert cancelled["ends_at"] == added["starts_at"]
     assert " cancelled " in run_and_get_lines(tmp_path, "silence", "list", "--all")[1]

@@ -131,6 +131,25 @@ async def test_worker_rejected_batch_is_split_and_only_rejected_alerts_fail(
     assert backend.execute("SELECT count(*) FROM vigilbase.notifications WHERE status = 'pending'") == [(0,)]
 
 
+async def test_worker_alert_that_cannot_be_read_fails_alone_and_stops_no_other(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+    backend = Backend("postgres", database, server)
+    for name in ("odd", "fine", "late"):
+        await enqueue_trigger(backend, name)
+    backend.execute("ALTER TABLE alert_events DROP CONSTRAINT alert_events_alert_type_check")
+    backend.execute("UPDATE alert_events SET alert_type = 'meltdown' WHERE service_name = 'odd'")
+    channel = make_webhook_channel(receiver)
+    worker = make_worker(channel, group_window_s=1)
+    await send_all(worker, channel)
+    assert list_accepted(receiver) == [("alert.triggered", ["fine", "late"])]
+    rows = backend.execute("SELECT service_name, status, last_error FROM vigilbase.notifications ORDER BY service_name")
+    assert [row[:2] for row in rows] == [("fine", "delivered"), ("late", "delivered"), ("odd", "failed")]
+    assert "alert_type is 'meltdown'" in str(rows[-1][2])
+    await close_supabase_service_client()
+
+
 async def test_worker_hanging_channel_delays_neither_other_channels_nor_probes(
     backend: Backend, receiver: Receiver
 ) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from vigilbase.cli.options import AsJson, By, ConfigFile, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import open_database, run_command, run_query
 from vigilbase.clock import utc_now
 from vigilbase.domain import NOTIFICATION_STATUSES, NotificationStatus
 from vigilbase.errors import InvalidInputError, VigilbaseError
@@ -17,6 +17,7 @@ from vigilbase.models.notification import RetryOutcome
 from vigilbase.queries.group_windows import load_group_windows
 from vigilbase.views.channel_state import describe_disabled_channel
 from vigilbase.views.notifications import make_notification_json, make_notifications_table
+from vigilbase.views.skipped_rows import count_skipped, describe_skipped
 from vigilbase.views.terminal import escape
 
 app = typer.Typer(help="List notifications; retry or discard them.", no_args_is_help=True)
@@ -38,17 +39,22 @@ def list_(
     Example: vigilbase notifications list --all
     """
     number, windows = parse_limit(limit), load_group_windows(config)
-    notifications, channels = run_command(_list(NOTIFICATION_STATUSES if every else UNFINISHED, number, windows))
+    statuses = NOTIFICATION_STATUSES if every else UNFINISHED
+    (notifications, channels), skipped = run_query(_list(statuses, number, windows))
     if as_json:
-        print_json({"notifications": [make_notification_json(notification) for notification in notifications]})
-    elif notifications:
+        listed = [make_notification_json(notification) for notification in notifications]
+        print_json({"notifications": listed, "skipped_rows": count_skipped(skipped)})
+        return
+    if notifications:
         now = utc_now()
         console.print(make_notifications_table(notifications, windows, now, console.width))
         for state in channels:
             if state.is_disabled:
                 print_line(describe_disabled_channel(state, now))
-    else:
+    elif not skipped:
         print_line("No notifications." if every else "No pending or failed notifications.")
+    if skipped:
+        print_line(describe_skipped(skipped), style="yellow")
 
 
 @app.command()

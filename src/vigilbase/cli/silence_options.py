@@ -12,7 +12,7 @@ from vigilbase.alerts.suppression import matches_service
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command
+from vigilbase.cli.session import open_database, run_command, run_query
 from vigilbase.clock import utc_now
 from vigilbase.durations import make_duration_parser
 from vigilbase.errors import InvalidInputError, VigilbaseError
@@ -20,6 +20,7 @@ from vigilbase.files import DEFAULT_CONFIG
 from vigilbase.models import CreateSuppressionData, HealthCheckModel, Suppression, SuppressionModel
 from vigilbase.models.suppression import SuppressionKind, make_suppression_arguments
 from vigilbase.queries.by_id import find_one
+from vigilbase.views.skipped_rows import count_skipped, describe_skipped
 from vigilbase.views.suppressions import (
     NOUNS,
     describe_created,
@@ -75,13 +76,17 @@ def create_suppression(data: CreateSuppressionData, *, as_json: bool) -> None:
 def list_suppressions(kind: SuppressionKind, key: str, *, every: bool, limit: str, as_json: bool) -> None:
     """Print the suppressions of a kind: those that haven't ended, or the newest of all."""
     number = parse_limit(limit)
-    suppressions = run_command(_load(kind, number if every else None))
+    suppressions, skipped = run_query(_load(kind, number if every else None))
     if as_json:
-        print_json({key: [make_suppression_json(suppression) for suppression in suppressions]})
-    elif suppressions:
+        listed = [make_suppression_json(suppression) for suppression in suppressions]
+        print_json({key: listed, "skipped_rows": count_skipped(skipped)})
+        return
+    if suppressions:
         console.print(make_suppressions_table(suppressions, utc_now(), console.width))
-    else:
+    elif not skipped:
         print_line(f"No {NOUNS[kind]}s." if every else f"No active or upcoming {NOUNS[kind]}s.")
+    if skipped:
+        print_line(describe_skipped(skipped), style="yellow")
 
 
 def end_suppression(kind: SuppressionKind, prefix: str, *, as_json: bool) -> None:

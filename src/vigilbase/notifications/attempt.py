@@ -22,6 +22,7 @@ from vigilbase.notifications.outbox import (
     ClaimedBatch,
     ClaimedNotification,
     ResultDetails,
+    UnreadableNotification,
     disable_channel,
     record_result,
 )
@@ -51,6 +52,7 @@ class Attempt:
     async def run(self, batch: ClaimedBatch) -> bool:
         """Send the part of a batch that isn't suppressed and record the result; whether the receiver accepted it."""
         try:
+            await self._fail_unreadable(batch)
             try:
                 due = await self._handle_suppressed(batch)
                 return await self._send(batch, due) if due else False
@@ -61,6 +63,12 @@ class Attempt:
         except DatabaseError as error:  # the batch is claimed again when the lease ends
             log.warning("notifications.record_failed", channel=self.channel.name, reason=str(error))
         return False
+
+    async def _fail_unreadable(self, batch: ClaimedBatch) -> None:
+        """Give up what can't be worded, so that it doesn't keep the others of its channel from being sent."""
+        for each in batch.unreadable:
+            log.error("notification.failed", **self._log_fields(batch, ()), id=each.id, reason=each.reason)
+            await self._record(batch, (each,), "failed", error=each.reason)
 
     async def _send(self, batch: ClaimedBatch, due: Sequence[ClaimedNotification]) -> bool:
         # This process was held up or asleep, so another worker might send the batch, and even its resolution, first.
@@ -171,7 +179,7 @@ class Attempt:
     async def _record(
         self,
         batch: ClaimedBatch,
-        notifications: Sequence[ClaimedNotification],
+        notifications: Sequence[ClaimedNotification | UnreadableNotification],
         result: AttemptResult,
         **details: Unpack[ResultDetails],
     ) -> None:
@@ -188,7 +196,7 @@ async def release(batch: ClaimedBatch, delay_s: float, timings: Timings) -> None
 
 async def record_result_with_retries(
     batch: ClaimedBatch,
-    notifications: Sequence[ClaimedNotification],
+    notifications: Sequence[ClaimedNotification | UnreadableNotification],
     result: AttemptResult,
     timings: Timings,
     **details: Unpack[ResultDetails],

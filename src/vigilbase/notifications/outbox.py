@@ -13,6 +13,7 @@ from vigilbase.clock import since_boot
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.domain import JSON, NotificationKind
 from vigilbase.models.alert_event import AlertEvent, read_alert_event
+from vigilbase.models.columns import UnreadableRowError
 from vigilbase.models.rows import make_unexpected_answer_error, read_row
 from vigilbase.notifications.backoff import LEASE_S
 from vigilbase.notifications.result_writer import write_result
@@ -71,6 +72,14 @@ class ClaimedNotification:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableNotification:
+    """A notification whose alert other code has changed so that it can't be read, and why."""
+
+    id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimedBatch:
     """A batch that is ours to send until `leased_until`, on the clock `since_boot`. `attempts` counts this one."""
 
@@ -81,6 +90,7 @@ class ClaimedBatch:
     attempts: int
     notifications: Sequence[ClaimedNotification]
     leased_until: float
+    unreadable: Sequence[UnreadableNotification] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +182,18 @@ async def enqueue_missing_resolutions() -> int:
 
 
 def _read_batch(batch: _BatchJson, lease_id: UUID, leased_until: float) -> ClaimedBatch:
-    notifications = [
-        ClaimedNotification(item.id, tuple(item.tags), item.may_know_alert, _read_alert(item.alert))
-        for item in batch.notifications
-    ]
-    return ClaimedBatch(batch.batch_id, lease_id, batch.kind, batch.at, batch.attempts, notifications, leased_until)
+    readable: list[ClaimedNotification] = []
+    unreadable: list[UnreadableNotification] = []
+    for item in batch.notifications:
+        try:
+            alert = _read_alert(item.alert)
+        except UnreadableRowError as error:
+            unreadable.append(UnreadableNotification(item.id, f"the alert can't be read: {error}"))
+        else:
+            readable.append(ClaimedNotification(item.id, tuple(item.tags), item.may_know_alert, alert))
+    return ClaimedBatch(
+        batch.batch_id, lease_id, batch.kind, batch.at, batch.attempts, readable, leased_until, unreadable
+    )
 
 
 def _read_alert(value: JSON) -> AlertEvent:
