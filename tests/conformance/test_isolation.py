@@ -10,6 +10,7 @@ import pytest
 from tests.support.loopback import serving
 from tests.support.postgres_client import open_client
 from tests.support.server import PostgresServer
+from tests.support.waiting import wait_until_async
 from vigilbase.database.client import Where
 from vigilbase.database.postgres import PostgresClient
 from vigilbase.errors import DatabaseError, DatabaseUnavailableError
@@ -148,8 +149,10 @@ async def test_client_terminated_connection_error_has_server_reason(
 ) -> None:
     async with open_client(url) as client:
         await client.call("isolation")
-        call = asyncio.ensure_future(client.call("sleep", {"p_seconds": 10})) if busy else None
-        await asyncio.sleep(0.2)
+        call = asyncio.ensure_future(client.call("sleep", {"p_seconds": 60})) if busy else None
+        state = f"SELECT state FROM pg_stat_activity WHERE datname = '{empty_database}'"
+        expected = [("active" if busy else "idle",)]
+        await wait_until_async(lambda: server.execute(state, "postgres"), lambda rows: rows == expected)
         server.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{empty_database}'", "postgres"
         )

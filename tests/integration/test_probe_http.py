@@ -38,10 +38,10 @@ async def test_probe_http_status_code_decides_result(
 async def test_probe_http_details_contain_phases_that_add_up_to_latency() -> None:
     async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel")
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
         writer.write(b"lo")
 
     async with serving(answer_slowly) as port:
@@ -55,8 +55,8 @@ async def test_probe_http_details_contain_phases_that_add_up_to_latency() -> Non
     }
     phases = get_phases(result)
     assert list(phases) == ["dns_ms", "connect_ms", "first_byte_ms", "transfer_ms"]
-    assert phases["first_byte_ms"] >= 100
-    assert phases["transfer_ms"] >= 50
+    assert phases["first_byte_ms"] >= 300
+    assert phases["transfer_ms"] >= 150
     assert all(value == round(value, 1) for value in phases.values())
     assert result.latency_ms * 0.7 - 20 <= sum(phases.values()) <= result.latency_ms + 1
     json.dumps(details, allow_nan=False)

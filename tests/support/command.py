@@ -61,6 +61,8 @@ def run_with_only(environ: Mapping[str, str], *arguments: str, cwd: Path) -> "Co
 
 def run_at_terminal(*arguments: str, typed: str, cwd: Path, environ: Mapping[str, str]) -> "CompletedProcess[str]":
     """Run the command in this process at a terminal, where `typed` was typed ahead; `stdout` is the screen's text."""
+    # The console keeps the width of the standard output that it finds when it is imported; `run` expects no terminal's.
+    run("--help", cwd=cwd, environ=environ)
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
     shown: list[bytes] = []

@@ -7,7 +7,7 @@ from vigilbase.database.postgres import PostgresClient
 
 
 @asynccontextmanager
-async def open_client(url: str, *, timeout: float = 10.0, pool_size: int = 1) -> AsyncIterator[PostgresClient]:
+async def open_client(url: str, *, timeout: float = 30.0, pool_size: int = 1) -> AsyncIterator[PostgresClient]:
     async def conninfo() -> str:
         return url
 
