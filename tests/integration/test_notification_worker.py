@@ -51,11 +51,8 @@ async def test_worker_failing_receiver_is_retried_with_same_id_and_body(backend:
     receiver.reply_next(Reply(503), retry_after("1"))
     api = FakeService("api", routes=OPS_ROUTES)
     api.fail()
-    async with run_config(make_config([api], make_webhook_channel(receiver))):
-        await wait_until_async(lambda: len(receiver.requests) == 1)
-        backend.execute("UPDATE vigilbase.notifications SET due_at = now() WHERE status = 'pending'")
-        await wait_until_async(lambda: len(receiver.requests) == 2)
-        backend.execute("UPDATE vigilbase.notifications SET due_at = now() WHERE status = 'pending'")
+    timings = Timings(poll_s=0.05, first_delay_s=0.05)
+    async with run_config(make_config([api], make_webhook_channel(receiver)), timings=timings):
         await wait_until_async(
             lambda: backend.execute("SELECT status FROM vigilbase.notifications") == [("delivered",)]
         )

@@ -14,6 +14,7 @@ from vigilbase.runner.registry import SAVE_EVERY_S
 from vigilbase.runner.runner import Runner
 
 FIRST_CHECK_DECIDES = Policy(1, 1)
+POLL_OFTEN = Timings(poll_s=0.05)
 
 
 class FakeService:
@@ -51,9 +52,11 @@ class Run:
 
 
 @asynccontextmanager
-async def run_config(config: Config, *, save_every_s: float = SAVE_EVERY_S) -> AsyncIterator[Run]:
-    """Run a configuration until the block ends, with a worker that polls often."""
-    run = Run(Runner(config, save_every_s=save_every_s, timings=Timings(poll_s=0.05)), asyncio.Event())
+async def run_config(
+    config: Config, *, save_every_s: float = SAVE_EVERY_S, timings: Timings = POLL_OFTEN
+) -> AsyncIterator[Run]:
+    """Run a configuration until the block ends."""
+    run = Run(Runner(config, save_every_s=save_every_s, timings=timings), asyncio.Event())
     task = asyncio.create_task(run.runner.run(run.stop))
     try:
         yield run
