@@ -43,9 +43,9 @@ _RANKS: Sequence[str | None] = (
     r"no pg_hba\.conf entry .*(no encryption|SSL off)",
     _NOT_POSTGRES,
     _CLOSED,
+    _NO_ANSWER,  # of a host with two addresses, a server often listens at one alone: the other one refuses
     _REFUSED,
     _NO_SOCKET,
-    _NO_ANSWER,
     _NO_NAME,
     _NO_ROUTE,
     _NO_NETWORK,
