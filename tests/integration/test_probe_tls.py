@@ -42,7 +42,7 @@ async def test_probe_tls_valid_certificate_is_healthy_and_reported(authority: Au
     assert 29 < (expires - datetime.now(UTC)).total_seconds() / 86_400 < 31
     assert certificate == {
         "subject": "CN=server",
-        "issuer": "CN=Test authority",
+        "issuer": "CN=Root",
         "names": ["localhost", "127.0.0.1"],
         "days_left": 30,
     }
@@ -140,6 +140,13 @@ async def test_probe_tls_and_http_untrusted_certificate_is_down(authority: Autho
             "down",
             "certificate is not trusted: unable to get local issuer certificate",
         )
+
+
+async def test_probe_tls_intermediate_authority_may_be_trusted_alone(authority: Authority, tmp_path: Path) -> None:
+    intermediate = new_authority(tmp_path, issuer=authority)
+    async with serving(silent, intermediate.server("localhost")) as port:
+        result = await probe_target("tls", f"localhost:{port}", ca_file=intermediate.ca_file)
+    assert (result.status, result.error_message) == ("healthy", None)
 
 
 async def test_probe_tls_certificate_not_presented_again_is_down_with_reason(authority: Authority) -> None:

@@ -34,10 +34,11 @@ class Authority:
 
     folder: Path
     key: ec.EllipticCurvePrivateKey
+    name: str
 
     @property
     def ca_file(self) -> str:
-        return str(self.folder / "authority.pem")
+        return str(self.folder / f"{self.name}.pem")
 
     def server(
         self,
@@ -52,7 +53,7 @@ class Authority:
         builder = (
             x509.CertificateBuilder()
             .subject_name(_make_name("server"))
-            .issuer_name(_make_name("server" if self_signed else "Test authority"))
+            .issuer_name(_make_name("server" if self_signed else self.name))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + timedelta(days=from_days))
@@ -65,18 +66,20 @@ class Authority:
         return server_context(path)
 
 
-def new_authority(folder: Path) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_authority(folder: Path, *, issuer: Authority | None = None) -> Authority:
+    """A root, or an intermediate authority of `issuer`. As many private ones, it leaves out key identifiers."""
+    authority = Authority(folder, ec.generate_private_key(ec.SECP256R1()), "Intermediate" if issuer else "Root")
+    signer = issuer or authority
     now = datetime.now(UTC)
-    name = _make_name("Test authority")
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(
+            _make_name(signer.name), _make_name(authority.name), authority.key.public_key(), x509.random_serial_number()
+        )
         .not_valid_before(now - timedelta(days=100))
         .not_valid_after(now + timedelta(days=100))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(signer.key, hashes.SHA256())
     )
-    authority = Authority(folder, key)
     Path(authority.ca_file).write_bytes(certificate.public_bytes(_PEM))
     return authority
 

@@ -7,6 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+# What curl and browsers do, so that a certificate is as valid on every Python: 3.13 changed the defaults. A trusted
+# certificate may be an intermediate one, and a private authority may leave out what RFC 5280 demands of it.
+INCLUDED_FLAGS = (ssl.VERIFY_X509_PARTIAL_CHAIN,)
+EXCLUDED_FLAGS = (ssl.VERIFY_X509_STRICT,)
+
 
 @cache
 def make_tls_context(ca_file: Path | None = None, protocol: str | None = None) -> ssl.SSLContext:
@@ -20,6 +25,10 @@ def make_tls_context(ca_file: Path | None = None, protocol: str | None = None) -
 
     """
     context = ssl.create_default_context()
+    for flag in INCLUDED_FLAGS:
+        context.verify_flags |= flag
+    for flag in EXCLUDED_FLAGS:
+        context.verify_flags &= ~flag
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     if protocol is not None:

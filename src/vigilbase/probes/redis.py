@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, InvalidResponse, RedisError, ResponseError
 
 from vigilbase.domain import JSON, ProbeResult
+from vigilbase.net.tls_context import EXCLUDED_FLAGS, INCLUDED_FLAGS
 from vigilbase.net.trace import current_trace
 from vigilbase.probes.kind import make_kind
 
@@ -114,8 +115,12 @@ def _make_connection(url: str) -> AbstractConnection:
 
     The library would retry failures; here they are reported at once.
     """
+    tls: dict[str, object] = {}
+    if url.startswith("rediss:"):  # the others know no such options
+        tls = {"ssl_include_verify_flags": [*INCLUDED_FLAGS], "ssl_exclude_verify_flags": [*EXCLUDED_FLAGS]}
     pool = ConnectionPool.from_url(
         url,
+        **tls,
         # No HELLO, which servers before Redis 6 don't know.
         protocol=2,
         # No CLIENT SETINFO, which servers before 7.2 don't know.
