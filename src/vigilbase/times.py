@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from vigilbase.durations import format_duration
 
+# For people: how far clocks usually differ. Which row is the newest follows a stricter rule (future_begins_at.sql).
 _CLOCK_TOLERANCE = timedelta(minutes=1)
 
 

@@ -77,15 +77,14 @@ def test_history_unreadable_checks_are_counted_in_remark_and_json(
     assert lines[-1] == f"1 row can't be read and is left out; the first: health_check: {REASON}"
     history = json.loads(command("history", "api", "--json")[0])
     assert ([check["status"] for check in history["checks"]], history["skipped_rows"]) == (["down"], 1)
-    stdout, stderr = command("history", "odd")
-    assert stdout == ""
-    assert REASON in stderr
+    assert "No checks of odd in the last 24h can be read." in command("history", "odd")[0]
 
 
 def test_alerts_unreadable_alert_is_counted_or_named(server: PostgresServer, database: str, command: Command) -> None:
     server.execute(f"{ALERT} ('{ID}', 'api', 'service_down', 'snoozed', now())", database)
     stdout, _ = command("alerts", "list", "--all")
     assert stdout == (
+        "No alerts.\n"
         f"1 row can't be read and is left out; the first: alert_event {ID}: "
         "status is 'snoozed', not one of active, acknowledged, resolved\n"
     )
@@ -94,6 +93,21 @@ def test_alerts_unreadable_alert_is_counted_or_named(server: PostgresServer, dat
     assert stdout == ""
     assert "status is 'snoozed'" in stderr
     assert "there is no alert" not in stderr
+
+
+def test_history_and_alerts_of_service_without_readable_check_are_shown(
+    server: PostgresServer, database: str, command: Command
+) -> None:
+    server.execute(f"{CHECK} ('odd', 'paused', now())", database)
+    stdout, stderr = command("alerts", "list", "--service", "odd")
+    assert (stdout, stderr) == ("No open alerts of odd.\n", "")
+    assert json.loads(command("alerts", "list", "--service", "odd", "--json")[0]) == {"alerts": [], "skipped_rows": 0}
+    server.execute(f"{ALERT} ('{ID}', 'odd', 'service_down', 'active', now())", database)
+    stdout, stderr = command("history", "odd")
+    assert stderr == ""
+    assert "service_down" in stdout
+    assert "No checks of odd in the last 24h can be read." in stdout
+    assert "1 row can't be read and is left out" in stdout
 
 
 def test_notifications_list_unreadable_row_is_counted(server: PostgresServer, database: str, command: Command) -> None:

@@ -20,6 +20,7 @@ from vigilbase import (
 from vigilbase.config.supabase import close_supabase_service_client
 from vigilbase.database.migrate import discover_migrations
 from vigilbase.errors import InvalidTransitionError, MissingSchemaError
+from vigilbase.models import alert_event, fallback, health_check
 
 CONTRACT = discover_migrations()[0]
 
@@ -221,3 +222,16 @@ async def test_models_contract_only_methods_without_fallback_say_what_is_missing
     ):
         with pytest.raises(MissingSchemaError, match=f"{function}.*run `vigilbase migrate`"):
             await call
+
+
+async def test_newest_rows_contract_only_slow_clock_of_this_machine_hides_none(
+    contract_only: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the future is for the database to say."""
+    await HealthCheckModel.create(CreateHealthCheckData("slow", "down"))
+    alert = await AlertEventModel.create(CreateAlertEventData("slow", "service_down"))
+    for module in (alert_event, fallback, health_check):
+        monkeypatch.setattr(module, "utc_now", lambda: datetime.now(UTC) - timedelta(minutes=1), raising=False)
+    latest = await HealthCheckModel.find_latest_by_service("slow")
+    assert latest is not None
+    assert await AlertEventModel.find_recent_by_service("slow", "service_down", 5) == alert

@@ -50,7 +50,8 @@ async def test_find_latest_check_within_a_second_is_not_from_future(each_backend
     """The limit is that of the runner's checks: clocks never quite agree."""
     at = datetime.now(UTC) + timedelta(milliseconds=700)
     ahead = await HealthCheckModel.create(CreateHealthCheckData("api", "down", checked_at=at))
-    await HealthCheckModel.create(CreateHealthCheckData("api", "healthy"))
+    before = at - timedelta(seconds=1)
+    await HealthCheckModel.create(CreateHealthCheckData("api", "healthy", checked_at=before))
     assert await HealthCheckModel.find_latest() == [ahead]
     assert await HealthCheckModel.find_latest_by_service("api") == ahead
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Backend
-from tests.support.outbox import enqueue_trigger
+from tests.support.outbox import claim_one, enqueue_trigger
 from tests.support.receiver import Receiver, Reply, Request, receiving, retry_after
 from tests.support.server import PostgresServer
 from tests.support.services import FakeService, make_config, run_config
@@ -16,6 +16,7 @@ from tests.support.waiting import wait_until_async
 from tests.support.worker import list_accepted, make_webhook_channel, make_worker, send_all, summarize_body
 from vigilbase import AlertEventModel, close_supabase_service_client
 from vigilbase.alerts.routing import ROUTE_EVENTS, Route
+from vigilbase.notifications.attempt import release
 from vigilbase.notifications.backoff import Timings
 
 EVERYTHING = frozenset(ROUTE_EVENTS)
@@ -144,6 +145,22 @@ async def test_worker_alert_that_cannot_be_read_fails_alone_and_stops_no_other(
     rows = backend.execute("SELECT service_name, status, last_error FROM vigilbase.notifications ORDER BY service_name")
     assert [row[:2] for row in rows] == [("fine", "delivered"), ("late", "delivered"), ("odd", "failed")]
     assert "alert_type is 'meltdown'" in str(rows[-1][2])
+    await close_supabase_service_client()
+
+
+async def test_release_batch_with_unreadable_alert_releases_all_of_it(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", server.url(database))
+    backend = Backend("postgres", database, server)
+    for name in ("odd", "fine"):
+        await enqueue_trigger(backend, name)
+    backend.execute("ALTER TABLE alert_events DROP CONSTRAINT alert_events_alert_type_check")
+    backend.execute("UPDATE alert_events SET alert_type = 'meltdown' WHERE service_name = 'odd'")
+    batch = await claim_one(window_s=1)
+    assert (len(batch.notifications), len(batch.unreadable)) == (1, 1)
+    await release(batch, 0, Timings())
+    assert backend.execute("SELECT count(*) FROM vigilbase.notifications WHERE lease_id IS NOT NULL") == [(0,)]
     await close_supabase_service_client()
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.loopback import serving
 from tests.support.postgres_client import open_client
 from tests.support.relay import Relay, relaying
 from tests.support.server import PostgresServer
@@ -70,7 +71,7 @@ async def test_client_idle_tls_connections_terminated_next_calls_succeed() -> No
 
 
 async def test_client_idle_session_timeout_next_calls_succeed(server: PostgresServer, functions: str) -> None:
-    server.execute(f"ALTER DATABASE {functions} SET idle_session_timeout = '20ms'", "postgres")
+    server.execute(f"ALTER DATABASE {functions} SET idle_session_timeout = '1s'", "postgres")
     count = f"SELECT count(*) {OURS.format(functions)}"
     async with open_client(server.url(functions)) as client:
         for number in range(1, 4):
@@ -131,3 +132,21 @@ async def test_pool_connection_idle_for_too_long_is_closed_behind_busier_ones(
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
         assert left == [(1,)]
+
+
+async def test_client_session_ended_by_proxy_is_not_run_again() -> None:
+    """A proxy says so in Postgres' words, after it may have passed the transaction on."""
+    received: list[bytes] = []
+    farewell = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"R" + (8).to_bytes(4) + bytes(4) + b"Z" + (5).to_bytes(4) + b"I")
+        received.append(await reader.read(1000))
+        writer.write(b"E" + (len(farewell) + 4).to_bytes(4) + farewell)
+        writer.close()
+
+    async with serving(answer) as port, open_client(f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable") as client:
+        with pytest.raises(DatabaseUnavailableError, match="terminating connection"):
+            await client.call("count_call")
+    assert len(received) == 1

@@ -10,7 +10,7 @@ from vigilbase.cli.lazy_commands import COMMANDS, load_command
 @pytest.mark.parametrize("name", COMMANDS)
 def test_lazy_command_summary_is_the_beginning_of_its_help(name: str) -> None:
     assert COMMANDS[name].summary
-    assert load_command(name).help.startswith(COMMANDS[name].summary)
+    assert str(load_command(name).help).startswith(COMMANDS[name].summary)
 
 
 def test_help_lists_every_command_once() -> None:

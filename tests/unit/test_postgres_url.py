@@ -189,3 +189,18 @@ def test_find_unknown_parameter_libpq_knows_its_own() -> None:
     known = [option.keyword.decode() for option in Conninfo.get_defaults()]
     assert find_unknown_parameter("postgresql://h/d?sslmode=require&options=-c%20a%3Db", known) is None
     assert find_unknown_parameter("postgresql://h/d?sslmode=require&schema=x", known) == "schema"
+
+
+@pytest.mark.parametrize("asked", ["verify-ca", "verify-full"])
+def test_to_libpq_url_word_for_tls_is_never_weakened_by_sslmode(asked: str) -> None:
+    assert to_libpq_url(f"postgresql://u@h/d?ssl={asked}&sslmode=require") == f"postgresql://u@h/d?sslmode={asked}"
+    assert to_libpq_url(f"postgresql://u@h/d?sslmode=require&ssl={asked}") == f"postgresql://u@h/d?sslmode={asked}"
+
+
+def test_find_unknown_parameter_after_password_is_not_named() -> None:
+    assert find_unknown_parameter("postgresql://h/d?user=u&password=ab&Secret1=x", ["user", "password"]) is None
+    assert find_unknown_parameter("postgresql://h/d?user=u&odd=1&password=ab", ["user", "password"]) == "odd"
+
+
+def test_is_postgres_url_fragment_is_refused() -> None:
+    assert not is_postgres_url("postgresql://u@h/d?sslmode=require#frag")

@@ -1,5 +1,6 @@
 """`vigilbase alerts list|show|ack|resolve`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,14 +10,15 @@ from vigilbase.alerts.suppression import SHORT_ID
 from vigilbase.cli.completion import complete_service_names
 from vigilbase.cli.options import AsJson, By, Limit, find_author, parse_limit
 from vigilbase.cli.output import console, print_json, print_line
-from vigilbase.cli.session import open_database, run_command, run_query
+from vigilbase.cli.session import open_database, run_command
 from vigilbase.clock import utc_now
 from vigilbase.domain import MAX_INTEGER
-from vigilbase.models import AlertEvent, AlertEventModel, HealthCheckModel
+from vigilbase.models import AlertEvent, AlertEventModel
+from vigilbase.models.rows import SkippedRows, collect_skipped
 from vigilbase.queries.alerts import AlertWithHistory, load_alert_with_history
 from vigilbase.queries.by_id import find_one, require_found
 from vigilbase.queries.group_windows import load_group_windows
-from vigilbase.queries.history import suggest_service
+from vigilbase.queries.history import find_newest_check, suggest_service
 from vigilbase.times import format_ago
 from vigilbase.views.alerts import make_alert_table, make_alerts_table
 from vigilbase.views.notifications import make_notification_json, make_unfinished_table
@@ -46,13 +48,13 @@ def list_(*, every: All = False, service: Service = None, limit: Limit = "50", a
     Example: vigilbase alerts list --all --service website
     """
     number = parse_limit(limit)
-    (alerts, hint), skipped = run_query(_list(number, service, only_open=not every))
+    alerts, skipped, hint = run_command(_list(number, service, only_open=not every))
     if as_json:
         print_json({"alerts": [make_alert_json(alert) for alert in alerts], "skipped_rows": count_skipped(skipped)})
         return
     if alerts:
         console.print(make_alerts_table(alerts, utc_now(), console.width))
-    elif not skipped:
+    else:
         of_service = f" of {escape(service)}" if service else ""
         print_line(f"No {'' if every else 'open '}alerts{of_service}{hint or '.'}")
     if skipped:
@@ -114,13 +116,17 @@ def resolve(alert_id: AlertId, *, by: By = None, comment: Comment = None, as_jso
     _print_result(alert, outcome, as_json=as_json)
 
 
-async def _list(limit: int, service: str | None, *, only_open: bool) -> tuple[list[AlertEvent], str]:
-    """The alerts, and a hint about the name of a service that the database doesn't know."""
+async def _list(
+    limit: int, service: str | None, *, only_open: bool
+) -> tuple[list[AlertEvent], Sequence[SkippedRows], str]:
+    """The alerts, those that can't be read, and a hint about a service that the database doesn't know."""
     async with open_database():
-        alerts = await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
-        if alerts or service is None or await HealthCheckModel.find_latest_by_service(service):
-            return alerts, ""
-        return alerts, f", and no checks of it are recorded; {await suggest_service(service)}"
+        # Only the alerts: checks that can't be read are none of this list.
+        with collect_skipped() as skipped:
+            alerts = await AlertEventModel.find_newest(limit=limit, service_name=service, only_open=only_open)
+        if alerts or service is None or (await find_newest_check(service))[0]:
+            return alerts, skipped, ""
+        return alerts, skipped, f", and no checks of it are recorded; {await suggest_service(service)}"
 
 
 async def _load_alert(prefix: str) -> AlertWithHistory:

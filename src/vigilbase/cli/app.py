@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
-from vigilbase.cli.lazy_commands import LazyGroup, allow_shell_name
+from vigilbase.cli.lazy_commands import LazyGroup, add_placeholders, allow_shell_name
 from vigilbase.errors import VigilbaseError
 
 EXIT_BROKEN_PIPE = 128 + 13  # as a shell reports a program that SIGPIPE ended
@@ -24,6 +24,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     app.callback()(_configure)
+    add_placeholders(app)
     app.command()(version)
     return app
 

@@ -53,7 +53,7 @@ def history(service: ServiceName, *, last: Last = "24h", limit: Limit = "50", as
     if any(period.history.counts.values()):
         console.print(summarize_history(period.history, alerts, last))
     else:
-        console.print(describe_no_checks(period.newest, last, utc_now()))
+        console.print(describe_no_checks(service, period.newest, last, utc_now()))
     if skipped:
         print_line(describe_skipped(skipped), style="yellow")
 

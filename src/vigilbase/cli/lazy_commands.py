@@ -3,13 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from vigilbase.errors import MissingExtraError
-from vigilbase.extras import import_from_extra
+from vigilbase.extras import explain_missing_module, import_from_extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +42,33 @@ _SHELL_OPTIONS = ("--install-completion", "--show-completion")
 
 
 class LazyGroup(TyperGroup):
-    """The group of all commands: names and summaries until a command is run or completed, which imports it.
+    """The group of all commands: names and summaries until a command is run or completed, which imports it."""
 
-    Typer names neither the contexts nor the commands of its own copy of Click in public, hence `Any`.
-    """
-
-    def __init__(self, *args: Any, commands: Mapping[str, Any], **options: Any) -> None:
-        lazy = {name: TyperCommand(name, help=command.summary) for name, command in COMMANDS.items()}
-        super().__init__(*args, commands={**lazy, **commands}, **options)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    # Typer's own annotations name classes of its private copy of Click.
+    def resolve_command(  # type: ignore[override]
+        self, ctx: typer.Context, args: list[str]
+    ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
+        """Import the command that the arguments name."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, load_command(name) if name is not None and name in COMMANDS else command, rest
+        is_lazy = name is not None and name in COMMANDS
+        return name, load_command(str(name)) if is_lazy else cast("TyperCommand | None", command), rest
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Run the command; a module that it lacks is an error that says how to install it."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            name = ctx.invoked_subcommand
-            if name not in COMMANDS or (error.name or "vigilbase").startswith("vigilbase"):
-                raise
-            raise MissingExtraError(f"`vigilbase {name}`", COMMANDS[name].extra, str(error.name)) from error
+            name = str(ctx.invoked_subcommand)
+            raise explain_missing_module(error, COMMANDS[name].extra, f"`vigilbase {name}`") from error
 
 
-def load_command(name: str) -> Any:
+def add_placeholders(app: typer.Typer) -> None:
+    """Add the commands without what they do, which `LazyGroup` imports."""
+    for name, command in COMMANDS.items():
+        app.command(name, help=command.summary)(lambda: None)
+
+
+def load_command(name: str) -> TyperCommand | TyperGroup:
     """Import the module of a command, and make the command.
 
     Raises:
@@ -77,7 +79,7 @@ def load_command(name: str) -> Any:
     module = import_from_extra(f"vigilbase.cli.{COMMANDS[name].module}", COMMANDS[name].extra, f"`vigilbase {name}`")
     module.register(app)
     app.callback()(lambda: None)
-    return typer.main.get_group(app).commands[name]
+    return cast("TyperCommand | TyperGroup", typer.main.get_group(app).commands[name])
 
 
 def allow_shell_name(arguments: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import sys
 from io import TextIOWrapper
 from pathlib import Path
 
-from vigilbase.errors import MissingExtraError
+from vigilbase.errors import ConfigurationError
 from vigilbase.extras import import_from_extra
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     _escape_unencodable()
     try:
         program = import_from_extra("vigilbase.cli.app", "cli", "the command line")
-    except MissingExtraError as error:
+    except ConfigurationError as error:
         sys.stderr.write(f"vigilbase: {error}\n")
         sys.exit(2)
     program.run_program(sys.argv[1:])

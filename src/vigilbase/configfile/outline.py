@@ -14,7 +14,7 @@ from vigilbase.configfile.channels import check_alertmanager_expiry, read_channe
 from vigilbase.configfile.document import Document, read_document
 from vigilbase.configfile.models import Defaults, File, Service, compute_max_gap, merge_timing
 from vigilbase.configfile.validation import make_file_error, validate
-from vigilbase.errors import ConfigurationError
+from vigilbase.errors import ConfigurationError, MissingExtraError
 from vigilbase.files import DEFAULT_CONFIG, read_text
 
 Loaded = TypeVar("Loaded")
@@ -77,9 +77,17 @@ def load_channels(path: Path) -> ChannelsOutline:
 
 
 def load_optional(load: Callable[[Path], Loaded], path: Path) -> Loaded | None:
-    """What `load` reads from a file; None if it is the default file, which such a command can do without, and can't."""
+    """What `load` reads from a file; None if the default file can't be read.
+
+    Raises:
+        MissingExtraError: the file has a channel whose extra is not installed.
+        ConfigurationError: another file can't be read.
+
+    """
     try:
         return load(path)
+    except MissingExtraError:
+        raise
     except ConfigurationError:
         if path != DEFAULT_CONFIG:
             raise

@@ -71,17 +71,24 @@ async def _list_attempts(parameters: ConnDict, timeout: float) -> list[ConnDict]
         # The other error: there are more ports than hosts.
         failure = make_resolution_failure(hosts) if is_unresolved else parse_failure(str(error), hosts)
         raise ConnectionFailedError([failure]) from error
-    except (TimeoutError, UnicodeError) as error:
+    except UnicodeError as error:
         raise ConnectionFailedError([make_resolution_failure(_list_hosts(parameters))]) from error
+    except TimeoutError as error:
+        raise ConnectionFailedError([make_timeout_failure(_list_hosts(parameters), max(timeout, 0))]) from error
 
 
 def _list_hosts(parameters: ConnDict) -> str:
-    return ", ".join(str(parameters.get("host")).split(","))
+    return ", ".join((_find_host(parameters) or "the server").split(","))
 
 
 def _find_place(parameters: ConnDict) -> str | None:
+    host = _find_host(parameters)
+    return describe_place(host, str(parameters.get("port") or "")) if host else None
+
+
+def _find_host(parameters: ConnDict) -> str | None:
     host = parameters.get("host") or parameters.get("hostaddr") or os.environ.get("PGHOST")
-    return describe_place(str(host), str(parameters.get("port") or "")) if host else None
+    return None if host is None else str(host)
 
 
 async def _open(parameters: ConnDict) -> Connection:

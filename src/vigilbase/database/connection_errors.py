@@ -75,13 +75,13 @@ class ConnectionFailedError(DatabaseUnavailableError):
     """No connection could be opened. `reason` is the most telling one, without the place."""
 
     def __init__(self, failures: Sequence[ConnectionFailure]) -> None:
-        told = min(failures, key=lambda failure: failure.rank)
-        places = dict.fromkeys(failure.place for failure in failures if failure.reason == told.reason)
+        shown = min(failures, key=lambda failure: failure.rank)
+        places = dict.fromkeys(failure.place for failure in failures if failure.reason == shown.reason)
         # Only the embedded server is reached through a socket; any other address comes from a setting.
-        source = "" if told.place.startswith("/") else f" (from {find_database_variable()})"
-        super().__init__(f"can't connect to {', '.join(places)}{source}: {told.reason}")
-        self.reason = told.reason
-        self.is_timeout = told.reason.startswith(_NO_ANSWER)
+        source = "" if shown.place.startswith("/") else f" (from {find_database_variable()})"
+        super().__init__(f"can't connect to {', '.join(places)}{source}: {shown.reason}")
+        self.reason = shown.reason
+        self.is_timeout = shown.reason.startswith(_NO_ANSWER)
 
 
 def parse_failure(message: str, place: str | None) -> ConnectionFailure:

@@ -17,7 +17,8 @@ async def open_direct_connection(attempt: str, conninfo: str, timeout: float) ->
 
     Raises:
         ConfigurationError: `conninfo` is malformed.
-        DatabaseError: the connection or a statement fails; the message begins with `attempt`.
+        DatabaseError: the connection or a statement fails; the message begins with `attempt`, or names the
+            server that can't be reached.
 
     """
     check_conninfo(conninfo)

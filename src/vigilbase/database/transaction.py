@@ -25,6 +25,7 @@ _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMIT = b"COMMIT"
 # Postgres ends an idle session: it shuts down or was told to end the session, or that was idle for too long.
 _SESSION_ENDED = ("57P01", "57P05")
+_SESSION_ENDER = "ProcessInterrupts"  # the function of Postgres that says so
 
 
 class NeverBegunError(OperationalError):
@@ -88,13 +89,15 @@ def _raise_first_error(results: Sequence[PGresult]) -> None:
 def _require_begun(results: Sequence[PGresult]) -> None:
     """Raise a `NeverBegunError` if the first answer is that the session ends.
 
-    A server answers in order, and the answer to BEGIN comes before anything else that it does for us. So if its own
-    farewell comes instead, it ran neither BEGIN nor the statement nor COMMIT. After any other failure, something may
-    have been committed: if the farewell comes in place of a later answer, if the connection ends without one (the
-    answers may be lost on the way), or if a pooler (SQLSTATE 08P01) says that it lost its server.
+    A server answers in order, and the answer to BEGIN comes before anything else that it does for us. So if the message
+    that ends the session comes instead, it ran neither BEGIN nor the statement nor COMMIT. After any other failure,
+    something may have been committed: if that message comes in place of a later answer or from a proxy, if the
+    connection ends without one (the answers may be lost on the way), or if a pooler (SQLSTATE 08P01) says that it lost
+    its server.
     """
     if not results or results[0].status != ExecStatus.FATAL_ERROR:
         return
     error = error_from_result(results[0])
-    if error.diag.severity_nonlocalized == "FATAL" and error.sqlstate in _SESSION_ENDED:
+    is_from_postgres = error.diag.source_function == _SESSION_ENDER  # a proxy may have passed the transaction on
+    if error.diag.severity_nonlocalized == "FATAL" and error.sqlstate in _SESSION_ENDED and is_from_postgres:
         raise NeverBegunError(error.diag.message_primary or "the session has ended") from error

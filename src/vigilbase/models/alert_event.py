@@ -22,7 +22,7 @@ from vigilbase.models.columns import (
     get_text,
     get_uuid,
 )
-from vigilbase.models.fallback import DATABASE_NOW, call_or_fall_back, estimate_future
+from vigilbase.models.fallback import DATABASE_NOW, call_or_fall_back
 from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
@@ -264,7 +264,7 @@ async def _find_recent(arguments: Mapping[str, Value], minutes: int) -> AlertEve
             Where("service_name", "eq", arguments["p_service_name"]),
             Where("alert_type", "eq", arguments["p_alert_type"]),
             Where("created_at", "gte", _subtract_minutes(minutes)),
-            Where("created_at", "lte", estimate_future()),
+            Where("created_at", "lte", DATABASE_NOW),
         ]
         rows = await select_newest(TABLE, where, 1)
         return read_item(rows[0], read_alert_event, f"select from {TABLE}") if rows else None

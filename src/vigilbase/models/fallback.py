@@ -1,10 +1,8 @@
 """Lets the contract's methods work on a database with migration 012 alone: a verb replaces the function they call."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
 from typing import TypeVar
 
-from vigilbase.clock import utc_now
 from vigilbase.config.supabase import get_supabase_service_client
 from vigilbase.database.client import ServiceClient, Value
 from vigilbase.domain import JSON
@@ -13,7 +11,7 @@ from vigilbase.errors import MissingSchemaError
 Answer = TypeVar("Answer")
 
 DATABASE_NOW = "now"
-"""As a written value, the time of the transaction by the database's clock: Postgres' own word for it."""
+"""As a value or in a condition, the time of the transaction by the database's clock: Postgres' own word for it."""
 
 # It only reads, so it can be called just to see whether our functions exist.
 _MARKER = "vigilbase_role_info"
@@ -39,14 +37,6 @@ async def call_or_fall_back(
         if await _has_our_functions(client):
             raise
     return await verb(client)
-
-
-def estimate_future() -> datetime:
-    """After this, a time is in the future: `vigilbase.future_begins_at`, by this machine's clock.
-
-    Without our functions, the database's clock can't be asked.
-    """
-    return utc_now() + timedelta(seconds=1)
 
 
 async def _has_our_functions(client: ServiceClient) -> bool:

@@ -23,7 +23,7 @@ from vigilbase.models.columns import (
     get_text,
     get_uuid,
 )
-from vigilbase.models.fallback import DATABASE_NOW, call_or_fall_back, estimate_future
+from vigilbase.models.fallback import DATABASE_NOW, call_or_fall_back
 from vigilbase.models.instrumentation import log_failures
 from vigilbase.models.paging import select_newest
 from vigilbase.models.retention import delete_in_batches
@@ -257,7 +257,7 @@ async def _find_latest(name: str) -> ServiceHealthCheck | None:
 
 async def _select_latest(client: ServiceClient, name: str) -> ServiceHealthCheck | None:
     by_name = Where("service_name", "eq", name)
-    past = Where("checked_at", "lte", estimate_future())
+    past = Where("checked_at", "lte", DATABASE_NOW)
     rows = await client.select(TABLE, [by_name, past], _NEWEST_FIRST, limit=1)
     if rows and rows[0].get("status") not in STATUSES:
         rows = await client.select(TABLE, [by_name, past], _NEWEST_FIRST, limit=LOOKBACK)

@@ -78,7 +78,8 @@ def read_item(row: Row | None, read: Callable[[Row], Item], attempt: str) -> Ite
     """What a row holds, by the function `read`.
 
     Raises:
-        DatabaseError: there is no row, or it can't be read.
+        UnreadableRowError: it can't be read.
+        DatabaseError: there is no row.
 
     """
     if row is None:
@@ -86,7 +87,7 @@ def read_item(row: Row | None, read: Callable[[Row], Item], attempt: str) -> Ite
     try:
         return read(row)
     except UnreadableRowError as error:
-        raise make_unexpected_answer_error(attempt, str(error)) from error
+        raise UnreadableRowError(str(make_unexpected_answer_error(attempt, str(error)))) from error
 
 
 def read_items(

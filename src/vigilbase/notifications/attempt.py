@@ -51,8 +51,12 @@ class Attempt:
 
     async def run(self, batch: ClaimedBatch) -> bool:
         """Send the part of a batch that isn't suppressed and record the result; whether the receiver accepted it."""
+        is_accepted = await self._run_readable(batch) if batch.notifications else False
+        await self._fail_unreadable(batch)
+        return is_accepted
+
+    async def _run_readable(self, batch: ClaimedBatch) -> bool:
         try:
-            await self._fail_unreadable(batch)
             try:
                 due = await self._handle_suppressed(batch)
                 return await self._send(batch, due) if due else False
@@ -65,10 +69,13 @@ class Attempt:
         return False
 
     async def _fail_unreadable(self, batch: ClaimedBatch) -> None:
-        """Give up what can't be worded, so that it doesn't keep the others of its channel from being sent."""
+        """Fail the notifications whose alert can't be read."""
         for each in batch.unreadable:
-            log.error("notification.failed", **self._log_fields(batch, ()), id=each.id, reason=each.reason)
-            await self._record(batch, (each,), "failed", error=each.reason)
+            log.error("notification.failed", **self._log_fields(batch, (each,)), id=each.id, reason=each.reason)
+            try:
+                await self._record(batch, (each,), "failed", error=each.reason)
+            except DatabaseError as error:  # it is claimed again when the lease ends
+                log.warning("notifications.record_failed", channel=self.channel.name, reason=str(error))
 
     async def _send(self, batch: ClaimedBatch, due: Sequence[ClaimedNotification]) -> bool:
         # This process was held up or asleep, so another worker might send the batch, and even its resolution, first.
@@ -185,13 +192,16 @@ class Attempt:
     ) -> None:
         await record_result_with_retries(batch, notifications, result, self.timings, **details)
 
-    def _log_fields(self, batch: ClaimedBatch, due: Sequence[ClaimedNotification]) -> Mapping[str, str | int]:
+    def _log_fields(
+        self, batch: ClaimedBatch, due: Sequence[ClaimedNotification | UnreadableNotification]
+    ) -> Mapping[str, str | int]:
         return {"channel": self.channel.name, "kind": batch.kind, "alerts": len(due), "batch_id": str(batch.id)}
 
 
 async def release(batch: ClaimedBatch, delay_s: float, timings: Timings) -> None:
     """Leave a claimed batch that wasn't attempted to the next claim."""
-    await record_result_with_retries(batch, batch.notifications, "deferred", timings, delay_s=delay_s)
+    everything: Sequence[ClaimedNotification | UnreadableNotification] = (*batch.notifications, *batch.unreadable)
+    await record_result_with_retries(batch, everything, "deferred", timings, delay_s=delay_s)
 
 
 async def record_result_with_retries(

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 from vigilbase.errors import VigilbaseError
 from vigilbase.models import AlertEvent, AlertEventModel, CheckHistory, HealthCheckModel, ServiceHealthCheck
+from vigilbase.models.columns import UnreadableRowError
+from vigilbase.models.rows import collect_skipped
 from vigilbase.views.terminal import escape
 
 MAX_ALERTS = 1000
@@ -14,11 +16,11 @@ MAX_ALERTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class ServiceHistory:
-    """`newest` is the service's newest check, which may be older than the period."""
+    """`newest` is the service's newest check, which may be older than the period; None if none can be read."""
 
     history: CheckHistory
     alerts: Sequence[AlertEvent]
-    newest: ServiceHealthCheck
+    newest: ServiceHealthCheck | None
 
 
 async def load_service_history(service: str, since: datetime, limit: int) -> ServiceHistory:
@@ -29,12 +31,21 @@ async def load_service_history(service: str, since: datetime, limit: int) -> Ser
 
     """
     history = await HealthCheckModel.find_history(service, since=since, limit=limit)
-    # A service without checks in the period may still be known.
-    newest = history.checks[0] if history.checks else await HealthCheckModel.find_latest_by_service(service)
-    if newest is None:
+    is_known, newest = (True, history.checks[0]) if history.checks else await find_newest_check(service)
+    if not is_known:
         raise VigilbaseError(f'no checks of "{escape(service)}" are recorded; {await suggest_service(service)}')
     alerts = await AlertEventModel.find_newest(limit=MAX_ALERTS, service_name=service, since=since)
     return ServiceHistory(history, alerts, newest)
+
+
+async def find_newest_check(service: str) -> tuple[bool, ServiceHealthCheck | None]:
+    """Whether the database knows a service, and its newest check, if one can be read."""
+    with collect_skipped():  # the caller counts the rows of its own period
+        try:
+            newest = await HealthCheckModel.find_latest_by_service(service)
+        except UnreadableRowError:
+            return True, None
+    return newest is not None, newest
 
 
 async def suggest_service(service: str) -> str:

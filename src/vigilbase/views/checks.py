@@ -84,13 +84,15 @@ def summarize_history(history: CheckHistory, alerts: Sequence[AlertEvent], perio
     )
 
 
-def describe_no_checks(newest: ServiceHealthCheck, period: str, now: datetime) -> Text:
-    """A period without checks, and when the newest check outside it ran."""
+def describe_no_checks(service: str, newest: ServiceHealthCheck | None, period: str, now: datetime) -> Text:
+    """A period without checks, and when the newest check outside it ran; None if none can be read."""
+    if newest is None:
+        return Text(f"No checks of {escape(service)} in the last {escape(period)} can be read.")
     ago = format_ago(newest.checked_at, now)
     when = f"the newest ran {ago}" if ago else "when the newest ran is not recorded"
     if newest.checked_at is not None and is_future(newest.checked_at, now):
         when = f"the newest is dated in the future ({format_time(newest.checked_at)}): check the clock that wrote it"
-    return Text(f"No checks of {escape(newest.service_name)} in the last {escape(period)}; {when}.")
+    return Text(f"No checks of {escape(service)} in the last {escape(period)}; {when}.")
 
 
 def format_latency(latency_ms: int | None) -> str:
