@@ -78,7 +78,7 @@ __all__ = [
 _MODULES = ("vigilbase.errors", "vigilbase.domain", "vigilbase.models", "vigilbase.config.supabase")
 
 
-def __getattr__(name: str) -> object:
+def _import_export(name: str) -> object:
     """Import a name when it is first used (PEP 562), because the command line needs none of them to start."""
     if name == "__version__":
         value = import_module("importlib.metadata").version("vigilbase")
@@ -93,5 +93,9 @@ def __getattr__(name: str) -> object:
     return value
 
 
+if not TYPE_CHECKING:  # otherwise, a type checker would take any name for an export
+    __getattr__ = _import_export
+
+
 def __dir__() -> list[str]:
-    return [*globals(), *__all__, "__version__"]
+    return sorted({*globals(), *__all__, "__version__"})

@@ -15,9 +15,21 @@
 No message contains a password or a key, not even as part of a URL.
 """
 
+from collections.abc import Mapping
+
 
 class VigilbaseError(Exception):
-    """The base class of all exceptions that Vigilbase raises on purpose."""
+    """The base class of all exceptions that Vigilbase raises on purpose. They can be pickled, as between processes."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Without the arguments of `__init__`, which are not those of the message.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[VigilbaseError], args: tuple[object, ...], state: Mapping[str, object]) -> VigilbaseError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidInputError(VigilbaseError, ValueError):
@@ -43,10 +55,10 @@ class ConfigurationError(VigilbaseError):
 class MissingExtraError(ConfigurationError):
     """`user`, such as "http services", needs an extra of which `module` is missing."""
 
-    def __init__(self, user: str, extra: str, module: str) -> None:
+    def __init__(self, user: str, extra: str, module: str, alternative: str = "") -> None:
         super().__init__(
             f"{user}: the extra {extra} is not installed (there is no module {module}): "
-            f"run `pip install 'vigilbase[{extra}]'`"
+            f"run `pip install 'vigilbase[{extra}]'`{alternative}"
         )
         self.extra = extra
 

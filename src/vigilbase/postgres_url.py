@@ -33,6 +33,7 @@ _DRIVERS = {
 _IGNORED = frozenset(name for names in _DRIVERS.values() for name in names.split())
 _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _ENCRYPTED = _MODES[3:]
+_TLS = ("ssl", "sslmode", "sslaccept", "sslrootcert")
 _TRUE = ("true", "1", "yes", "on", "")
 _FALSE = ("false", "0", "no", "off")
 
@@ -71,8 +72,11 @@ def to_libpq_url(url: str) -> str:
     if match is None:
         raise ValueError("must be a Postgres URL")
     pairs = [(name, value) for name, value in _split_query(match["query"] or "") if name not in _IGNORED]
-    if [name for name, _ in pairs].count("host") > 1:
+    names = [name for name, _ in pairs]
+    if names.count("host") > 1:
         raise ValueError('repeats the parameter "host": list the hosts as HOST1:PORT1,HOST2:PORT2')
+    if repeated := next((name for name in _TLS if names.count(name) > 1), None):
+        raise ValueError(f'repeats the parameter "{repeated}": leave one of them')
     parameters = _translate_tls(dict(pairs))
     query = "&".join(f"{quote(name)}={value}" for name, value in parameters.items())
     credentials, database = match["credentials"] or "", match["database"] or ""
@@ -143,4 +147,4 @@ def _is_host(text: str) -> bool:
 
 
 def _is_port(text: str) -> bool:
-    return not text or (text.isdecimal() and 0 < int(text) <= 65_535)
+    return not text or (text.isascii() and text.isdecimal() and 0 < int(text) <= 65_535)

@@ -31,8 +31,10 @@ asyncio.run(main())
 FILE = """
 services:
   - {name: website, http: "http://127.0.0.1:1/"}
+"""
+CHANNELS = f"""{FILE}
 channels:
-  ops: {webhook: {url: "https://ops.example.com/hook"}}
+  ops: {{webhook: {{url: "https://ops.example.com/hook"}}}}
 """
 
 
@@ -131,13 +133,15 @@ def test_command_line_without_other_extras_reads_and_names_missing_extra(
     installed = bare.copy_to(tmp_path / "copy")
     installed.install("[cli]")
     (installed.folder / "vigilbase.yaml").write_text(FILE)
+    (installed.folder / "channels.yaml").write_text(CHANNELS)
     environ = {"DATABASE_URL": server.url(database)}
     for arguments in (["status"], ["migrate", "--check"]):
         result = installed.run("-m", "vigilbase", *arguments, **environ)
         assert (arguments, result.returncode, result.stderr) == (arguments, 0, "")
     for extra, arguments, options in [
         ("probes", ["run"], environ),
-        ("channels", ["channels", "test", "ops"], environ),
+        ("channels", ["run", "--config", "channels.yaml"], environ),
+        ("channels", ["channels", "test", "ops", "--config", "channels.yaml"], environ),
         ("embedded", ["db", "psql"], environ),
         ("embedded", ["status"], {}),
     ]:

@@ -73,6 +73,37 @@ def test_doctor_text_output_is_table_with_advice(tmp_path: Path) -> None:
     assert PASSWORD not in result.stdout
 
 
+CHANGES = {
+    "ALTER TABLE service_health_checks RENAME COLUMN latency_ms TO lat": (
+        "problem",
+        "column public.service_health_checks.latency_ms is missing",
+    ),
+    "ALTER TABLE alert_events ALTER details TYPE text": (
+        "problem",
+        "column public.alert_events.details is text, not jsonb",
+    ),
+    "ALTER TABLE alert_events DROP CONSTRAINT alert_events_status_check": (
+        "warning",
+        "the CHECK of column public.alert_events.status is gone",
+    ),
+    "CREATE FUNCTION discard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+    "CREATE TRIGGER mine BEFORE INSERT ON service_health_checks FOR EACH ROW EXECUTE FUNCTION discard()": (
+        "warning",
+        "the trigger mine on service_health_checks may change or discard what is written",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_doctor_changed_table_is_named(server: PostgresServer, database: str, tmp_path: Path, change: str) -> None:
+    server.execute(change, database)
+    status, message = CHANGES[change]
+    code = 1 if status == "problem" else 0
+    finding = run_doctor(tmp_path, {"DATABASE_URL": server.url(database)}, code=code)["tables"]
+    assert finding[:2] == (status, message)
+    assert "undo this" in str(finding[2])
+
+
 def test_doctor_nothing_configured_creates_nothing(home: Path, tmp_path: Path) -> None:
     findings = run_doctor(tmp_path, {"VIGILBASE_HOME": str(home / "new")}, code=0)
     assert findings["connection"] == ("ok", "there is no database yet", "`vigilbase up` creates one")

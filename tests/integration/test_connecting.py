@@ -218,3 +218,11 @@ async def test_client_embedded_server_that_does_not_start_in_time_is_unavailable
         with pytest.raises(DatabaseUnavailableError, match=r"listen on channel: no answer within 0\.2 s"):
             await anext(aiter(client.listen("channel")))
     await client.aclose()
+
+
+async def test_connect_silent_host_is_tried_last_for_a_while(server: PostgresServer, frozen_port: int) -> None:
+    url = _join(server, frozen_port, server.port)
+    await (await connect(url, 6)).close()
+    started = time.monotonic()
+    await (await connect(url, 60)).close()
+    assert time.monotonic() - started < 10  # 30 s is the share of the silent one

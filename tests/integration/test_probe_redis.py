@@ -223,6 +223,7 @@ def test_redis_target_invalid_url_is_rejected_without_quoting(url: str) -> None:
     ("scheme", "query", "message"),
     [
         ("redis", "unknown=hunter2", 'has the unknown parameter "unknown"'),
+        ("redis", "password=hunt&er2=x", "must be a URL such as"),
         ("redis", "db=hunter2", 'has a wrong value in the parameter "db"'),
         ("redis", "db=1&socket_timeout=hunter2&unknown=1", 'has a wrong value in the parameter "socket_timeout"'),
         ("redis", "protocol=9", 'has a wrong value in the parameter "protocol"'),

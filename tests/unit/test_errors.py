@@ -1,7 +1,11 @@
 """The conversion of the libraries' errors to ours is complete and reveals no secret."""
 
+import copy
 import inspect
+import pickle
 import re
+from collections.abc import Callable
+from datetime import timedelta
 
 import httpx
 import psycopg
@@ -10,11 +14,16 @@ from postgrest import APIError
 from psycopg import errors as pg
 
 from vigilbase import errors
+from vigilbase.channels.errors import PermanentDeliveryError, TemporaryDeliveryError
 from vigilbase.database import postgres, supabase
+from vigilbase.database.connection_errors import ConnectionFailedError, ConnectionFailure
+from vigilbase.database.row_security import HiddenRowsError
 from vigilbase.errors import (
     AccessRefusedError,
     DatabaseError,
     DatabaseUnavailableError,
+    InvalidInputError,
+    MissingExtraError,
     MissingSchemaError,
     VigilbaseError,
 )
@@ -112,3 +121,23 @@ async def test_supabase_any_httpx_error_becomes_database_unavailable(kind: type[
 
 def test_supabase_client_repr_hides_secret() -> None:
     assert "sb_secret_x" not in repr(supabase.SupabaseClient("http://127.0.0.1:1", "sb_secret_x"))
+
+
+ERRORS = (
+    InvalidInputError("limit", "must be 1 or more"),
+    MissingExtraError("http services", "probes", "dns"),
+    HiddenRowsError("reader"),
+    ConnectionFailedError([ConnectionFailure("h:1", "connection refused")]),
+    TemporaryDeliveryError("busy", timedelta(seconds=3)),
+    PermanentDeliveryError("gone", is_channel_fault=False),
+    AccessRefusedError("no"),
+)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("duplicate", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_error_pickled_or_copied_is_the_same(
+    error: VigilbaseError, duplicate: Callable[[VigilbaseError], VigilbaseError]
+) -> None:
+    other = duplicate(error)
+    assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))

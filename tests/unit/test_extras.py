@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from vigilbase import extras
 from vigilbase.errors import ConfigurationError, MissingExtraError
-from vigilbase.extras import MODULES, explain_missing_module, import_from_extra
+from vigilbase.extras import MODULES, LazyKinds, explain_missing_module, import_from_extra
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 
@@ -50,3 +51,15 @@ def test_missing_module_of_every_installation_asks_to_install_again() -> None:
 def test_missing_module_of_ours_is_a_bug() -> None:
     with pytest.raises(ModuleNotFoundError):
         import_from_extra("vigilbase.nonsense", "cli", "nobody")
+
+
+def test_channel_kind_needs_all_of_its_extra_although_it_imports_some_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODULES, "channels", {"json", "no_such_module"})
+    kinds: LazyKinds[object] = LazyKinds(
+        "vigilbase.channels", ["webhook"], extra="channels", noun="channels", needs_all=True
+    )
+    extras._require_all.cache_clear()
+    with pytest.raises(MissingExtraError, match="webhook channels: the extra channels is not installed"):
+        kinds["webhook"]
+    assert "webhook" in kinds
+    extras._require_all.cache_clear()

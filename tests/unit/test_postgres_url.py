@@ -204,3 +204,9 @@ def test_find_unknown_parameter_after_password_is_not_named() -> None:
 
 def test_is_postgres_url_fragment_is_refused() -> None:
     assert not is_postgres_url("postgresql://u@h/d?sslmode=require#frag")
+
+
+@pytest.mark.parametrize("name", ["ssl", "sslmode", "sslaccept", "sslrootcert"])
+def test_to_libpq_url_repeated_parameter_about_tls_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f'repeats the parameter "{name}"'):
+        to_libpq_url(f"postgresql://u@h/d?{name}=require&{name}=disable")

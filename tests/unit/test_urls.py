@@ -18,6 +18,8 @@ from vigilbase.database.urls import make_environment, redact_url
             "postgresql://u@h/db?sslpassword=sekret&sslmode=require",
             "postgresql://u@h/db?sslmode=require&sslpassword=*****",
         ),
+        ("postgresql://u@h/db?scram_client_key=sekret", "postgresql://u@h/db?scram_client_key=*****"),
+        ("postgresql://u@h/db?options=-c%20my.key%3Dsekret", "postgresql://u@h/db?options=*****"),
         ("postgresql://u:sekret@a:1,b:2/db", "postgresql://u:*****@/db?host=a%2Cb&port=1%2C2"),
         ("postgresql://postgres@/v?host=%2Frun%2Fx&port=5432", "postgresql://postgres@/v?host=%2Frun%2Fx&port=5432"),
     ],

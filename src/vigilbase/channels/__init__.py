@@ -14,6 +14,7 @@ CHANNELS: Mapping[str, ChannelKind] = LazyKinds(
     ("webhook", "pagerduty", "alertmanager", "slack", "email", "apprise"),
     extra="channels",
     noun="channels",
+    needs_all=True,
 )
 
 

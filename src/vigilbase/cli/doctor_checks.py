@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from vigilbase.cli.doctor_schema import GRANT, SEE_SCHEMA, check_privileges, check_schema, check_writing
+from vigilbase.cli.doctor_schema import GRANT, SEE_SCHEMA, check_privileges, check_schema, check_tables, check_writing
 from vigilbase.clock import monotonic, utc_now
 from vigilbase.config.session import keep_own_server_running
 from vigilbase.config.supabase import get_supabase_service_client as service_client
@@ -68,6 +68,7 @@ async def _check_all(settings: Settings, client: ServiceClient) -> list[Finding]
         make_ok("connection", f"reached in {reached_in_ms} ms{version}"),
         _check_role(info),
         *await check_schema(settings),
+        *await check_tables(settings),
         *await check_privileges(client),
         await check_writing(client),
         *_check_encoding(info),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from vigilbase.config.session import find_damage, find_pending, find_remedy, open_ddl_postgres
 from vigilbase.database.client import ServiceClient
+from vigilbase.database.contract import list_changes
 from vigilbase.database.host import read_host_at, require_no_strays
 from vigilbase.database.migrate import Migration, discover_migrations
 from vigilbase.database.row_security import HIDDEN_ROWS_REMEDY, HiddenRowsError, describe_hidden_rows
@@ -47,6 +48,23 @@ async def check_schema(settings: Settings) -> list[Finding]:
         message = f"anon or authenticated can reach {', '.join(damage.exposed)}"
         findings.append(make_problem("public access", message, f"to revoke it, {find_remedy(settings)}"))
     return findings
+
+
+async def check_tables(settings: Settings) -> list[Finding]:
+    """Whether the host has changed the two tables of the contract; the Data API doesn't show it."""
+    if not choose_transport(settings).can_run_ddl:
+        return []
+    try:
+        async with open_ddl_postgres(settings) as url:
+            changes = await list_changes(url, timeout=settings.timeout)
+    except VigilbaseError as error:
+        return [make_problem("tables", str(error))]
+    if not changes:
+        return [make_ok("tables", "as the migrations create them")]
+    message = "; ".join(change.text for change in changes)
+    if any(change.is_harmful for change in changes):
+        return [make_problem("tables", message, "undo this, so that Vigilbase can read and write them")]
+    return [make_warning("tables", message, "undo this, or expect rows that can't be read or are missing")]
 
 
 async def _require_no_strays(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from vigilbase.config.supabase import make_embedded_server
 from vigilbase.configfile import Config, load_config
 from vigilbase.database.binaries import find_account, require_reachable
 from vigilbase.database.urls import redact_url
-from vigilbase.errors import ConfigurationError, EmbeddedPostgresError
+from vigilbase.errors import ConfigurationError, EmbeddedPostgresError, MissingExtraError
 from vigilbase.settings import Settings, choose_transport, find_database_variable, load_settings
 from vigilbase.views.findings import (
     Finding,
@@ -38,7 +38,10 @@ async def run_checks(path: Path) -> list[Finding]:
     except ConfigurationError as error:
         return [*findings, make_problem("settings", str(error))]
     if choose_transport(settings).has_own_server:
-        folder_finding, has_data = _check_folder(make_embedded_server(settings))
+        try:
+            folder_finding, has_data = _check_folder(make_embedded_server(settings))
+        except MissingExtraError as error:
+            return [*findings, make_problem("connection", str(error))]
         findings.append(folder_finding)
         # To go on would start the server and create the database, but the doctor changes nothing.
         if not has_data:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # imports the models nor a shell that completes a command waits for it.
 # ruff: noqa: PLC0415
 
+_OTHER_DATABASES = ", or set DATABASE_URL, or SUPABASE_URL and SUPABASE_SECRET_KEY, to use another database"
+
 # One client per event loop, because connections belong to the loop that opened them.
 _clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ServiceClient]" = weakref.WeakKeyDictionary()
 
@@ -117,7 +119,7 @@ def make_embedded_server(settings: "Settings") -> "EmbeddedServer":
         MissingExtraError: the extra `embedded` is not installed.
 
     """
-    import_from_extra("vigilbase.database.embedded", "embedded", "the embedded Postgres")
+    import_from_extra("vigilbase.database.embedded", "embedded", "the embedded Postgres", _OTHER_DATABASES)
     from vigilbase.database.embedded import EmbeddedServer, get_default_home
 
     return EmbeddedServer(settings.home or get_default_home())

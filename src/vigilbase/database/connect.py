@@ -25,6 +25,14 @@ from vigilbase.database.connection_errors import (
 )
 from vigilbase.database.pool import Connection
 
+# A host that was silent is tried last for a while: each connection would wait for it again. Only the order changes.
+_SILENCE_S = 60.0
+_silent_until: dict[str | None, float] = {}
+
+
+def _is_silent(place: str | None) -> bool:
+    return _silent_until.get(place, 0.0) > monotonic()
+
 
 async def connect(conninfo: str, timeout: float) -> Connection:
     """Open a connection that also works through a pooler in transaction mode.
@@ -43,7 +51,7 @@ async def connect(conninfo: str, timeout: float) -> Connection:
     parameters = conninfo_to_dict(conninfo)
     if not can_libpq_find_authorities():
         parameters = name_system_authorities(parameters)
-    attempts = await _list_attempts(parameters, timeout)
+    attempts = sorted(await _list_attempts(parameters, timeout), key=lambda attempt: _is_silent(_find_place(attempt)))
     for number, attempt in enumerate(attempts):
         place = _find_place(attempt)
         share = (started + timeout - monotonic()) / (len(attempts) - number)
@@ -52,6 +60,7 @@ async def connect(conninfo: str, timeout: float) -> Connection:
                 return await _open(attempt)
         except (TimeoutError, psycopg.errors.ConnectionTimeout):
             silent.append(place or "the server")
+            _silent_until[place] = monotonic() + _SILENCE_S
         except psycopg.Error as error:
             failures.append(parse_failure(str(error), place))
             cause = error.with_traceback(None)  # which refers to this frame, and so to itself

@@ -11,6 +11,16 @@ from vigilbase.errors import ConfigurationError
 from vigilbase.postgres_url import find_unknown_parameter
 from vigilbase.settings import find_database_variable
 
+# libpq has parameters that are worth a password, such as scram_client_key, and `options` may hold anything.
+# fmt: off
+_SHOWN = frozenset({
+    "user", "host", "hostaddr", "port", "dbname", "application_name", "channel_binding", "client_encoding",
+    "connect_timeout", "gssencmode", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
+    "load_balance_hosts", "replication", "require_auth", "sslcert", "sslcrl", "sslkey", "sslmode",
+    "sslnegotiation", "sslrootcert", "sslsni", "target_session_attrs", "tcp_user_timeout",
+})
+# fmt: on
+
 
 def check_conninfo(conninfo: str) -> None:
     """Reject what libpq can't parse. The error shows at most the name of a parameter.
@@ -70,15 +80,14 @@ def find_host(url: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Rebuild the URL from libpq's parse of it, with stars for every parameter that libpq regards as secret.
+    """Rebuild the URL from libpq's parse of it, with stars for every parameter that isn't known to be no secret.
 
     Raises:
         ConfigurationError: the URL is malformed.
 
     """
     check_conninfo(url)
-    secrets = {option.keyword.decode() for option in Conninfo.get_defaults() if option.dispchar == b"*"}
-    parts = {name: "*****" if name in secrets else str(value) for name, value in conninfo_to_dict(url).items()}
+    parts = {name: str(value) if name in _SHOWN else "*****" for name, value in conninfo_to_dict(url).items()}
     user, password = parts.pop("user", ""), parts.pop("password", "")
     credentials = quote(user, safe="") + (f":{password}" if password else "")
     place = ""

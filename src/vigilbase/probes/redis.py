@@ -71,9 +71,12 @@ def _is_accepted_by_library(url: str) -> bool:
 def _find_wrong_parameter(url: str) -> str | None:
     """What is wrong with the first parameter that the library refuses by itself, without its value."""
     base, _, query = url.partition("?")
-    pair = next((pair for pair in query.split("&") if not _is_accepted_by_library(f"{base}?{pair}")), None)
+    pairs = query.split("&")
+    pair = next((pair for pair in pairs if not _is_accepted_by_library(f"{base}?{pair}")), None)
     name = unquote((pair or "").partition("=")[0])
-    if not name.isidentifier():  # it may be the rest of a password that isn't percent-encoded
+    before = pairs[: pairs.index(pair)] if pair else []
+    # It may be the rest of a password that isn't percent-encoded.
+    if not name.isidentifier() or any(unquote(each).startswith(("password=", "username=")) for each in before):
         return None
     if name.startswith("ssl_") and not base.startswith("rediss:"):
         return f'has the parameter "{name}", which only rediss:// has'
