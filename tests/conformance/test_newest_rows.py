@@ -108,10 +108,8 @@ async def test_recent_alert_from_future_is_not_found(each_backend: Backend, futu
 
 
 async def test_recent_alert_of_equal_times_has_greatest_id(each_backend: Backend) -> None:
-    for number in (1, 3, 2):
-        each_backend.execute(
-            f"{ALERT} ('{make_id(number)}', 'api', 'recovery', 'resolved', date_trunc('second', now()), NULL)"
-        )
+    rows = ", ".join(f"('{make_id(number)}', 'api', 'recovery', 'resolved', now(), NULL)" for number in (1, 3, 2))
+    each_backend.execute(f"{ALERT} {rows}")
     recent = await AlertEventModel.find_recent_by_service("api", "recovery", 5)
     assert recent is not None
     assert recent.id == UUID(make_id(3))

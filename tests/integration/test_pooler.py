@@ -10,6 +10,7 @@ import pytest
 from tests.support.pooler import run_pooler
 from tests.support.postgres_client import open_client
 from tests.support.server import PostgresServer, home_folder
+from tests.support.waiting import wait_until_async
 from vigilbase import (
     AlertEventModel,
     CreateAlertEventData,
@@ -110,7 +111,7 @@ async def test_client_isolation_and_encoding_do_not_leak_to_others(
         with psycopg.connect(url, prepare_threshold=None) as other:
             assert other.execute("SHOW default_transaction_isolation").fetchone() == ("serializable",)
         states = f"SELECT DISTINCT state FROM pg_stat_activity WHERE datname = '{empty_database}'"
-        assert server.execute(states, "postgres") == [("idle",)]
+        await wait_until_async(lambda: server.execute(states, "postgres"), [("idle",)].__eq__)
 
 
 async def test_call_conflict_is_retried(pooler: str, server: PostgresServer, empty_database: str) -> None:

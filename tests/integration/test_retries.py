@@ -107,7 +107,13 @@ VERBS: dict[str, tuple[Callable[[ServiceClient], Awaitable[object]], str]] = {
 
 
 async def run_verb(
-    do: Callable[[ServiceClient], Awaitable[object]], status: str, code: str, times: int, delay: float = 0
+    do: Callable[[ServiceClient], Awaitable[object]],
+    status: str,
+    code: str,
+    times: int,
+    *,
+    delay: float = 0,
+    timeout: float = 60,
 ) -> tuple[object, list[bytes]]:
     """The result of a verb at a Data API that fails the first `times` requests, and all requests."""
     requests: list[bytes] = []
@@ -120,7 +126,7 @@ async def run_verb(
         await http_answer(headers, body.encode(), requests)(reader, writer)
 
     async with serving(answer) as port:
-        client = SupabaseClient(f"http://127.0.0.1:{port}", "sb_secret_for_a_test", timeout=1)
+        client = SupabaseClient(f"http://127.0.0.1:{port}", "sb_secret_for_a_test", timeout=timeout)
         try:
             return await do(client), requests
         except DatabaseError as error:
@@ -156,7 +162,7 @@ async def test_supabase_other_error_is_not_retried(code: str) -> None:
 
 
 async def test_supabase_retries_share_one_timeout() -> None:
-    error, requests = await run_verb(VERBS["call"][0], "409 Conflict", "40001", 1000, delay=0.6)
+    error, requests = await run_verb(VERBS["call"][0], "409 Conflict", "40001", 1000, delay=0.6, timeout=1)
     assert str(error) == "call change: no answer within 1 s"
     # A request that is cut off doesn't count. With a time limit for each, there would be four.
     assert len(requests) <= 1
