@@ -34,6 +34,7 @@ from tests.support.waiting import wait_until
 from vigilbase.database import binaries
 from vigilbase.database import embedded as module
 from vigilbase.database.embedded import EmbeddedServer
+from vigilbase.database.file_locks import hold_exclusive
 
 LOCKS = ("start.lock", "users.lock")
 as_root = pytest.mark.skipif(os.geteuid() != 0 and not in_ci(), reason="only root can act as another user")
@@ -386,3 +387,15 @@ def test_stop_ends_start_that_waits_for_recovery(copied_embedded: EmbeddedServer
     starting.join(60)
     assert "was stopped before it had started" in messages[0]
     wait_until(lambda: not find_processes(copied_embedded.home))
+
+
+def test_start_without_lock_keeps_lock_file_of_server_that_starts(
+    embedded: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOCK_LIMIT_S", 0.1)
+    file = embedded.data / "postmaster.pid"
+    with hold_exclusive(embedded.home / "start.lock", limit_s=60):
+        file.touch()  # Postgres creates it, and then writes it
+        get_start_error(embedded)
+        assert file.exists()
+    assert "committed" in read_notes(embedded.start())

@@ -253,7 +253,7 @@ class EmbeddedServer:
     def _ensure_running(self, lock: int, pause: Pause) -> None:
         if self._is_running():
             return
-        server = self._find_server()
+        server = self._find_holder(self.data / "postmaster.pid", removes_stale=True)
         # A process that was killed before its server was ready leaves a starting server behind.
         if server and self._read_state() == "starting" and self._wait_until_ready(server, pause):
             return
@@ -343,7 +343,7 @@ class EmbeddedServer:
         make_private_folder(sockets, account)
         # Removes stale ones: Postgres refuses to start if the process id in them now belongs to another program.
         for lock_file in sockets.glob(".s.PGSQL.*.lock"):
-            self._find_holder(lock_file)
+            self._find_holder(lock_file, removes_stale=True)
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(sockets),
@@ -397,10 +397,11 @@ class EmbeddedServer:
         port, folder = lines[3:5] if len(lines) > 4 else (self._settings.get("port", "5432"), "")
         return Path(folder or choose_socket_folder(self.home)) / f".s.PGSQL.{port}"
 
-    def _find_holder(self, lock_file: Path) -> psutil.Process | None:
+    def _find_holder(self, lock_file: Path, *, removes_stale: bool = False) -> psutil.Process | None:
         """The server that a lock file of Postgres names, or None.
 
-        A file that is damaged, or names a process of another program, is removed: Postgres would refuse to start.
+        `removes_stale`: remove a file that is damaged, or names a process of another program, because Postgres would
+        refuse to start. Only for the holder of `start.lock`: the file of a server that starts is empty at first.
         """
         if not lock_file.exists():
             return None
@@ -413,7 +414,8 @@ class EmbeddedServer:
             return None
         except (IndexError, ValueError, psutil.AccessDenied):
             pass
-        lock_file.unlink(missing_ok=True)
+        if removes_stale:
+            lock_file.unlink(missing_ok=True)
         return None
 
     def _shut_down(
