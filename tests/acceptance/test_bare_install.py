@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.server import PostgresServer, in_ci
 from tests.support.supabase_api import SupabaseApi
-from vigilbase.database.data_dir import hold_exclusive
+from vigilbase.database.file_locks import hold_exclusive
 
 PROJECT = Path(__file__).parents[2]
 MAX_PACKAGES = 25
@@ -88,7 +88,7 @@ def bare(shared_folder: Path) -> Installation:
     folder = shared_folder / "bare"
     folder.mkdir(exist_ok=True)
     installation, is_complete = Installation(folder), folder / "complete"
-    with hold_exclusive(folder / "lock"):
+    with hold_exclusive(folder / "lock", limit_s=300):
         if not is_complete.exists():
             installation.create()
             installation.install()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from tests.conftest import Backend
@@ -18,6 +19,7 @@ from tests.support.supabase_api import SupabaseApi
 from tests.support.waiting import wait_until
 from tests.support.website import Website
 from vigilbase import __version__
+from vigilbase.database.file_locks import hold_exclusive
 from vigilbase.database.migrate import discover_migrations
 
 PASSWORD = "hunter2-hunter2"
@@ -52,6 +54,32 @@ def test_up_first_start_creates_database_and_config(tmp_path: Path, home: Path) 
     table = run("status", cwd=tmp_path, environ=environ).stdout.splitlines()
     assert table[0].split() == ["service", "status", "latency", "checked", "alert", "error"]
     assert table[1].split()[:3] == ["vigilbase", "database", "healthy"]
+
+
+def test_up_frozen_embedded_server_does_not_delay_stop(tmp_path: Path, migrated_home: Path) -> None:
+    with running("up", cwd=tmp_path, environ={"VIGILBASE_HOME": str(migrated_home)}) as up:
+        wait_until((tmp_path / "events.log").read_text, lambda text: "runner.started" in text)
+        postmaster = psutil.Process(int((migrated_home / "data/postmaster.pid").read_text().split()[0]))
+        family = [postmaster, *postmaster.children()]
+        for process in family:
+            process.suspend()
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(30) == 0  # a stop takes at most 10 s; one that awaits the server took two minutes
+        for process in family:
+            process.kill()
+    wait_until(lambda: not postmaster.is_running())
+
+
+def test_up_interrupt_while_another_process_holds_lock_ends_it(tmp_path: Path, migrated_home: Path) -> None:
+    lock = migrated_home / "start.lock"
+    with (
+        hold_exclusive(lock, limit_s=60),
+        running("up", cwd=tmp_path, environ={"VIGILBASE_HOME": str(migrated_home)}) as up,
+    ):
+        process = psutil.Process(up.pid)
+        wait_until(lambda: str(lock) in [file.path for file in process.open_files()])
+        up.send_signal(signal.SIGINT)
+        assert up.wait(30) == 0
 
 
 def test_check_probes_each_service_once_and_exit_code_reports_failure(tmp_path: Path) -> None:

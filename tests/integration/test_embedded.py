@@ -184,7 +184,8 @@ def test_start_empty_home_creates_database_on_private_socket(home: Path) -> None
         assert [get_mode(server.home / name) for name in ("data", "run")] == [0o700, 0o700]
         assert [get_mode(path) for path in (outer, outer / "inner", server.home)] == [
             0o751,
-            *[0o755 if ROOT else 0o700] * 2,
+            0o755 if ROOT else 0o700,
+            0o710 if ROOT else 0o700,  # the server's user, who enters by its group, and no other
         ]
     finally:
         server.stop()
@@ -195,12 +196,12 @@ def test_start_existing_folders_keep_permissions(home: Path, stopped_data: Path)
     inner = home / "inner"
     inner.mkdir()
     inner.chmod(0o711)
-    home.chmod(0o777)
+    home.chmod(0o1777)
     with lend_data(stopped_data, inner):
         server = EmbeddedServer(inner)
         assert "committed" in read_notes(server.start())
         server.stop()
-    assert (get_mode(inner), get_mode(home)) == (0o711, 0o777)
+    assert (get_mode(inner), get_mode(home)) == (0o711, 0o1777)
 
 
 def test_start_strict_umask_succeeds(home: Path) -> None:
@@ -237,9 +238,8 @@ def test_start_after_stop_keeps_rows(embedded: EmbeddedServer) -> None:
 
 def test_stop_open_connection_does_not_delay_it(embedded: EmbeddedServer) -> None:
     connection = psycopg.connect(embedded.start())
-    began = time.monotonic()
     embedded.stop()
-    assert time.monotonic() - began < 20  # the limit of a stop is 60 s
+    assert not find_processes(embedded.home)
     connection.close()
 
 
@@ -353,9 +353,7 @@ def test_start_data_of_other_major_version_is_rejected_unchanged(home: Path) -> 
     message = get_start_error(server)
     assert "was written by Postgres 17, but this vigilbase comes with Postgres 18" in message
     assert (
-        message.index("vigilbase db dump FILE")
-        < message.index("move the folder away")
-        < message.index("db restore FILE")
+        message.index("vigilbase db dump FILE") < message.index(f"move {home} away") < message.index("db restore FILE")
     )
     assert read_contents(server.data) == before
     assert {path.name for path in home.iterdir()} == {"data", "start.lock", "users.lock"}
@@ -437,7 +435,7 @@ def test_start_failed_initialization_leaves_no_data_folder(
     assert not server.data.exists()
 
 
-def test_stop_moved_home_error_names_lock_file(home: Path, stopped_data: Path) -> None:
+def test_stop_moved_home_error_names_home(home: Path, stopped_data: Path) -> None:
     inner = home / "inner"
     inner.mkdir()
     server = EmbeddedServer(inner)
@@ -445,7 +443,7 @@ def test_stop_moved_home_error_names_lock_file(home: Path, stopped_data: Path) -
         server.start()
         process = find_postmaster(inner)
         inner.rename(home / "elsewhere")
-        with pytest.raises(EmbeddedPostgresError, match=r"start\.lock: No such file or directory"):
+        with pytest.raises(EmbeddedPostgresError, match=r"inner: No such file or directory"):
             server.stop()
         process.kill()  # the server itself would notice within a minute
         (home / "elsewhere").rename(inner)
@@ -453,7 +451,7 @@ def test_stop_moved_home_error_names_lock_file(home: Path, stopped_data: Path) -
 
 def test_start_data_link_to_missing_disk_is_not_replaced(home: Path) -> None:
     (home / "data").symlink_to(home / "unmounted")
-    assert "did not start" in get_start_error(EmbeddedServer(home))
+    assert f"the data in {home / 'data'} is gone" in get_start_error(EmbeddedServer(home))
     assert (home / "data").is_symlink()
 
 

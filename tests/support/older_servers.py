@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.server import API_ROLES, PostgresServer, copy_data, home_folder, in_ci
 from vigilbase.database.binaries import find_binaries
-from vigilbase.database.data_dir import hold_exclusive
+from vigilbase.database.file_locks import hold_exclusive
 
 PACKAGE = find_binaries().parents[1]
 OLDER = {"15": Path("/usr/lib/postgresql/15/bin"), "16": PACKAGE / "pginstall" / "bin"}
@@ -74,7 +74,7 @@ def _run_server(version: str, data: Path) -> Iterator[str]:
                 extra_groups=[] if account else None,
             )
 
-        with hold_exclusive(data.with_suffix(".lock")):
+        with hold_exclusive(data.with_suffix(".lock"), limit_s=300):
             if not data.exists():
                 run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
                 copy_data(home / "data", data)

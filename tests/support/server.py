@@ -16,8 +16,8 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from vigilbase.database.data_dir import hold_exclusive
 from vigilbase.database.embedded import EmbeddedServer
+from vigilbase.database.file_locks import hold_exclusive
 from vigilbase.database.migrate import apply_pending, discover_migrations
 
 TEMPLATE = "template_vigilbase"
@@ -104,7 +104,7 @@ def build_cluster(folder: Path) -> Cluster:
     """Build a cluster in a folder, unless another process of this test run has built it already."""
     folder.mkdir(exist_ok=True)
     password = folder / "password"
-    with hold_exclusive(folder / "lock"):
+    with hold_exclusive(folder / "lock", limit_s=300):
         if not password.exists():
             with home_folder() as home:
                 secret = _initialize(home)

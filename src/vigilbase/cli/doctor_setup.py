@@ -87,9 +87,11 @@ def _check_folder(server: "EmbeddedServer") -> tuple[Finding, bool]:
             folder = folder.parent
         if not folder.is_dir():
             return make_problem("data folder", f"{folder} is not a folder", advice), False
-        free, has_data = shutil.disk_usage(folder).free, server.data.exists()
+        free, has_data = shutil.disk_usage(folder).free, server.has_data()
     except OSError as error:
         return make_problem("data folder", f"{folder}: {error.strerror}", advice), False
+    except EmbeddedPostgresError as error:
+        return make_problem("data folder", str(error)), False
     try:
         require_reachable(folder, find_account())
     except EmbeddedPostgresError as error:

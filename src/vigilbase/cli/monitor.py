@@ -31,7 +31,7 @@ async def monitor(config: Config, *, migrate: bool, screen: Console | None) -> N
     settings = load_settings()
     transport = choose_transport(settings)
     async with AsyncExitStack() as stack:
-        if not await _open_unless_stopped(stack, open_database(settings, migrate=migrate), stop, transport):
+        if not await _open_unless_stopped(stack, open_database(settings, migrate=migrate), stop):
             return
         if screen is None:
             await Runner(config).run(stop)
@@ -40,14 +40,14 @@ async def monitor(config: Config, *, migrate: bool, screen: Console | None) -> N
 
 
 async def _open_unless_stopped(
-    stack: AsyncExitStack, opening: AbstractAsyncContextManager[None], stop: asyncio.Event, transport: Transport
+    stack: AsyncExitStack, opening: AbstractAsyncContextManager[None], stop: asyncio.Event
 ) -> bool:
     """Open the database; False if `stop` is set meanwhile, for example because the database hangs."""
     opened = asyncio.create_task(stack.enter_async_context(opening))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({opened, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if not opened.done() and not transport.has_own_server:  # a server that is starting can't be left halfway
+    if not opened.done():
         opened.cancel()
         await asyncio.wait({opened})
         return False

@@ -51,10 +51,9 @@ async def open_ddl_postgres(settings: Settings, without: str = NO_DDL) -> AsyncI
         yield url
         return
     server = make_embedded_server(settings)
-    url = await asyncio.to_thread(server.start)
     try:
-        yield url
-    finally:
+        yield await asyncio.to_thread(server.start)
+    finally:  # also if the start was cancelled, which continues in its thread
         await asyncio.to_thread(server.stop)
 
 
@@ -146,7 +145,7 @@ async def open_database(settings: Settings, *, migrate: bool) -> AsyncIterator[N
 def _require_data(settings: Settings) -> None:
     """Refuse to create an empty database for a command that reads one: the user may have forgotten DATABASE_URL."""
     server = make_embedded_server(settings)
-    if not server.data.exists():
+    if not server.has_data():
         raise ConfigurationError(
             f"there is no database in {server.home} yet: `vigilbase up` or `vigilbase migrate` creates one; "
             "to use another database, set DATABASE_URL, or SUPABASE_URL and SUPABASE_SECRET_KEY"

