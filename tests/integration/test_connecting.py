@@ -33,7 +33,7 @@ def _join(server: PostgresServer, *ports: int, database: str = "vigilbase", quer
 
 @pytest.fixture
 def frozen_port() -> Iterator[int]:
-    """A port where connections open, since the system accepts them, and nobody answers."""
+    """A port where connections open, since the system accepts them, and no program answers."""
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         yield frozen.getsockname()[1]
 
